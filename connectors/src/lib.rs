@@ -1,0 +1,1 @@
+//! Sources and sinks of Thalweg, one file per format or transport.

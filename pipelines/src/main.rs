@@ -1,0 +1,2 @@
+//! The program `thalweg`.
+fn main() {}
