@@ -1,0 +1,69 @@
+//! The one error enum of the core: which part of a run failed, and why.
+
+/// What a source, a stage or a sink may fail with; its message names the file, the place, what was found and what was expected.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a run, a model or a graph could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A source could not deliver its next item.
+    #[error("{name}: {error}")]
+    Source {
+        /// The source's name.
+        name: String,
+        /// Its own error.
+        error: BoxError,
+    },
+    /// A stage refused its input.
+    #[error("stage {stage}, epoch {epoch}: {error}")]
+    Stage {
+        /// The stage's name.
+        stage: &'static str,
+        /// The epoch it was working on.
+        epoch: crate::Epoch,
+        /// Its own error.
+        error: BoxError,
+    },
+    /// A sink could not write or publish.
+    #[error("{name}: {error}")]
+    Sink {
+        /// The sink's name.
+        name: String,
+        /// Its own error.
+        error: BoxError,
+    },
+    /// A thread of the run panicked: a defect of the program, reported instead of a hang.
+    #[error("{thread} panicked: {message}")]
+    Panic {
+        /// Which thread.
+        thread: String,
+        /// The panic's message.
+        message: String,
+    },
+    /// A number that the caller chose is out of its range.
+    #[error("{what}: found {found}, expected {expected}")]
+    Value {
+        /// The parameter.
+        what: &'static str,
+        /// The value given.
+        found: String,
+        /// The values allowed.
+        expected: String,
+    },
+    /// A model file that is not what its architecture needs.
+    #[error("model {name}: {place}: found {found}, expected {expected}")]
+    Model {
+        /// The model's name or path.
+        name: String,
+        /// The tensor or key.
+        place: String,
+        /// What stands there.
+        found: String,
+        /// What should.
+        expected: String,
+    },
+    /// The dataflow runtime could not start.
+    #[error("dataflow runtime: {0}")]
+    Runtime(String),
+}

@@ -1,0 +1,58 @@
+//! The contract of a source: an iterator over items that may have nothing yet.
+
+use crate::BoxError;
+
+/// What a source has to say when asked for more.
+#[derive(Debug)]
+pub enum Next<T> {
+    /// One item: it becomes one epoch.
+    Item(T),
+    /// Nothing yet: ask again a little later (a growing file, a live sensor).
+    Idle,
+    /// Nothing any more.
+    End,
+}
+
+/// A connector that reads. Runs on a thread of its own, and is asked again only when the dataflow has room.
+///
+/// ```
+/// use thalweg::{BoxError, Frame, Next, Source};
+///
+/// /// Three empty frames.
+/// struct Blank(i64);
+///
+/// impl Source for Blank {
+///     type Item = Frame;
+///     fn name(&self) -> String {
+///         "blank".into()
+///     }
+///     fn next(&mut self) -> Result<Next<Frame>, BoxError> {
+///         self.0 += 1;
+///         Ok(if self.0 > 3 { Next::End } else { Next::Item(Frame { id: self.0 - 1, ..Frame::default() }) })
+///     }
+/// }
+/// assert!(matches!(Blank(0).next(), Ok(Next::Item(Frame { id: 0, .. }))));
+/// ```
+pub trait Source: Send {
+    /// What the source delivers, one an epoch.
+    type Item: Send + 'static;
+
+    /// How messages call it: a path, a URI.
+    fn name(&self) -> String;
+
+    /// The next item. Must not block for longer than about 0.1 s: return [`Next::Idle`] instead.
+    ///
+    /// # Errors
+    /// An unreadable input; the run ends with it.
+    fn next(&mut self) -> Result<Next<Self::Item>, BoxError>;
+}
+
+impl<S: Source + ?Sized> Source for Box<S> {
+    type Item = S::Item;
+    fn name(&self) -> String {
+        (**self).name()
+    }
+    fn next(&mut self) -> Result<Next<Self::Item>, BoxError> {
+        (**self).next()
+    }
+}
