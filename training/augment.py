@@ -10,6 +10,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from objects import made_object
+
 GROUND = np.isin(np.arange(256), [9, 10, 11, 12, 17])
 # how often each class is pasted: rare ones, and thin ones that decide the smallest groups
 PASTE = {1: 1.0, 2: 2.0, 3: 2.0, 4: 1.5, 5: 1.5, 6: 5.0, 7: 2.0, 8: 2.0, 16: 1.0, 18: 2.0, 19: 2.0}
@@ -53,7 +55,8 @@ def objects_of(frames):
                     continue
                 points = turn(points, -np.arctan2(centre[1], centre[0]))
                 points[:, 2] -= base
-                out[c].append((points, {k: frame.extras[k][index] for k in SCALARS}))
+                scalars = {k: frame.extras[k][index] for k in SCALARS}
+                out[c].append((points, scalars, np.full(len(points), c, np.uint8)))
     return {c: v for c, v in out.items() if v}
 
 
@@ -67,8 +70,13 @@ def _paste(rng, positions, extras, labels, objects, count):
     keep = np.ones(len(positions), bool)
     added = []
     for _ in range(count):
-        c = classes[rng.choice(len(classes), p=odds / odds.sum())]
-        points, scalars = objects[c][rng.integers(len(objects[c]))]
+        if rng.random() < 0.45:
+            points, scalars, own_labels = made_object(rng)
+        else:
+            c = classes[rng.choice(len(classes), p=odds / odds.sum())]
+            points, scalars, own_labels = objects[c][rng.integers(len(objects[c]))]
+        if len(points) < 10:
+            continue
         if rng.random() < 0.5:
             points = points * np.array([1, -1, 1], np.float32)
         # stretched about its own foot, so that its range and thus its density stay right
@@ -111,7 +119,7 @@ def _paste(rng, positions, extras, labels, objects, count):
                 slope[candidate] < highest[cell[candidate]] + 0.004
             )
             keep[candidate[inside]] = False
-            added.append((placed.astype(np.float32), scalars, np.full(len(placed), c, np.uint8)))
+            added.append((placed.astype(np.float32), scalars, own_labels))
             break
     positions = np.concatenate([positions[keep]] + [a[0] for a in added])
     extras = {k: np.concatenate([extras[k][keep]] + [a[1][k] for a in added]) for k in SCALARS}
@@ -179,6 +187,9 @@ def driving_sample(rng, frames, objects):
         keep &= (rng.random(128) > rng.uniform(0, 0.4))[beam]
     if rng.random() < 0.2:
         keep &= planar < rng.uniform(25, 60)
+    if rng.random() < 0.5:  # a part of the circle: more different scenes for the same time
+        start, width = rng.uniform(-np.pi, np.pi), rng.uniform(0.7, 1.6) * np.pi
+        keep &= (np.arctan2(positions[:, 1], positions[:, 0]) - start) % (2 * np.pi) < width
     positions, extras, labels = _select((positions, extras, labels), keep)
     positions = positions.astype(np.float64)
     roll, pitch = rng.normal(0, 0.012, 2)

@@ -29,5 +29,7 @@ def segmentation_loss(logits, target, weight, class_weight, group_of, groups):
     smooth = F.cross_entropy(logits, target, reduction="none", label_smoothing=0.05)
     entropy = (smooth * node_weight).sum() / node_weight.sum()
     probabilities = torch.softmax(logits, 1)
-    pooled = torch.zeros(len(logits), groups).index_add(1, group_of, probabilities)
+    some = torch.randperm(len(target))[:16384]  # sorting every node would be a sixth of the step
+    target, weight, probabilities = target[some], weight[some], probabilities[some]
+    pooled = torch.zeros(len(target), groups).index_add(1, group_of, probabilities)
     return entropy + 0.5 * lovasz(probabilities, target, weight) + lovasz(pooled, group_of[target], weight)
