@@ -201,7 +201,7 @@ def driving_sample(rng, frames, objects):
     return positions.astype(np.float32), _varied_intensity(rng, extras), labels
 
 
-def airborne_sample(rng, frames, objects=None, most=60000):
+def airborne_sample(rng, frames):
     """A random window of a random tile: dense ones at any thinning, decimated ones as they are or a little thinner."""
     dense = [f for f in frames if f.group == "dense"]
     sparse = [f for f in frames if f.group == "decimated"]
@@ -210,11 +210,11 @@ def airborne_sample(rng, frames, objects=None, most=60000):
         odds = np.array([0.3 if (f.labels == 2).mean() > 0.9 else 1.0 for f in dense])
         frame = dense[rng.choice(len(dense), p=odds / odds.sum())]
         keep_share = np.exp(rng.uniform(np.log(0.01), 0)) if rng.random() < 0.6 else rng.uniform(0.5, 1)
-        window = rng.uniform(25, 75)
+        window, most = rng.uniform(25, 75), 20000
     else:
         frame = sparse[rng.integers(len(sparse))]
         keep_share = 1.0 if rng.random() < 0.5 else rng.uniform(0.4, 1)
-        window = rng.uniform(120, 500)
+        window, most = rng.uniform(120, 500), 8000  # such points are nodes in every level: dear
     centre = frame.positions[rng.integers(len(frame.positions)), :2]
     away = np.abs(frame.positions[:, :2] - centre).max(1)
     index = np.flatnonzero(away < window)

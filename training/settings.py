@@ -9,8 +9,8 @@ DRIVING = {
     "levels": 5,
     "s0": 0.125,
     "k": 16,
-    "channels": [32, 64, 128, 160, 192],
-    "blocks": [1, 2, 2, 2, 2],
+    "channels": [32, 48, 96, 128, 160],
+    "blocks": [1, 1, 2, 2, 2],
     "dec_channels": [32, 64, 96, 128],
     "dec_blocks": [0, 0, 0, 0],
     "head": 48,
@@ -73,6 +73,9 @@ TRAIN_TILES = {
         IGN + "test_data_77055_627760_LA93_IGN69.laz",
         IGN + "las_with_origin_dsmMarker.laz",
         IGN + "las_with_several_extra_byte_bloc.laz",
+        # their class 1 is a mixture and ignored, as everywhere
+        "IGNF-lidar-prod/St_Barth_RGAF09_UTM20N_IGN_1988_SB_subset_100m.laz",
+        "IGNF-lidar-prod/870000_6618000.subset.postCompletion.laz",
     ],
     "decimated": [
         IGN + "decimated_laz/test_semis_2021_0382_6565_LA93_IGN69_cropped.laz",

@@ -3,7 +3,7 @@
     python training/train.py driving --seed 1 --steps 4000
     python training/train.py airborne --seed 1 --steps 3000
 
-Resumes from models/checkpoints/ when a run of the same name, seed and steps was cut off. Every sample is a function of
+Resumes from models/checkpoints/ when a run of the same name and seed was cut off, also with more steps than before. Every sample is a function of
 (seed, step), so the data order does not depend on the number of loader processes or on interruptions.
 """
 
@@ -39,17 +39,58 @@ class Samples(torch.utils.data.Dataset):
         self.start, self.steps = start, steps
         self.classes = [c["id"] for c in config["classes"]]
         self.objects = augment.objects_of(frames) if name == "driving" else None
-        self.sample = augment.driving_sample if name == "driving" else augment.airborne_sample
 
     def __len__(self):
         return self.steps - self.start
 
     def __getitem__(self, i):
         rng = np.random.default_rng([self.seed, self.start + i])
-        positions, extras, labels = self.sample(rng, self.frames, self.objects)
-        pyramid = build_pyramid(positions, extras, self.config)
-        target, count = data.node_labels(labels, pyramid.node_of, len(pyramid.levels[0].points), self.classes)
-        return tensors(pyramid), torch.from_numpy(target), torch.from_numpy(np.sqrt(count).astype(np.float32))
+        parts, points = [], 0
+        # one scan, or windows of tiles until there are about as many points as in a small scan
+        while points < 25000 and len(parts) < 4:
+            if self.objects is not None:
+                sample = augment.driving_sample(rng, self.frames, self.objects)
+                points = np.inf
+            else:
+                sample = augment.airborne_sample(rng, self.frames)
+                points += len(sample[0])
+            positions, extras, labels = sample
+            if len(positions) < 200:
+                continue
+            pyramid = build_pyramid(positions, extras, self.config)
+            target, count = data.node_labels(labels, pyramid.node_of, len(pyramid.levels[0].points), self.classes)
+            parts.append((tensors(pyramid), torch.from_numpy(target), torch.from_numpy(np.sqrt(count).astype(np.float32))))
+        return join([p[0] for p in parts]), torch.cat([p[1] for p in parts]), torch.cat([p[2] for p in parts])
+
+
+def join(graphs):
+    """Several frames' levels as one frame's: disjoint graphs side by side.
+
+    Shorter neighbour lists are filled with repeats of the nearest, which changes no maximum.
+    """
+    if len(graphs) == 1:
+        return graphs[0]
+    out, depth = [], len(graphs[0])
+    for l in range(depth):
+        levels = [graph[l] for graph in graphs]
+        k = max(level["neighbours"].shape[1] for level in levels)
+        start, above = 0, 0
+        neighbours, parents = [], []
+        for graph, level in zip(graphs, levels):
+            lists = level["neighbours"]
+            if lists.shape[1] == 0:  # a lone node: itself stands in
+                lists = torch.arange(len(level["positions"]), dtype=torch.int32)[:, None]
+            neighbours.append(torch.cat([lists, lists[:, :1].expand(-1, k - lists.shape[1])], 1) + start)
+            parents.append(level["parent"] + above)
+            start += len(level["positions"])
+            above += len(graph[l + 1]["positions"]) if l + 1 < depth else 0
+        out.append({
+            "positions": torch.cat([level["positions"] for level in levels]),
+            "features": torch.cat([level["features"] for level in levels]),
+            "neighbours": torch.cat(neighbours).contiguous(),
+            "parent": torch.cat(parents),
+        })
+    return out
 
 
 def class_weights(frames, classes):
@@ -92,7 +133,7 @@ def main():
     torch.manual_seed(options.seed)
     name, config = options.name, MODELS[options.name]
     output = Path(options.output or ROOT / "models" / f"{name}.safetensors")
-    checkpoint = ROOT / "models" / "checkpoints" / f"{output.stem}-{options.seed}-{options.steps}.pt"
+    checkpoint = ROOT / "models" / "checkpoints" / f"{output.stem}-{options.seed}.pt"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
 
     frames, validation = data.load(name, options.data, "train"), data.load(name, options.data, "validation")
@@ -108,13 +149,18 @@ def main():
     model = GraphUNet(config, dropout=options.dropout)
     average = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=options.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.rate, options.steps, pct_start=0.15)
+    # warm up, hold, fall: until the fall the run does not depend on its length, so a longer one can resume it
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda s: min(1.0, (s + 1) / 100) * min(1.0, (options.steps - s) / (0.4 * options.steps))
+    )
     start = 0
     if checkpoint.exists():
         state = torch.load(checkpoint)
         start = state["step"]
-        for key, value in (("model", model), ("average", average), ("optimiser", optimiser), ("schedule", schedule)):
+        for key, value in (("model", model), ("average", average), ("optimiser", optimiser)):
             value.load_state_dict(state[key])
+        schedule.last_epoch = start
+        torch.set_rng_state(state["random"])
     print(f"{name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(frames)} frames, "
           f"classes {np.round(weight.numpy(), 2)}, from step {start}", flush=True)
 
@@ -151,7 +197,7 @@ def main():
             }
             export(average, output, extra)
             torch.save({"step": step, "model": model.state_dict(), "average": average.state_dict(),
-                        "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}, checkpoint)
+                        "optimiser": optimiser.state_dict(), "random": torch.get_rng_state()}, checkpoint)
     print(scores["all"].table())
 
 
