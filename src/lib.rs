@@ -7,6 +7,7 @@
 pub mod error;
 pub mod frame;
 pub mod graph;
+pub mod knn;
 pub mod segmentation;
 pub mod sink;
 pub mod source;
