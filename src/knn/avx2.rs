@@ -1,6 +1,6 @@
 //! AVX2: packing by a table of permutations, keys compared as doubles (see [`super::network`]).
 
-use super::isa::{Found, Isa, Job, Keys};
+use super::isa::{Isa, Job, Keys};
 use super::layout::LANES;
 use super::network::{self, Quads};
 use std::arch::x86_64::*;
@@ -127,8 +127,8 @@ impl Isa for Avx2 {
         }
     }
     #[inline(always)]
-    fn select<const R: usize>(self, found: &mut Found, count: usize, out: &mut Keys) {
-        network::select::<Self, R>(self, found, count, out);
+    fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys) {
+        network::select::<Self, R>(self, d2, id, out);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Distances stay eight lanes wide, the width of a unit; the selection uses whole registers.
 
-use super::isa::{Found, Isa, Job, Keys};
+use super::isa::{Isa, Job, Keys};
 use super::layout::LANES;
 use std::arch::x86_64::*;
 
@@ -25,24 +25,23 @@ impl Avx512 {
 
 /// Sorts block after block against the grain of the best so far: the minimum of the two is the lower half as a bitonic sequence.
 macro_rules! fold {
-    ($block:literal, $sort:ident, $registers:literal, $found:expr, $count:expr, $out:expr) => {{
-        $found.pad($count, $block);
-        let (d2, id) = ($found.d2.as_ptr(), $found.id.as_ptr());
-        let mut top = $sort::<false>(d2, id);
-        let mut at = $block;
-        while at < $count {
-            let block = $sort::<true>(d2.add(at), id.add(at));
+    ($block:literal, $sort:ident, $registers:literal, $d2:expr, $id:expr, $out:expr) => {{
+        let (d2, id) = (&$d2[..], &$id[..$d2.len()]);
+        assert!(d2.len() >= $block);
+        let mut top = $sort::<false>(d2.as_ptr(), id.as_ptr());
+        for (d2, id) in d2[$block..].chunks_exact($block).zip(id[$block..].chunks_exact($block)) {
+            let block = $sort::<true>(d2.as_ptr(), id.as_ptr());
             for i in 0..$registers {
                 top[i] = _mm512_min_epu64(top[i], block[i]);
             }
             bitonic::<$registers, false>(&mut top);
-            at += $block;
         }
         for (i, v) in top.into_iter().enumerate() {
-            _mm512_storeu_si512($out.as_mut_ptr().add(8 * i).cast(), v);
+            _mm512_storeu_si512($out[8 * i..8 * i + 8].as_mut_ptr().cast(), v);
         }
     }};
 }
+
 impl Isa for Avx512 {
     type F = __m256;
 
@@ -124,14 +123,14 @@ impl Isa for Avx512 {
         }
     }
     #[inline(always)]
-    fn select<const R: usize>(self, found: &mut Found, count: usize, out: &mut Keys) {
-        // SAFETY: the token; `Found::pad` leaves whole blocks.
+    fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys) {
+        // SAFETY: the token; the slices hold whole blocks, and eight keys fit where they are stored.
         unsafe {
             match R {
-                8 => fold!(16, sort16_low8, 1, found, count, out),
-                16 => fold!(16, sort16, 2, found, count, out),
-                32 => fold!(32, sort32, 4, found, count, out),
-                _ => fold!(64, sort64, 8, found, count, out),
+                8 => fold!(16, sort16_low8, 1, d2, id, out),
+                16 => fold!(16, sort16, 2, d2, id, out),
+                32 => fold!(32, sort32, 4, d2, id, out),
+                _ => fold!(64, sort64, 8, d2, id, out),
             }
         }
     }

@@ -49,11 +49,14 @@ pub(super) trait Isa: Copy {
     fn pack(self, v: Self::F, mask: u32, to: &mut [f32]);
     /// [`Isa::pack`] of integers.
     fn pack_ids(self, v: &[u32; LANES], mask: u32, to: &mut [u32]);
-    /// The `R` smallest keys of the first `count` points found, ascending, filled up with [`SENTINEL`]. `R` is 8, 16, 32 or 64.
-    ///
-    /// # Panics
-    /// If `found` has no room for `count` points and [`Found::PAD`] more.
-    fn select<const R: usize>(self, found: &mut Found, count: usize, out: &mut Keys);
+    /// The `R` smallest keys of some points, ascending. `R` is 8, 16, 32 or 64; there are a multiple of [`block`] points, at least one
+    /// block, and as many ids.
+    fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys);
+}
+
+/// Points that [`Isa::select`] sorts at once.
+pub(super) const fn block(r: usize) -> usize {
+    if r < 16 { 16 } else { r }
 }
 
 /// Room for the keys of the longest list.
@@ -80,31 +83,26 @@ pub(super) fn key_id(key: u64) -> u32 {
     key as u32
 }
 
-/// Points within a query's bound, in the order they were met, as columns of equal length.
+/// Points within a query's limit, in the order they were met, as columns of equal length.
 pub(super) struct Found {
     pub(super) d2: Vec<f32>,
     pub(super) id: Vec<u32>,
 }
 
 impl Found {
-    /// Slots after the last point that [`Isa::pack`] and [`Isa::select`] may overwrite.
-    pub(super) const PAD: usize = super::MAX_K + 2 * LANES;
-
-    /// Room for `points` and the padding.
+    /// Room for `points`, with what [`Isa::pack`] and [`Found::pad`] may overwrite behind them.
     pub(super) fn new(points: usize) -> Self {
-        Found { d2: vec![f32::INFINITY; points + Self::PAD], id: vec![u32::MAX; points + Self::PAD] }
+        let len = points + super::MAX_K + LANES;
+        Found { d2: vec![f32::INFINITY; len], id: vec![u32::MAX; len] }
     }
 
-    /// Overwrites what follows the first `count` points with sentinels, up to a multiple of `block`, and returns that multiple.
+    /// Fills up `from..to` with sentinels to a multiple of `block`, at least one; returns the new end. It may overwrite some slots behind.
     #[inline(always)]
-    pub(super) fn pad(&mut self, count: usize, block: usize) -> usize {
-        let end = count.next_multiple_of(block).max(block);
-        let (d2, id) = (&mut self.d2[count..][..Self::PAD - LANES], &mut self.id[count..][..Self::PAD - LANES]);
-        let mut at = 0;
-        while count + at < end {
-            d2[at..at + LANES].fill(f32::INFINITY);
-            id[at..at + LANES].fill(u32::MAX);
-            at += LANES;
+    pub(super) fn pad(&mut self, from: usize, to: usize, block: usize) -> usize {
+        let end = from + (to - from).next_multiple_of(block).max(block);
+        for at in (to..end).step_by(LANES) {
+            self.d2[at..at + LANES].fill(f32::INFINITY);
+            self.id[at..at + LANES].fill(u32::MAX);
         }
         end
     }

@@ -49,7 +49,7 @@ mod tree;
 use crate::Error;
 use isa::{Isa, Job};
 use layout::{LANES, NO_ID};
-use search::{BATCH, Batch, Searcher};
+use search::{BATCH, Batch, Searcher, Sink};
 use tree::Tree;
 
 pub use lists::NeighborLists;
@@ -147,6 +147,13 @@ fn check(k: usize) -> Result<(), Error> {
     }
 }
 
+impl Sink for NeighborLists {
+    #[inline(always)]
+    fn list(&mut self, id: u32, keys: &isa::Keys) {
+        self.set(id as usize, keys);
+    }
+}
+
 /// Searches every point of a tree in a tree.
 struct All<'a> {
     queries: &'a Tree,
@@ -183,7 +190,7 @@ impl All<'_> {
             let half = if full * LANES > BATCH { full.div_ceil(2) } else { full };
             for (part, units) in units[..full].chunks(half.max(1)).enumerate() {
                 batch.clear();
-                units.iter().for_each(|unit| batch.extend(unit));
+                units.iter().for_each(|unit| batch.extend(unit, isa.equal(&unit.id, NO_ID) ^ 0xff));
                 let from = match (self.own, seeds) {
                     (true, ..=4) => leaf * LANES + (part * half).min(full.saturating_sub(seeds)),
                     (true, _) => leaf * LANES,
@@ -191,7 +198,7 @@ impl All<'_> {
                 };
                 let from = from.min(self.tree.units.len().saturating_sub(seeds));
                 let near = &self.tree.units[from..(from + seeds).min(self.tree.units.len())];
-                searcher.search::<R>(&batch, near, |id, keys| self.lists.set(id as usize, keys));
+                searcher.search::<R>(&batch, near, self.lists);
             }
         }
     }

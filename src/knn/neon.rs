@@ -1,7 +1,7 @@
 //! NEON: a pair of registers for eight lanes of `f32` or four keys; packing by byte shuffles, keys compared as doubles (see
 //! [`super::network`]).
 
-use super::isa::{Found, Isa, Job, Keys};
+use super::isa::{Isa, Job, Keys};
 use super::layout::LANES;
 use super::network::{self, Quads};
 use std::arch::aarch64::*;
@@ -145,8 +145,8 @@ impl Isa for Neon {
         unsafe { pack([vld1q_u32(v.as_ptr()), vld1q_u32(v.as_ptr().add(4))], mask, to.as_mut_ptr()) }
     }
     #[inline(always)]
-    fn select<const R: usize>(self, found: &mut Found, count: usize, out: &mut Keys) {
-        network::select::<Self, R>(self, found, count, out);
+    fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys) {
+        network::select::<Self, R>(self, d2, id, out);
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Half of every merge is sorted the other way round, so that nothing is ever reversed.
 
-use super::isa::{Found, Keys, SENTINEL};
+use super::isa::{Keys, SENTINEL, block};
 
 /// Registers of four keys. Keys are ordered within a register by lane, then by register.
 pub(super) trait Quads: Copy {
@@ -35,27 +35,25 @@ pub(super) trait Quads: Copy {
 /// See [`super::isa::Isa::select`]: sorts block after block against the grain of the best so far, so that the minimum of the two is the
 /// lower half of all their keys, as a bitonic sequence.
 #[inline(always)]
-pub(super) fn select<Q: Quads, const R: usize>(q: Q, found: &mut Found, count: usize, out: &mut Keys) {
+pub(super) fn select<Q: Quads, const R: usize>(q: Q, d2: &[f32], id: &[u32], out: &mut Keys) {
     match R {
-        8 => fold::<Q, 2>(q, found, count, 16, out),
-        16 => fold::<Q, 4>(q, found, count, 16, out),
-        32 => fold::<Q, 8>(q, found, count, 32, out),
-        _ => fold::<Q, 16>(q, found, count, 64, out),
+        8 => fold::<Q, 2>(q, d2, id, out),
+        16 => fold::<Q, 4>(q, d2, id, out),
+        32 => fold::<Q, 8>(q, d2, id, out),
+        _ => fold::<Q, 16>(q, d2, id, out),
     }
 }
 
 #[inline(always)]
-fn fold<Q: Quads, const N: usize>(q: Q, found: &mut Found, count: usize, block: usize, out: &mut Keys) {
-    let end = found.pad(count, block);
-    let mut top = sort::<Q, N, false>(q, &found.d2[..block], &found.id[..block]);
-    let mut at = block;
-    while at < end {
-        let next = sort::<Q, N, true>(q, &found.d2[at..at + block], &found.id[at..at + block]);
+fn fold<Q: Quads, const N: usize>(q: Q, d2: &[f32], id: &[u32], out: &mut Keys) {
+    let block = block(4 * N);
+    let mut top = sort::<Q, N, false>(q, &d2[..block], &id[..block]);
+    for (d2, id) in d2[block..].chunks_exact(block).zip(id[block..].chunks_exact(block)) {
+        let next = sort::<Q, N, true>(q, d2, id);
         for i in 0..N {
             top[i] = q.min_keys(top[i], next[i]);
         }
         bitonic::<Q, N, false>(q, &mut top);
-        at += block;
     }
     for i in 0..N {
         out[4 * i..4 * i + 4].copy_from_slice(&q.key_array(top[i]));

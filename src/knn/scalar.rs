@@ -1,6 +1,6 @@
 //! The scalar twin that every other instruction set is tested against.
 
-use super::isa::{Found, Isa, Job, Keys, SENTINEL, key};
+use super::isa::{Isa, Job, Keys, SENTINEL, key};
 use super::layout::LANES;
 
 /// No instruction set in particular.
@@ -80,19 +80,19 @@ impl Isa for Scalar {
     fn pack_ids(self, v: &[u32; LANES], mask: u32, to: &mut [u32]) {
         pack(v, mask, to);
     }
-    fn select<const R: usize>(self, found: &mut Found, count: usize, out: &mut Keys) {
+    fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys) {
         out[..R].fill(SENTINEL);
-        let mut len = 0;
-        for (&d2, &id) in found.d2[..count].iter().zip(&found.id) {
+        for (&d2, &id) in d2.iter().zip(id) {
             let key = key(d2, id);
-            if key < out[R - 1] {
-                let mut at = len.min(R - 1);
-                while at > 0 && out[at - 1] > key {
+            let mut at = R;
+            while at > 0 && out[at - 1] > key {
+                if at < R {
                     out[at] = out[at - 1];
-                    at -= 1;
                 }
+                at -= 1;
+            }
+            if at < R {
                 out[at] = key;
-                len = (len + 1).min(R);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! The search of a batch of up to 32 points that lie near each other.
 
-use super::isa::{Found, Isa, Job, Keys, SENTINEL, key, key_d2, key_id};
+use super::isa::{Found, Isa, Job, Keys, SENTINEL, block, key, key_d2, key_id};
 use super::layout::{Bounds, LANES, NO_ID, Node, Unit};
 use super::tree::Tree;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 /// Points in a batch: they share the search for units, four units of eight.
 pub(super) const BATCH: usize = 32;
@@ -14,6 +15,15 @@ const LIMIT: usize = 512;
 
 /// Units between two looks at the bounds when going nearest first.
 const ROUND: usize = 32;
+
+/// Which of eight points of a batch is searched first.
+const PIVOT: usize = 4;
+
+/// Where the lists go.
+pub(super) trait Sink {
+    /// Takes the list of a point: keys ascending, of which the first `k` count. Implementations are `#[inline(always)]`.
+    fn list(&mut self, id: u32, keys: &Keys);
+}
 
 /// Points to be searched for, as columns. Slots after the last repeat it up to a multiple of eight.
 pub(super) struct Batch {
@@ -30,24 +40,26 @@ impl Batch {
         self.len = 0;
     }
 
-    /// Adds the points of a unit.
+    /// Adds the points of a unit whose bits are set.
     #[inline(always)]
-    pub(super) fn extend(&mut self, unit: &Unit) {
-        for slot in 0..LANES {
-            if unit.id[slot] != NO_ID {
-                self.push(unit.point(slot), unit.id[slot]);
+    pub(super) fn extend(&mut self, unit: &Unit, mut slots: u32) {
+        if slots == 0xff && self.len.is_multiple_of(LANES) {
+            for axis in 0..3 {
+                self.p[axis][self.len..self.len + LANES].copy_from_slice(&unit.p[axis]);
             }
+            self.id[self.len..self.len + LANES].copy_from_slice(&unit.id);
+            self.len += LANES;
+            return;
         }
-    }
-
-    /// Adds a point.
-    #[inline(always)]
-    pub(super) fn push(&mut self, p: [f32; 3], id: u32) {
-        for (column, v) in self.p.iter_mut().zip(p) {
-            column[self.len..].iter_mut().take(LANES).for_each(|to| *to = v);
+        while slots != 0 {
+            let slot = slots.trailing_zeros() as usize % LANES;
+            slots &= slots - 1;
+            for (column, v) in self.p.iter_mut().zip(unit.point(slot)) {
+                column[self.len..].iter_mut().take(LANES).for_each(|to| *to = v);
+            }
+            self.id[self.len] = unit.id[slot];
+            self.len += 1;
         }
-        self.id[self.len] = id;
-        self.len += 1;
     }
 
     #[inline(always)]
@@ -94,8 +106,6 @@ pub(super) struct Searcher<'a, I> {
     listed: Vec<u32>,
     found: Found,
     stack: Vec<(u32, u32)>,
-    /// The point searched last, and an upper bound of the distance of its `k`-th neighbour.
-    last: ([f32; 3], f32),
 }
 
 impl<'a, I: Isa> Searcher<'a, I> {
@@ -112,46 +122,87 @@ impl<'a, I: Isa> Searcher<'a, I> {
                 unit: vec![0; LIMIT + 2 * LANES],
                 len: 0,
             },
-            listed: vec![0; LIMIT + 2 * LANES],
-            found: Found::new(LIMIT * LANES + super::MAX_K),
+            listed: vec![0; BATCH * (LIMIT + LANES)],
+            found: Found::new(BATCH * (LIMIT * LANES + super::MAX_K)),
             stack: Vec::new(),
-            last: ([0.0; 3], f32::INFINITY),
         }
     }
 
     /// Searches every point of a batch, and hands over its id and keys, `R` of them, of which the first `k` count.
     /// `seeds` are units near the batch; the more points they hold and the nearer they are, the quicker.
     #[inline(always)]
-    pub(super) fn search<const R: usize>(&mut self, batch: &Batch, seeds: &[Unit], mut emit: impl FnMut(u32, &Keys)) {
+    pub(super) fn search<const R: usize>(&mut self, batch: &Batch, seeds: &[Unit], sink: &mut impl Sink) {
         let mut limits = [0.0; BATCH];
         for at in (0..batch.len).step_by(LANES) {
             let lanes: &mut [f32; LANES] = limits[at..].first_chunk_mut().expect("a batch is whole units");
             *lanes = self.seed_limits(batch, at, seeds);
         }
-        let limits = &mut limits[..batch.len];
         let bounds = batch.bounds();
-        let widest = limits.iter().copied().fold(0.0, f32::max);
+        let widest = limits[..batch.len].iter().copied().fold(0.0, f32::max);
         if !self.gather(&bounds, widest) {
             let isa = self.isa;
-            return isa.run(Far::<R, _, _> { searcher: self, batch, bounds: &bounds, limits, emit });
+            return isa.run(Far::<R, _, _> {
+                searcher: self,
+                batch,
+                bounds: &bounds,
+                limits: &mut limits[..batch.len],
+                sink,
+            });
+        }
+        // One pivot of every eight first: its true distance then limits the other seven.
+        let mut lists = [[SENTINEL; super::MAX_K]; BATCH / LANES];
+        self.search_some::<R>(batch, &limits, |i| i % LANES == PIVOT, |i, keys| lists[i / LANES] = *keys);
+        for at in (0..batch.len).step_by(LANES) {
+            if at + PIVOT < batch.len {
+                self.limit_by_pivot(batch, at, key_d2(lists[at / LANES][self.k - 1]), &mut limits);
+                sink.list(batch.id[at + PIVOT], &lists[at / LANES]);
+            }
+        }
+        self.search_some::<R>(batch, &limits, |i| i % LANES != PIVOT, |i, keys| sink.list(batch.id[i], keys));
+    }
+
+    /// Searches some of a batch's points, all of them in each of three steps, so that the processor can work on several at once.
+    #[inline(always)]
+    fn search_some<const R: usize>(
+        &mut self,
+        batch: &Batch,
+        limits: &[f32; BATCH],
+        which: impl Fn(usize) -> bool,
+        mut emit: impl FnMut(usize, &Keys),
+    ) {
+        let mut listed = [0; BATCH + 1];
+        let mut found = [0; BATCH + 1];
+        for i in 0..batch.len {
+            listed[i + 1] = if which(i) { self.list_units(batch.point(i), limits[i], listed[i]) } else { listed[i] };
+        }
+        for i in 0..batch.len {
+            found[i + 1] = found[i];
+            if which(i) {
+                let units = listed[i]..listed[i + 1];
+                let end = self.find(batch.point(i), batch.id[i], limits[i], units, found[i]);
+                found[i + 1] = self.found.pad(found[i], end, block(R));
+            }
         }
         let mut keys = [SENTINEL; super::MAX_K];
-        for (i, &limit) in limits.iter().enumerate() {
-            let p = batch.point(i);
-            self.search_one::<R>(p, batch.id[i], limit.min(self.limit_from_last(p)), 0, &mut keys);
-            self.last = (p, key_d2(keys[self.k - 1]).sqrt());
-            emit(batch.id[i], &keys);
+        for i in 0..batch.len {
+            if which(i) {
+                let range = found[i]..found[i + 1];
+                self.isa.select::<R>(&self.found.d2[range.clone()], &self.found.id[range], &mut keys);
+                emit(i, &keys);
+            }
         }
     }
 
-    /// The triangle inequality: the last point and its neighbours are no further than its `k`-th distance and the way to it.
-    /// The factor and the summand are far above what rounding and denormals can lose.
+    /// The triangle inequality: the pivot and its neighbours are no further than its `k`-th distance and the way to it. The factor and
+    /// the summand are far above what rounding and denormals can lose.
     #[inline(always)]
-    fn limit_from_last(&self, p: [f32; 3]) -> f32 {
-        let (o, reach) = self.last;
-        let (dx, dy, dz) = (p[0] - o[0], p[1] - o[1], p[2] - o[2]);
-        let way = reach + (dx * dx + dy * dy + dz * dz).sqrt();
-        way * way * 1.00001 + 1e-30
+    fn limit_by_pivot(&self, batch: &Batch, at: usize, d2: f32, limits: &mut [f32; BATCH]) {
+        let (o, reach) = (batch.point(at + PIVOT), d2.sqrt());
+        for (i, limit) in limits.iter_mut().enumerate().skip(at).take(LANES) {
+            let (dx, dy, dz) = (batch.p[0][i] - o[0], batch.p[1][i] - o[1], batch.p[2][i] - o[2]);
+            let way = reach + (dx * dx + dy * dy + dz * dz).sqrt();
+            *limit = limit.min(way * way * 1.00001 + 1e-30);
+        }
     }
 
     /// For the eight points of the batch from `at`: an upper bound of the `k`-th squared distance, the exact one among the seeds where
@@ -226,51 +277,52 @@ impl<'a, I: Isa> Searcher<'a, I> {
         true
     }
 
-    /// Searches one point in the units collected, after `count` points that have been found already. Nothing in here depends on
-    /// what is found but the lengths of the loops, so that the processor never guesses wrong inside them.
+    /// Lists the collected units within a point's limit from `at` of the list on; returns the end.
     #[inline(always)]
-    fn search_one<const R: usize>(&mut self, p: [f32; 3], id: u32, limit: f32, mut count: usize, out: &mut Keys) {
+    fn list_units(&mut self, p: [f32; 3], limit: f32, mut at: usize) -> usize {
         let isa = self.isa;
         let q = [isa.splat(p[0]), isa.splat(p[1]), isa.splat(p[2])];
         let (zero, limit) = (isa.splat(0.0), isa.splat(limit));
-        let mut listed = 0;
-        for at in (0..self.near.len).step_by(LANES) {
+        for from in (0..self.near.len).step_by(LANES) {
             let mut gap = [zero; 3];
             for axis in 0..3 {
-                let below = isa.sub(lanes(isa, &self.near.lo[axis], at), q[axis]);
-                let above = isa.sub(q[axis], lanes(isa, &self.near.hi[axis], at));
+                let below = isa.sub(lanes(isa, &self.near.lo[axis], from), q[axis]);
+                let above = isa.sub(q[axis], lanes(isa, &self.near.hi[axis], from));
                 gap[axis] = isa.max(zero, isa.max(below, above));
             }
             let mask = isa.le(sum_of_squares(isa, gap[0], gap[1], gap[2]), limit);
-            let units = self.near.unit[at..].first_chunk().expect("the columns are padded");
-            isa.pack_ids(units, mask, &mut self.listed[listed..]);
-            listed += mask.count_ones() as usize;
+            let units = self.near.unit[from..].first_chunk().expect("the columns are padded");
+            isa.pack_ids(units, mask, &mut self.listed[at..]);
+            at += mask.count_ones() as usize;
         }
+        at
+    }
+
+    /// Packs the points of listed units within a point's limit from `at` of those found on; returns the end.
+    #[inline(always)]
+    fn find(&mut self, p: [f32; 3], id: u32, limit: f32, units: Range<usize>, mut at: usize) -> usize {
+        let isa = self.isa;
+        let q = [isa.splat(p[0]), isa.splat(p[1]), isa.splat(p[2])];
+        let limit = isa.splat(limit);
         let own = if self.own { id } else { NO_ID };
-        for &unit in &self.listed[..listed] {
+        for &unit in &self.listed[units] {
             let unit = &self.tree.units[unit as usize];
             let dx = isa.sub(isa.load(&unit.p[0]), q[0]);
             let dy = isa.sub(isa.load(&unit.p[1]), q[1]);
             let dz = isa.sub(isa.load(&unit.p[2]), q[2]);
             let d2 = sum_of_squares(isa, dx, dy, dz);
             let mask = isa.le(d2, limit) & !isa.equal(&unit.id, own);
-            isa.pack(d2, mask, &mut self.found.d2[count..]);
-            isa.pack_ids(&unit.id, mask, &mut self.found.id[count..]);
-            count += mask.count_ones() as usize;
+            isa.pack(d2, mask, &mut self.found.d2[at..]);
+            isa.pack_ids(&unit.id, mask, &mut self.found.id[at..]);
+            at += mask.count_ones() as usize;
         }
-        isa.select::<R>(&mut self.found, count, out);
+        at
     }
 
     /// Searches a batch whose bounds take in too many units, nearest units first by (squared distance, smallest id): a heap of
     /// thousands of points at one place, or one far from everything, needs only a few of them.
     #[inline(always)]
-    fn search_far<const R: usize>(
-        &mut self,
-        batch: &Batch,
-        bounds: &Bounds,
-        limits: &mut [f32],
-        mut emit: impl FnMut(u32, &Keys),
-    ) {
+    fn search_far<const R: usize>(&mut self, batch: &Batch, bounds: &Bounds, limits: &mut [f32], sink: &mut impl Sink) {
         let (isa, k) = (self.isa, self.k);
         let lo = [isa.splat(bounds.lo[0]), isa.splat(bounds.lo[1]), isa.splat(bounds.lo[2])];
         let hi = [isa.splat(bounds.hi[0]), isa.splat(bounds.hi[1]), isa.splat(bounds.hi[2])];
@@ -314,32 +366,35 @@ impl<'a, I: Isa> Searcher<'a, I> {
                     self.found.d2[at] = key_d2(key);
                     self.found.id[at] = key_id(key);
                 }
-                self.search_one::<R>(batch.point(i), batch.id[i], limits[i], k, list);
+                let listed = self.list_units(batch.point(i), limits[i], 0);
+                let end = self.find(batch.point(i), batch.id[i], limits[i], 0..listed, k);
+                let end = self.found.pad(0, end, block(R));
+                isa.select::<R>(&self.found.d2[..end], &self.found.id[..end], list);
                 limits[i] = limits[i].min(key_d2(list[k - 1]));
                 worst = worst.max(list[k - 1].min(key(limits[i], NO_ID)));
             }
         }
         for (i, list) in lists.iter().enumerate() {
-            emit(batch.id[i], list);
+            sink.list(batch.id[i], list);
         }
     }
 }
 
 /// [`Searcher::search_far`] as a function of its own, out of the way of the usual path but with the same instruction set.
-struct Far<'s, 'a, const R: usize, I, E> {
+struct Far<'s, 'a, const R: usize, I, S> {
     searcher: &'s mut Searcher<'a, I>,
     batch: &'s Batch,
     bounds: &'s Bounds,
     limits: &'s mut [f32],
-    emit: E,
+    sink: &'s mut S,
 }
 
-impl<const R: usize, I: Isa, E: FnMut(u32, &Keys)> Job for Far<'_, '_, R, I, E> {
+impl<const R: usize, I: Isa, S: Sink> Job for Far<'_, '_, R, I, S> {
     type Out = ();
 
     #[inline(always)]
     fn run<Same: Isa>(self, _: Same) {
-        self.searcher.search_far::<R>(self.batch, self.bounds, self.limits, self.emit);
+        self.searcher.search_far::<R>(self.batch, self.bounds, self.limits, self.sink);
     }
 }
 
