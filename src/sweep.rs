@@ -97,7 +97,9 @@ impl<I: Send + 'static> Flow<I, KnnGraph> {
         let model = model.clone();
         self.stage(move |stats| {
             let (model, stats) = (model.clone(), Arc::clone(stats));
-            Map::new("infer", move |graph: KnnGraph| -> Result<Segmentation, BoxError> { model.segment(&graph, &stats) })
+            Map::new("infer", move |graph: KnnGraph| -> Result<Segmentation, BoxError> {
+                model.segment(&graph, &stats)
+            })
         })
     }
 }

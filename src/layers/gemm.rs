@@ -92,7 +92,8 @@ mod tests {
             multiply_add(rows, inputs, outputs, &x, &w, &mut out);
             for r in 0..rows {
                 for o in 0..outputs {
-                    let exact: f64 = (0..inputs).map(|i| f64::from(x[r * inputs + i]) * f64::from(w[o * inputs + i])).sum();
+                    let exact: f64 =
+                        (0..inputs).map(|i| f64::from(x[r * inputs + i]) * f64::from(w[o * inputs + i])).sum();
                     assert!((f64::from(out[r * outputs + o]) - exact - 0.25).abs() < 1e-4);
                 }
             }

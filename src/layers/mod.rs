@@ -11,6 +11,6 @@ mod weights;
 
 pub use linear::Linear;
 pub use matrix::Matrix;
-pub use point_net_conv::{Positions, PointNetConv};
+pub use point_net_conv::{PointNetConv, Positions};
 pub use simd::dense_path;
 pub use weights::Weights;

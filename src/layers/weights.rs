@@ -54,7 +54,8 @@ impl<'a> Weights<'a> {
         if shape != [rows, cols] {
             return Err(self.error(name, format!("{shape:?}"), format!("[{rows}, {cols}]")));
         }
-        Matrix::from_rows(rows, cols, data).ok_or_else(|| self.error(name, "a torn tensor", format!("[{rows}, {cols}]")))
+        Matrix::from_rows(rows, cols, data)
+            .ok_or_else(|| self.error(name, "a torn tensor", format!("[{rows}, {cols}]")))
     }
 
     /// A vector of exactly this length.

@@ -91,7 +91,8 @@ pub(super) fn heights(p: Positions<'_>, edges: &[f64], scale: f32) -> Matrix {
         let ground: Vec<f32> = cells
             .iter()
             .map(|&(x, y)| {
-                let around = (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| (x.saturating_add(dx), y.saturating_add(dy))));
+                let around =
+                    (-1..=1).flat_map(|dx| (-1..=1).map(move |dy| (x.saturating_add(dx), y.saturating_add(dy))));
                 around
                     .filter_map(|cell| index.get(&cell))
                     .fold(f32::INFINITY, |low, &place| low.min(lowest[place as usize]))

@@ -56,7 +56,9 @@ impl GraphUNet {
     pub fn load(weights: &Weights, config: Config) -> Result<Self, Error> {
         let features = GEOMETRY + config.columns.len();
         let blocks = |way: &str, l: usize, count: usize, channels: usize| {
-            (0..count).map(|b| Block::load(weights, &format!("{way}.{l}.block.{b}"), channels)).collect::<Result<_, _>>()
+            (0..count)
+                .map(|b| Block::load(weights, &format!("{way}.{l}.block.{b}"), channels))
+                .collect::<Result<_, _>>()
         };
         let mut rungs = Vec::with_capacity(config.levels);
         for l in 0..config.levels {
@@ -107,7 +109,8 @@ impl GraphUNet {
         }
         let mut h = skips.pop().unwrap_or_default();
         for (l, (rung, level)) in self.rungs.iter().zip(&pyramid.levels).enumerate().rev() {
-            let (Some((skip, up, blocks)), Some(own)) = (&rung.down, if rung.down.is_some() { skips.pop() } else { None })
+            let (Some((skip, up, blocks)), Some(own)) =
+                (&rung.down, if rung.down.is_some() { skips.pop() } else { None })
             else {
                 continue;
             };

@@ -92,7 +92,8 @@ impl Pyramid {
             }
             ground = lifted;
             level.parent = above.of_point;
-            levels.push(std::mem::replace(&mut level, Level { x, y, z, k: lists.k, dst: lists.dst, ..Level::default() }));
+            levels
+                .push(std::mem::replace(&mut level, Level { x, y, z, k: lists.k, dst: lists.dst, ..Level::default() }));
         }
         Ok(Pyramid { levels })
     }
