@@ -1,42 +1,43 @@
 //! The dense kernel: `out += x · wᵀ` on one thread, through the crate `gemm`.
 //!
-//! The law asks that a row of the product does not depend on the other rows. `gemm` sends very small batches down
-//! another path, so batches are padded to a multiple of [`BLOCK`] rows; within its block path every entry is one sum over
-//! the input channels in ascending order. The test below holds every batch of 1 to 512 rows against single rows.
+//! The law asks that a row of the product does not depend on the other rows. `gemm` chooses its path by the shape of the
+//! whole product, so every call here has the same number of rows, [`BLOCK`], padded where the batch ends; a multiple of
+//! every register tile's width, so that no row falls into a tile's odd end. The test below holds every batch of 1 to 512
+//! rows against one long batch.
 
 use gemm::{Parallelism, gemm};
 
-/// Rows are padded to a multiple of this.
-const BLOCK: usize = 16;
+/// Rows of every call.
+const BLOCK: usize = 192;
 
 /// Adds `x · wᵀ` to `out`: `x` `[rows, inputs]`, `w` `[outputs, inputs]`, `out` `[rows, outputs]`, all row-major.
 pub(super) fn multiply_add(rows: usize, inputs: usize, outputs: usize, x: &[f32], w: &[f32], out: &mut [f32]) {
     debug_assert!(x.len() == rows * inputs && w.len() == outputs * inputs && out.len() == rows * outputs);
-    let whole = rows / BLOCK * BLOCK;
-    let rest = rows - whole;
-    if whole > 0 {
-        multiply_blocks(whole, inputs, outputs, &x[..whole * inputs], w, &mut out[..whole * outputs]);
-    }
-    if rest > 0 {
-        let mut padded = vec![0.0; BLOCK * inputs];
-        padded[..rest * inputs].copy_from_slice(&x[whole * inputs..]);
-        let mut result = vec![0.0; BLOCK * outputs];
-        result[..rest * outputs].copy_from_slice(&out[whole * outputs..]);
-        multiply_blocks(BLOCK, inputs, outputs, &padded, w, &mut result);
-        out[whole * outputs..].copy_from_slice(&result[..rest * outputs]);
-    }
-}
-
-fn multiply_blocks(rows: usize, inputs: usize, outputs: usize, x: &[f32], w: &[f32], out: &mut [f32]) {
-    assert!(x.len() == rows * inputs && w.len() == outputs * inputs && out.len() == rows * outputs);
     if inputs == 0 || outputs == 0 {
         return;
     }
+    let whole = rows / BLOCK * BLOCK;
+    let (x_blocks, x_rest) = x.split_at(whole * inputs);
+    let (out_blocks, out_rest) = out.split_at_mut(whole * outputs);
+    for (x, out) in x_blocks.chunks_exact(BLOCK * inputs).zip(out_blocks.chunks_exact_mut(BLOCK * outputs)) {
+        multiply_block(inputs, outputs, x, w, out);
+    }
+    if rows > whole {
+        let (mut x, mut out) = (vec![0.0; BLOCK * inputs], vec![0.0; BLOCK * outputs]);
+        x[..x_rest.len()].copy_from_slice(x_rest);
+        out[..out_rest.len()].copy_from_slice(out_rest);
+        multiply_block(inputs, outputs, &x, w, &mut out);
+        out_rest.copy_from_slice(&out[..out_rest.len()]);
+    }
+}
+
+fn multiply_block(inputs: usize, outputs: usize, x: &[f32], w: &[f32], out: &mut [f32]) {
+    assert!(x.len() == BLOCK * inputs && w.len() == outputs * inputs && out.len() == BLOCK * outputs);
     // SAFETY: the three slices have exactly the sizes that the dimensions and strides below span, as just asserted, and
     // `out` is borrowed mutably, so it overlaps neither input.
     unsafe {
         gemm(
-            rows,
+            BLOCK,
             outputs,
             inputs,
             out.as_mut_ptr(),

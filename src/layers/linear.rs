@@ -21,9 +21,13 @@ impl Linear {
         Ok(Linear { weight, bias })
     }
 
-    /// A layer without bias from its weight `[out_channels, in_channels]`.
-    pub fn from_weight(weight: Matrix) -> Self {
-        Linear { weight, bias: None }
+    /// A layer from its weight `[out_channels, in_channels]` and bias `[out_channels]`.
+    ///
+    /// # Panics
+    /// If the bias has another length.
+    pub fn new(weight: Matrix, bias: Option<Vec<f32>>) -> Self {
+        assert!(bias.as_ref().is_none_or(|bias| bias.len() == weight.rows()), "one bias an output channel");
+        Linear { weight, bias }
     }
 
     /// `[rows, in_channels]` to `[rows, out_channels]`.

@@ -2,15 +2,21 @@
 //!
 //! Every layer is a pure function of its input, and an output row does not depend on which other rows are in the batch.
 
+mod edge_conv;
 mod gemm;
 mod linear;
 mod matrix;
+mod neighbors;
 mod point_net_conv;
+mod sage_conv;
 mod simd;
 mod weights;
 
+pub use edge_conv::EdgeConv;
 pub use linear::Linear;
 pub use matrix::Matrix;
+pub use neighbors::Neighbors;
 pub use point_net_conv::{PointNetConv, Positions};
+pub use sage_conv::{SageAggregation, SageConv};
 pub use simd::dense_path;
 pub use weights::Weights;

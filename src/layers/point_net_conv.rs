@@ -56,7 +56,7 @@ impl PointNetConv {
             (0..3).for_each(|axis| positions.row_mut(axis)[o] = whole.row(o)[inputs + axis]);
         }
         let bias = Some(weights.vector(&format!("{name}.local_nn.bias"), outputs)?);
-        Ok(PointNetConv { features: Linear::from_weight(nbr), positions, bias, outputs })
+        Ok(PointNetConv { features: Linear::new(nbr, None), positions, bias, outputs })
     }
 
     /// `x` `[nodes, in]`, positions multiplied by `scale`, neighbour lists through `lists(i)`; `[nodes, out]`.

@@ -1,3 +1,4 @@
 //! The core's integration tests, one binary: the adapter and the builder under load, errors, panics and back-pressure.
 
 mod dataflow;
+mod parity;

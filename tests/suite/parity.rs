@@ -1,0 +1,108 @@
+//! Parity with PyTorch Geometric: the fixtures that training/fixtures.py wrote, to 1e-5 of each value's scale.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use thalweg::knn::{Points3, knn_graph};
+use thalweg::layers::{EdgeConv, Matrix, Neighbors, PointNetConv, Positions, SageAggregation, SageConv, Weights};
+use thalweg::models::graph_unet::{Config, GraphUNet, Pyramid};
+use thalweg::report::Stats;
+use thalweg::voxel::voxels;
+use thalweg::{Frame, KnnGraph, Nodes};
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)).unwrap()
+}
+
+fn floats(file: &SafeTensors, name: &str) -> Vec<f32> {
+    file.tensor(name).unwrap().data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+}
+
+fn ints(file: &SafeTensors, name: &str) -> Vec<u32> {
+    file.tensor(name).unwrap().data().as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect()
+}
+
+fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (i, (f, e)) in found.iter().zip(expected).enumerate() {
+        assert!((f - e).abs() <= tolerance * e.abs().max(1.0), "{what}[{i}]: found {f}, expected {e}");
+    }
+}
+
+#[test]
+fn graph_unet_gives_the_logits_of_pytorch_geometric() {
+    for (name, points) in [("graph_unet_600", 600), ("graph_unet_5", 5), ("graph_unet_1", 1)] {
+        let bytes = fixture(&format!("{name}.safetensors"));
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let metadata = SafeTensors::read_metadata(&bytes).unwrap().1.metadata().clone().unwrap();
+        let own: HashMap<String, TensorView> = file
+            .iter()
+            .filter_map(|(key, view)| {
+                let key = key.strip_prefix("weights.")?.to_string();
+                Some((key, TensorView::new(Dtype::F32, view.shape().to_vec(), view.data()).unwrap()))
+            })
+            .collect();
+        let model = safetensors::serialize(&own, Some(metadata.clone())).unwrap();
+        let weights = Weights::read(name, &model).unwrap();
+        let config = Config::read(&weights, metadata.get("thalweg").map(String::as_str)).unwrap();
+
+        let cloud = floats(&file, "points");
+        let column = |axis: usize| cloud.iter().skip(axis).step_by(3).copied().collect::<Vec<_>>();
+        let (x, y, z) = (column(0), column(1), column(2));
+        assert_eq!(x.len(), points);
+        let found = voxels(&x, &y, &z, config.s0);
+        assert_eq!(found.of_point, ints(&file, "node_of"), "{name}: nodes of the points");
+        let pick = |v: &[f32]| found.representative.iter().map(|&i| v[i as usize]).collect::<Vec<_>>();
+        let (nx, ny, nz) = (pick(&x), pick(&y), pick(&z));
+        let lists = knn_graph(Points3::new(&nx, &ny, &nz).unwrap(), config.k).unwrap();
+        let frame = Frame { x, y, z, intensity: Some(floats(&file, "intensity")), ..Frame::default() };
+        let nodes = Nodes {
+            frame: Arc::new(frame),
+            point: found.representative,
+            x: nx,
+            y: ny,
+            z: nz,
+            of_point: found.of_point,
+        };
+        let graph = KnnGraph { nodes: Arc::new(nodes), k: lists.k, dst: lists.dst, d2: lists.d2 };
+        let pyramid = Pyramid::build(&graph, &config, &Stats::default()).unwrap();
+        for (l, level) in pyramid.levels.iter().enumerate() {
+            assert_eq!(level.dst, ints(&file, &format!("level.{l}.neighbours")), "{name}: lists of level {l}");
+            assert_eq!(level.parent, ints(&file, &format!("level.{l}.parent")), "{name}: parents of level {l}");
+            let expected = floats(&file, &format!("level.{l}.features"));
+            close(&format!("{name}: features of level {l}"), level.features.data(), &expected, 1e-6);
+        }
+        let network = GraphUNet::load(&weights, config).unwrap();
+        let expected = floats(&file, "logits");
+        close(&format!("{name}: logits"), network.forward(&pyramid).data(), &expected, 1e-5);
+    }
+}
+
+#[test]
+fn layers_give_the_rows_of_pytorch_geometric() {
+    let bytes = fixture("layers.safetensors");
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let weights = Weights::read("layers", &bytes).unwrap();
+    let (n, inputs, outputs) = (60, 8, 12);
+    let x = Matrix::from_rows(n, inputs, floats(&file, "x")).unwrap();
+    let edges = ints(&file, "edge_index");
+    let (src, dst) = edges.split_at(edges.len() / 2);
+    let graph = Neighbors::from_edges(n, src, dst).unwrap();
+
+    for (name, aggregation) in [("sage_mean", SageAggregation::Mean), ("sage_max", SageAggregation::Max)] {
+        let layer = SageConv::load(&weights, name, inputs, outputs, aggregation).unwrap();
+        close(name, layer.forward(&x, &graph).data(), &floats(&file, &format!("{name}.output")), 1e-5);
+    }
+    let layer = EdgeConv::load(&weights, "edge_conv", inputs, outputs).unwrap();
+    close("edge_conv", layer.forward(&x, &graph).data(), &floats(&file, "edge_conv.output"), 1e-5);
+
+    let position = floats(&file, "position");
+    let column = |axis: usize| position.iter().skip(axis).step_by(3).copied().collect::<Vec<_>>();
+    let (px, py, pz) = (column(0), column(1), column(2));
+    let layer = PointNetConv::load(&weights, "point_net", inputs, outputs).unwrap();
+    let found = layer.forward(&x, Positions { x: &px, y: &py, z: &pz }, 1.0, |i| graph.of(i));
+    close("point_net", found.data(), &floats(&file, "point_net.output"), 1e-5);
+}
