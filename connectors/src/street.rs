@@ -1038,7 +1038,7 @@ fn is_pane(along: f64, z: f32, building: u32) -> bool {
     let pitch = 2.0 + (kind & 15) as f64 * 0.1;
     let bay = along / pitch;
     let (u, floor) = ((bay - bay.floor()) * pitch, z - (z / 2.9).floor() * 2.9);
-    let door = mix(kind ^ bay.floor() as i64 as u64) % 7 == 0 && z < 2.9;
+    let door = mix(kind ^ bay.floor() as i64 as u64).is_multiple_of(7) && z < 2.9;
     if door { u < 1.0 && z < 2.1 } else { (0.5..1.6).contains(&u) && (0.95..2.25).contains(&floor) }
 }
 
@@ -1141,12 +1141,12 @@ impl Street {
                 [cosf(azimuth), sinf(azimuth), below.to_radians()]
             })
             .collect();
-        for beam in 0..BEAMS {
-            let (up, flat) = (sinf(elevation[beam]), cosf(elevation[beam]));
+        for (beam, &elevation) in elevation.iter().enumerate() {
+            let (up, flat) = (sinf(elevation), cosf(elevation));
             let gain = 0.9 + 0.2 * Dice::new(self.seed, 9, beam as i64).unit();
             for (column, &[cos, sin, below]) in columns.iter().enumerate() {
                 let hit = &sweep.hits[column * BEAMS + beam];
-                if hit.class == 0 || elevation[beam] < below {
+                if hit.class == 0 || elevation < below {
                     continue;
                 }
                 let mut dice = Dice::new(self.seed, 100 + number, (beam * COLUMNS + column) as i64);
