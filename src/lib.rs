@@ -4,19 +4,26 @@
 //! The law that every stage keeps: at a closed epoch its output is a function of the live input, bit for bit, whatever the
 //! arrival order, the number of workers, or what came before.
 
+pub mod dataflow;
 pub mod error;
 pub mod frame;
 pub mod graph;
+pub mod pipeline;
+pub mod report;
 pub mod segmentation;
 pub mod sink;
 pub mod source;
+pub mod stage;
 
 pub use error::{BoxError, Error};
 pub use frame::{Frame, Pose, Returns, Truth};
 pub use graph::{KnnGraph, Nodes};
+pub use pipeline::{Flow, Pipeline};
+pub use report::Report;
 pub use segmentation::{Classes, Segmentation};
 pub use sink::Sink;
 pub use source::{Next, Source};
+pub use stage::Stage;
 
 /// Logical time: one frame, one slice of a sweep, or one batch of updates. Totally ordered; event time travels in the data.
 pub type Epoch = u64;

@@ -1,0 +1,72 @@
+//! The relational face of a stage: its output as a differential collection, and a query's answer back as changes an epoch.
+
+use std::collections::BTreeMap;
+
+use differential_dataflow::{AsCollection, ExchangeData, VecCollection};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::operator::Operator;
+
+use super::mail::{Mail, MailBuilder, MailStream};
+use crate::Epoch;
+use crate::pipeline::Delta;
+
+/// Feeds `updates` of each item, (row, epoch, diff) with epochs at or after the item's, through `logic`.
+///
+/// The answer arrives on shard 0, one [`Delta`] an epoch that changed it: consolidated, ascending by row.
+pub(crate) fn query<'scope, T, D, R>(
+    stream: MailStream<'scope, T>,
+    updates: impl Fn(Epoch, T, &mut Vec<(D, Epoch, isize)>) + 'static,
+    logic: impl FnOnce(VecCollection<'scope, Epoch, D, isize>) -> VecCollection<'scope, Epoch, R, isize>,
+) -> MailStream<'scope, Delta<R>>
+where
+    T: Send + 'static,
+    D: ExchangeData,
+    R: ExchangeData,
+{
+    let rows =
+        stream.unary::<CapacityContainerBuilder<Vec<(D, Epoch, isize)>>, _, _, _>(Pipeline, "rows", move |_, _| {
+            let mut buffer = Vec::new();
+            move |input, output| {
+                input.for_each(|capability, mail| {
+                    if let (Some(item), Some(capability)) = (mail.batch.take(), capability.retain_least(0)) {
+                        updates(*capability.time(), item, &mut buffer);
+                        output.session(&capability).give_iterator(buffer.drain(..));
+                    }
+                });
+            }
+        });
+    let answer = logic(rows.as_collection()).inner;
+    answer.unary_frontier::<MailBuilder<Delta<R>>, _, _, _>(
+        Exchange::new(|_: &(R, Epoch, isize)| 0),
+        "answer",
+        move |_, _| {
+            let mut held: BTreeMap<Epoch, (Capability<Epoch>, BTreeMap<R, isize>)> = BTreeMap::new();
+            move |(input, frontier), output| {
+                input.for_each(|capability, batch| {
+                    for (row, epoch, diff) in batch.drain(..) {
+                        let (_, rows) =
+                            held.entry(epoch).or_insert_with(|| (capability.delayed(&epoch, 0), BTreeMap::new()));
+                        *rows.entry(row).or_insert(0) += diff;
+                    }
+                });
+                while let Some(entry) = held.first_entry() {
+                    if frontier.less_equal(entry.key()) {
+                        break;
+                    }
+                    let (capability, rows) = entry.remove();
+                    let rows: Vec<_> = rows.into_iter().filter(|(_, diff)| *diff != 0).collect();
+                    if !rows.is_empty() {
+                        let delta = Delta { rows };
+                        output.session_with_builder(&capability).give_container(&mut Mail {
+                            dst: 0,
+                            src: 0,
+                            batch: Some(delta),
+                        });
+                    }
+                }
+            }
+        },
+    )
+}

@@ -1,0 +1,133 @@
+//! What a run counts and times while it goes on: items, nodes, edges, drops, and a latency histogram a stage.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::Epoch;
+
+/// Median and 99th percentile of a stage's time, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Latency {
+    /// Median (ms).
+    pub p50: f64,
+    /// 99th percentile (ms).
+    pub p99: f64,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Report {
+    /// Items read, each an epoch.
+    pub frames: u64,
+    /// Finite points that entered a graph.
+    pub nodes: u64,
+    /// Edges of the graphs.
+    pub edges: u64,
+    /// Wall time of the run (s), reading and writing included.
+    pub seconds: f64,
+    /// Time a stage; `total` runs from a frame's arrival to its hand-over to the sink.
+    pub latency: BTreeMap<String, Latency>,
+    /// What was subtracted from f64 coordinates (m).
+    pub origin: [f64; 3],
+    /// What was dropped, by reason.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+/// The counters behind a [`Report`]; shared by all threads of a run.
+#[derive(Debug, Default)]
+pub struct Stats(Mutex<Counters>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    frames: u64,
+    nodes: u64,
+    edges: u64,
+    origin: [f64; 3],
+    dropped: BTreeMap<&'static str, u64>,
+    histograms: BTreeMap<&'static str, Histogram<u64>>,
+    arrived: BTreeMap<Epoch, Instant>,
+}
+
+impl Counters {
+    fn record(&mut self, stage: &'static str, time: Duration) {
+        // Three significant digits, 1 µs to 1 h: construction cannot fail for these constants, and an hour saturates.
+        let histogram = self.histograms.entry(stage).or_insert_with(|| {
+            Histogram::new_with_bounds(1, 3_600_000_000, 3)
+                .expect("the bounds are constants within hdrhistogram's limits")
+        });
+        histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+impl Stats {
+    fn lock(&self) -> MutexGuard<'_, Counters> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Runs `work`, adding its time to the histogram of `stage`.
+    pub fn time<T>(&self, stage: &'static str, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = work();
+        self.lock().record(stage, start.elapsed());
+        result
+    }
+
+    /// Counts `count` drops for `reason`.
+    pub fn dropped(&self, reason: &'static str, count: u64) {
+        if count > 0 {
+            *self.lock().dropped.entry(reason).or_insert(0) += count;
+        }
+    }
+
+    /// Counts a graph's nodes.
+    pub fn nodes(&self, nodes: u64) {
+        self.lock().nodes += nodes;
+    }
+
+    /// Counts a graph's edges.
+    pub fn edges(&self, edges: u64) {
+        self.lock().edges += edges;
+    }
+
+    /// Notes the origin that the source subtracts.
+    pub fn origin(&self, origin: [f64; 3]) {
+        self.lock().origin = origin;
+    }
+
+    /// Notes that an item was read; its clock starts at `at`.
+    pub(crate) fn arrived(&self, epoch: Epoch, at: Instant) {
+        let mut counters = self.lock();
+        counters.frames += 1;
+        counters.arrived.insert(epoch, at);
+    }
+
+    /// Notes that an epoch's output was handed to the sink.
+    pub(crate) fn handed_over(&self, epoch: Epoch, now: Instant) {
+        let mut counters = self.lock();
+        let later = counters.arrived.split_off(&(epoch + 1));
+        let done = std::mem::replace(&mut counters.arrived, later);
+        if let Some(at) = done.get(&epoch) {
+            counters.record("total", now.saturating_duration_since(*at));
+        }
+    }
+
+    /// The figures so far.
+    pub fn report(&self, seconds: f64) -> Report {
+        let counters = self.lock();
+        let ms = |micros: u64| micros as f64 / 1000.0;
+        let latency =
+            |h: &Histogram<u64>| Latency { p50: ms(h.value_at_quantile(0.5)), p99: ms(h.value_at_quantile(0.99)) };
+        Report {
+            frames: counters.frames,
+            nodes: counters.nodes,
+            edges: counters.edges,
+            seconds,
+            latency: counters.histograms.iter().map(|(stage, h)| (stage.to_string(), latency(h))).collect(),
+            origin: counters.origin,
+            dropped: counters.dropped.iter().map(|(reason, count)| (reason.to_string(), *count)).collect(),
+        }
+    }
+}

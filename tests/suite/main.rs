@@ -1,0 +1,3 @@
+//! The core's integration tests, one binary: the adapter and the builder under load, errors, panics and back-pressure.
+
+mod dataflow;
