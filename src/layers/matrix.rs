@@ -1,0 +1,78 @@
+//! A dense matrix of f32, row-major: one row a node, one column a channel.
+
+/// `[rows, cols]`, row-major.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Matrix {
+    rows: usize,
+    cols: usize,
+    data: Vec<f32>,
+}
+
+impl Matrix {
+    /// All zeros.
+    pub fn zeros(rows: usize, cols: usize) -> Self {
+        Matrix { rows, cols, data: vec![0.0; rows * cols] }
+    }
+
+    /// From row-major data; `None` unless `data` has `rows * cols` entries.
+    pub fn from_rows(rows: usize, cols: usize, data: Vec<f32>) -> Option<Self> {
+        (rows.checked_mul(cols)? == data.len()).then_some(Matrix { rows, cols, data })
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Row `i`, `[cols]`.
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.data[i * self.cols..(i + 1) * self.cols]
+    }
+
+    /// Row `i`, `[cols]`.
+    pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
+        &mut self.data[i * self.cols..(i + 1) * self.cols]
+    }
+
+    /// Everything, row-major.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// Everything, row-major.
+    pub fn data_mut(&mut self) -> &mut [f32] {
+        &mut self.data
+    }
+
+    /// `max(v, 0)` in place.
+    pub fn relu(mut self) -> Self {
+        self.data.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { 0.0 });
+        self
+    }
+
+    /// Adds `other`, of the same shape, and keeps what is positive.
+    pub fn add_relu(mut self, other: &Matrix) -> Self {
+        debug_assert_eq!((self.rows, self.cols), (other.rows, other.cols));
+        for (v, o) in self.data.iter_mut().zip(&other.data) {
+            let sum = *v + o;
+            *v = if sum > 0.0 { sum } else { 0.0 };
+        }
+        self
+    }
+
+    /// Columns of `self`, then of `other`, row by row.
+    pub fn beside(&self, other: &Matrix) -> Self {
+        debug_assert_eq!(self.rows, other.rows);
+        let mut data = Vec::with_capacity(self.data.len() + other.data.len());
+        for i in 0..self.rows {
+            data.extend_from_slice(self.row(i));
+            data.extend_from_slice(other.row(i));
+        }
+        Matrix { rows: self.rows, cols: self.cols + other.cols, data }
+    }
+}

@@ -1,0 +1,114 @@
+//! The voxel pyramid of one frame: nodes, exact kNN lists, features and parents of every level.
+
+use super::config::Config;
+use super::features::{GEOMETRY, geometry, heights, scalars};
+use crate::knn::{Points3, knn_graph};
+use crate::layers::{Matrix, Positions};
+use crate::report::Stats;
+use crate::voxel::voxels;
+use crate::{Error, KnnGraph};
+
+/// One level.
+#[derive(Clone, Debug, Default)]
+pub struct Level {
+    /// Positions of its nodes (m).
+    pub x: Vec<f32>,
+    /// See [`Level::x`].
+    pub y: Vec<f32>,
+    /// See [`Level::x`].
+    pub z: Vec<f32>,
+    /// Neighbours a node.
+    pub k: usize,
+    /// Their indices, `[nodes, k]` row-major.
+    pub dst: Vec<u32>,
+    /// `[nodes, features]`.
+    pub features: Matrix,
+    /// The node of the next level that each node belongs to; empty at the top.
+    pub parent: Vec<u32>,
+}
+
+impl Level {
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.x.len()
+    }
+
+    /// True if the level has no node.
+    pub fn is_empty(&self) -> bool {
+        self.x.is_empty()
+    }
+
+    /// The neighbour list of a node.
+    pub fn list(&self, node: usize) -> &[u32] {
+        &self.dst[node * self.k..(node + 1) * self.k]
+    }
+
+    /// The nodes' positions.
+    pub fn positions(&self) -> Positions<'_> {
+        Positions { x: &self.x, y: &self.y, z: &self.z }
+    }
+}
+
+/// All levels of one frame.
+#[derive(Clone, Debug, Default)]
+pub struct Pyramid {
+    /// Finest first.
+    pub levels: Vec<Level>,
+}
+
+impl Pyramid {
+    /// Builds the levels above `graph`, which is level 0, and everyone's features; times go into `stats`.
+    ///
+    /// # Errors
+    /// None for a graph of finite points; the kNN engine's own otherwise.
+    pub fn build(graph: &KnnGraph, config: &Config, stats: &Stats) -> Result<Pyramid, Error> {
+        let nodes = &graph.nodes;
+        let mut level = Level {
+            x: nodes.x.clone(),
+            y: nodes.y.clone(),
+            z: nodes.z.clone(),
+            k: graph.k,
+            dst: graph.dst.clone(),
+            ..Level::default()
+        };
+        let mut ground = stats.time("features", || heights(level.positions(), &config.columns, config.hag_scale));
+        let mut levels = Vec::with_capacity(config.levels);
+        for l in 0..config.levels {
+            stats.time("features", || {
+                let extra = if l == 0 { Some(scalars(nodes, config)) } else { None };
+                level.features = features(&level, &ground, extra.as_ref(), config.edge(l) as f32);
+            });
+            if l + 1 == config.levels {
+                levels.push(level);
+                break;
+            }
+            let above = stats.time("voxels", || voxels(&level.x, &level.y, &level.z, config.edge(l + 1)));
+            let pick = |v: &[f32]| above.representative.iter().map(|&i| v[i as usize]).collect::<Vec<_>>();
+            let (x, y, z) = (pick(&level.x), pick(&level.y), pick(&level.z));
+            let lists = stats.time("knn", || knn_graph(Points3::new(&x, &y, &z)?, config.k))?;
+            let mut lifted = Matrix::zeros(x.len(), ground.cols());
+            for (i, &child) in above.representative.iter().enumerate() {
+                lifted.row_mut(i).copy_from_slice(ground.row(child as usize));
+            }
+            ground = lifted;
+            level.parent = above.of_point;
+            levels
+                .push(std::mem::replace(&mut level, Level { x, y, z, k: lists.k, dst: lists.dst, ..Level::default() }));
+        }
+        Ok(Pyramid { levels })
+    }
+}
+
+/// Geometry, then heights, then `extra`, row by row.
+fn features(level: &Level, ground: &Matrix, extra: Option<&Matrix>, edge: f32) -> Matrix {
+    let mut out = Matrix::zeros(level.len(), GEOMETRY + ground.cols() + extra.map_or(0, Matrix::cols));
+    for i in 0..level.len() {
+        let row = out.row_mut(i);
+        geometry(level.positions(), i, level.list(i), edge, &mut row[..GEOMETRY]);
+        row[GEOMETRY..][..ground.cols()].copy_from_slice(ground.row(i));
+        if let Some(extra) = extra {
+            row[GEOMETRY + ground.cols()..].copy_from_slice(extra.row(i));
+        }
+    }
+    out
+}

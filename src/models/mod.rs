@@ -1,0 +1,8 @@
+//! Trained networks: what a model file holds, and how it becomes a stage.
+
+mod decision;
+pub mod graph_unet;
+mod instances;
+mod segmenter;
+
+pub use segmenter::Model;

@@ -1,0 +1,105 @@
+//! Sweep mode: every frame is its own graph; the stages that turn a frame into nodes, a kNN graph, and labels.
+
+use std::sync::Arc;
+
+use crate::knn::{Points3, knn_graph};
+use crate::models::Model;
+use crate::pipeline::Flow;
+use crate::report::Stats;
+use crate::stage::Map;
+use crate::voxel::voxels;
+use crate::{BoxError, Error, Frame, KnnGraph, Nodes, Segmentation};
+
+/// Counts what the frame brought, and splits off its finite points.
+fn count(frame: &Frame, nodes: usize, finite: usize, stats: &Stats) {
+    stats.origin(frame.origin);
+    stats.nodes(nodes as u64);
+    stats.dropped("non_finite", (frame.len() - finite) as u64);
+    frame.dropped.iter().for_each(|(reason, count)| stats.dropped(reason, *count));
+}
+
+/// Every finite point as a node.
+fn all_points(frame: Frame) -> Nodes {
+    let frame = Arc::new(frame);
+    let point: Vec<u32> = (0..frame.len() as u32).filter(|&i| frame.is_finite(i as usize)).collect();
+    let mut of_point = vec![Nodes::NONE; frame.len()];
+    point.iter().enumerate().for_each(|(node, &point)| of_point[point as usize] = node as u32);
+    let pick = |v: &[f32]| point.iter().map(|&i| v[i as usize]).collect();
+    let (x, y, z) = (pick(&frame.x), pick(&frame.y), pick(&frame.z));
+    Nodes { frame, x, y, z, point, of_point }
+}
+
+/// One node a voxel of edge `edge` (m) that holds a finite point.
+fn downsample(frame: Frame, edge: f64, stats: &Stats) -> Nodes {
+    let mut nodes = all_points(frame);
+    let finite = nodes.len();
+    let found = stats.time("voxels", || voxels(&nodes.x, &nodes.y, &nodes.z, edge));
+    for node in nodes.of_point.iter_mut().filter(|node| **node != Nodes::NONE) {
+        *node = found.of_point[*node as usize];
+    }
+    let pick = |v: &[f32]| found.representative.iter().map(|&i| v[i as usize]).collect();
+    (nodes.x, nodes.y, nodes.z) = (pick(&nodes.x), pick(&nodes.y), pick(&nodes.z));
+    nodes.point = found.representative.iter().map(|&i| nodes.point[i as usize]).collect();
+    count(&nodes.frame, nodes.len(), finite, stats);
+    nodes
+}
+
+impl<I: Send + 'static> Flow<I, Frame> {
+    /// One node a voxel of edge `edge` (m): the point nearest the voxel's centre, then the smallest index.
+    pub fn voxel_downsample(self, edge: f64) -> Flow<I, Nodes> {
+        self.stage(move |stats| {
+            let stats = Arc::clone(stats);
+            Map::new("voxel_downsample", move |frame| {
+                if !(edge.is_finite() && edge > 0.0) {
+                    let (found, expected) = (edge.to_string(), "a positive length in metres".into());
+                    return Err(Error::Value { what: "voxel edge", found, expected }.into());
+                }
+                Ok(downsample(frame, edge, &stats))
+            })
+        })
+    }
+
+    /// Every finite point as a node.
+    pub fn nodes(self) -> Flow<I, Nodes> {
+        self.stage(move |stats| {
+            let stats = Arc::clone(stats);
+            Map::new("nodes", move |frame| {
+                let nodes = all_points(frame);
+                count(&nodes.frame, nodes.len(), nodes.len(), &stats);
+                Ok(nodes)
+            })
+        })
+    }
+
+    /// The exact kNN graph of all finite points; see [`Flow::knn_graph`] on nodes.
+    pub fn knn_graph(self, k: usize) -> Flow<I, KnnGraph> {
+        self.nodes().knn_graph(k)
+    }
+}
+
+impl<I: Send + 'static> Flow<I, Nodes> {
+    /// The exact kNN graph of the nodes, 1 ≤ k ≤ 64, ties by index.
+    pub fn knn_graph(self, k: usize) -> Flow<I, KnnGraph> {
+        self.stage(move |stats| {
+            let stats = Arc::clone(stats);
+            Map::new("knn_graph", move |nodes: Nodes| {
+                let lists = stats.time("knn", || knn_graph(Points3::new(&nodes.x, &nodes.y, &nodes.z)?, k))?;
+                stats.edges(lists.dst.len() as u64);
+                Ok(KnnGraph { nodes: Arc::new(nodes), k: lists.k, dst: lists.dst, d2: lists.d2 })
+            })
+        })
+    }
+}
+
+impl<I: Send + 'static> Flow<I, KnnGraph> {
+    /// Labels every point of the frame with a model.
+    pub fn infer(self, model: &Model) -> Flow<I, Segmentation> {
+        let model = model.clone();
+        self.stage(move |stats| {
+            let (model, stats) = (model.clone(), Arc::clone(stats));
+            Map::new("infer", move |graph: KnnGraph| -> Result<Segmentation, BoxError> {
+                model.segment(&graph, &stats)
+            })
+        })
+    }
+}

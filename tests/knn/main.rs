@@ -1,0 +1,4 @@
+//! The k-nearest-neighbour engine against brute force.
+
+mod bulk;
+mod cloud;
