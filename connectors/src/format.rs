@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use thalweg::Frame;
 
-use crate::bin;
+use crate::{arrow, bin, csv, jsonl, parquet};
 use crate::error::{At, Error};
 
 /// One open file that holds one or more frames.
@@ -18,6 +18,11 @@ pub trait Reader: Send {
     /// # Errors
     /// A file that cannot be read, or breaks its format.
     fn next_frame(&mut self) -> Result<Option<Frame>, Error>;
+
+    /// True if the input numbers its frames itself; else a frame's position among the input's files is its number.
+    fn has_frame_ids(&self) -> bool {
+        false
+    }
 }
 
 /// What a run asks of every reader in it.
@@ -71,7 +76,7 @@ pub struct Format {
 }
 
 /// All formats that hold frames.
-pub static FORMATS: &[Format] = &[bin::KITTI, bin::NUSCENES];
+pub static FORMATS: &[Format] = &[bin::KITTI, bin::NUSCENES, parquet::FORMAT, arrow::FORMAT, csv::FORMAT, jsonl::FORMAT];
 
 /// The format of a file: by its name's ending, else by its first bytes.
 ///
