@@ -2,7 +2,12 @@
 
 pub mod bin;
 pub mod error;
+mod fields;
 pub mod format;
+mod lzf;
+pub mod pcd;
+pub mod ply;
+mod text;
 
 pub use error::{At, Error};
 pub use format::{FORMATS, Format, OriginRule, ReadOptions, Reader};
