@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use thalweg::Frame;
 
 use crate::error::{At, Error};
-use crate::{bin, pcd, ply};
+use crate::{bin, las, pcd, ply};
 
 /// One open file that holds one or more frames.
 ///
@@ -71,7 +71,7 @@ pub struct Format {
 }
 
 /// All formats that hold frames.
-pub static FORMATS: &[Format] = &[bin::KITTI, bin::NUSCENES, pcd::FORMAT, ply::FORMAT];
+pub static FORMATS: &[Format] = &[bin::KITTI, bin::NUSCENES, pcd::FORMAT, ply::FORMAT, las::FORMAT];
 
 /// The format of a file: by its name's ending, else by its first bytes.
 ///
@@ -170,6 +170,7 @@ mod tests {
         assert_eq!(name("a/000000.bin"), Some("kitti-bin"));
         assert_eq!(name("a/x.pcd.bin"), Some("nuscenes"));
         assert_eq!(name("a/x.PCD"), Some("pcd"));
+        assert_eq!(name("a/x.copc.laz"), Some("las"));
         assert_eq!(name("a/bin"), None);
         assert_eq!(name("a/xbin"), None);
     }

@@ -4,6 +4,8 @@ pub mod bin;
 pub mod error;
 mod fields;
 pub mod format;
+pub mod las;
+mod laz;
 mod lzf;
 pub mod pcd;
 pub mod ply;
