@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use thalweg::Frame;
 
-use crate::{arrow, bin, csv, jsonl, parquet};
 use crate::error::{At, Error};
+use crate::{arrow, bin, csv, jsonl, las, parquet, pcd, ply};
 
 /// One open file that holds one or more frames.
 ///
@@ -76,7 +76,17 @@ pub struct Format {
 }
 
 /// All formats that hold frames.
-pub static FORMATS: &[Format] = &[bin::KITTI, bin::NUSCENES, parquet::FORMAT, arrow::FORMAT, csv::FORMAT, jsonl::FORMAT];
+pub static FORMATS: &[Format] = &[
+    bin::KITTI,
+    bin::NUSCENES,
+    pcd::FORMAT,
+    ply::FORMAT,
+    las::FORMAT,
+    parquet::FORMAT,
+    arrow::FORMAT,
+    csv::FORMAT,
+    jsonl::FORMAT,
+];
 
 /// The format of a file: by its name's ending, else by its first bytes.
 ///
@@ -174,6 +184,8 @@ mod tests {
         let name = |path: &str| by_extension(Path::new(path)).map(|f| f.name);
         assert_eq!(name("a/000000.bin"), Some("kitti-bin"));
         assert_eq!(name("a/x.pcd.bin"), Some("nuscenes"));
+        assert_eq!(name("a/x.PCD"), Some("pcd"));
+        assert_eq!(name("a/x.copc.laz"), Some("las"));
         assert_eq!(name("a/bin"), None);
         assert_eq!(name("a/xbin"), None);
     }
