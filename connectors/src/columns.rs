@@ -246,7 +246,7 @@ fn list_coordinates(column: &Column<'_>) -> Result<Coordinates, Error> {
         }
         Some(match lists.as_list_opt::<i32>() {
             Some(list) => (list.value_offsets()[row] as usize, list.value_length(row) as usize),
-            None => (lists.as_fixed_size_list().value_offset(row) as usize, 3),
+            None => (lists.as_fixed_size_list().value_offset_at(row), 3),
         })
     };
     let starts: Vec<_> = (0..lists.len()).map(start).collect();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use thalweg::{BoxError, Classes, Epoch, Frame, Segmentation, Sink, Truth};
 
 use crate::error::{At, Error};
-use crate::format::read_regular;
+use crate::format::{self, read_regular};
 use crate::publish::StagedFolder;
 
 /// Train id, the raw id that stands for it, its name.
@@ -112,14 +112,16 @@ impl LabelSink {
     }
 }
 
-/// The name of the file that a frame came from without its endings, where that file is one frame; else the frame's number.
-pub(crate) fn frame_name(frame: &Frame) -> String {
-    let alone = |path: &Arc<Path>| crate::format::by_extension(path).is_some_and(|f| !crate::folder::holds_many(f));
-    let stem = frame.path.as_ref().filter(|p| alone(p)).and_then(|p| p.file_name()).map(|n| n.to_string_lossy().into_owned());
-    match stem.as_ref().and_then(|name| name.split('.').next()).filter(|stem| !stem.is_empty()) {
-        Some(stem) => stem.to_string(),
-        None => format!("{:06}", frame.id),
-    }
+/// The name of the file that a frame came from without its ending, where that file is one frame; else the frame's number.
+fn frame_name(frame: &Frame) -> String {
+    let of_path = |path: &Arc<Path>| {
+        let format = format::by_extension(path).filter(|f| !crate::folder::holds_many(f))?;
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        let fits = |ending: &&&str| name.to_lowercase().ends_with(&format!(".{ending}"));
+        let ending = format.extensions.iter().filter(fits).map(|e| e.len()).max()?;
+        Some(name[..name.len() - ending - 1].to_string()).filter(|stem| !stem.is_empty())
+    };
+    frame.path.as_ref().and_then(of_path).unwrap_or_else(|| format!("{:06}", frame.id))
 }
 
 fn encode(path: &Path, item: &Segmentation) -> Result<Vec<u8>, Error> {

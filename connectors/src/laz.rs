@@ -33,8 +33,8 @@ struct Coding {
     layers: Option<usize>,
 }
 
-/// Calls `take` with each record of a LAZ file, decompressed, in order. Fields that no frame has are left as in a chunk's
-/// first record where the file stores them apart; so are the extra bytes unless asked for.
+/// Calls `take` with each record of a LAZ file, decompressed, in order. Where the file stores fields apart, those that are not
+/// selected are left as in a chunk's first record
 ///
 /// # Errors
 /// Data that break the format, with the offset.
@@ -42,7 +42,7 @@ pub(crate) fn records(
     path: &Path,
     bytes: &[u8],
     header: &Header,
-    extra_bytes: bool,
+    fields: DecompressionSelection,
     take: &mut dyn FnMut(&[u8]),
 ) -> Result<(), Error> {
     if header.points == 0 {
@@ -70,7 +70,7 @@ pub(crate) fn records(
             None => (next..bytes.len(), coding.chunk.unwrap_or(left)),
         };
         let place = Chunk { path, bytes, range, first: header.points - left, points: points.min(left) };
-        next = place.decode(&coding, extra_bytes, &mut record, take)?;
+        next = place.decode(&coding, fields, &mut record, take)?;
         left -= place.points;
     }
     Ok(())
@@ -228,7 +228,7 @@ impl Chunk<'_> {
     fn decode(
         &self,
         coding: &Coding,
-        extra_bytes: bool,
+        fields: DecompressionSelection,
         record: &mut [u8],
         take: &mut dyn FnMut(&[u8]),
     ) -> Result<usize, Error> {
@@ -245,9 +245,7 @@ impl Chunk<'_> {
                 Box::new(SequentialPointRecordDecompressor::new(input))
             };
             decoder.set_fields_from(&coding.items).map_err(|e| (0, e.to_string()))?;
-            let fields =
-                DecompressionSelection::base().decompress_z().decompress_classification().decompress_intensity();
-            decoder.set_selection(if extra_bytes { fields.decompress_extra_bytes() } else { fields });
+            decoder.set_selection(fields);
             while done < self.points {
                 let step = decoder.decompress_next(record);
                 step.map_err(|e| (decoder.get().position() as usize, e.to_string()))?;

@@ -79,13 +79,13 @@ impl StagedFolder {
     pub fn create(destination: &Path) -> Result<StagedFolder, Error> {
         let (parent, name) = split(destination)?;
         let io = |e| Error::io(destination, e);
-        match std::fs::read_dir(destination) {
-            Ok(mut entries) if entries.next().is_some() => {
-                return Err(Error::unsupported(destination, "a folder with files in it", "an empty or absent folder"));
-            }
-            Ok(_) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        let holds_something = match std::fs::read_dir(destination) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => false,
             Err(e) => return Err(io(e)),
+        };
+        if holds_something {
+            return Err(Error::unsupported(destination, "a folder with files in it", "an empty or absent folder"));
         }
         let mut builder = tempfile::Builder::new();
         let prefix = format!(".{name}.");
