@@ -159,13 +159,11 @@ fn layers(header: &Header) -> usize {
     9 + colour + wave + header.extra()
 }
 
-/// Bytes and points of each chunk; `None` if the file has no table and needs none.
-fn chunk_table(
-    path: &Path,
-    bytes: &[u8],
-    header: &Header,
-    coding: &Coding,
-) -> Result<Option<Vec<(Range<usize>, u64)>>, Error> {
+/// Bytes and points of each chunk.
+type Table = Vec<(Range<usize>, u64)>;
+
+/// The chunk table; `None` if the file has no table and needs none.
+fn chunk_table(path: &Path, bytes: &[u8], header: &Header, coding: &Coding) -> Result<Option<Table>, Error> {
     let data = header.data as usize;
     let bad = |offset: usize, found: String, expected: &str| {
         Err(Error::malformed(path, At::Offset(offset as u64), found, expected))

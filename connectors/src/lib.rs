@@ -4,6 +4,7 @@ pub mod bin;
 pub mod error;
 mod fields;
 pub mod format;
+pub mod inspect;
 pub mod las;
 mod laz;
 mod lzf;
@@ -13,3 +14,4 @@ mod text;
 
 pub use error::{At, Error};
 pub use format::{FORMATS, Format, OriginRule, ReadOptions, Reader};
+pub use inspect::{Report, inspect};
