@@ -129,6 +129,10 @@ fn frames(path: &Path, format: &Format, report: &mut Report, extent: &mut Extent
                 report.fields = columns(&frame);
             }
             extent.add(&frame);
+            if ["kitti-bin", "nuscenes"].contains(&format.name) && !frame.is_empty() && frame.intensity.is_none() {
+                let field = &report.fields[3].name;
+                report.problems.push(format!("{field} is off its scale: other records than this format's?"));
+            }
         }
         Ok((frames, points))
     });

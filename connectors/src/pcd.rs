@@ -64,7 +64,7 @@ impl Header {
                 parsed.ok_or_else(|| bad("a number"))
             };
             let text = line.text();
-            let mut words = text.split_whitespace();
+            let mut words = text.split_whitespace().take(2 + MOST_FIELDS);
             match words.next() {
                 None => continue,
                 Some(comment) if comment.starts_with('#') => continue,

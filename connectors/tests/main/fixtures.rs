@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 use thalweg_connectors::format::{OriginRule, by_name, guess};
-use thalweg_connectors::{ReadOptions, bin, las, pcd, ply};
+use thalweg_connectors::{ReadOptions, inspect, las, pcd, ply};
 
+use crate::allocations::most_while;
 use crate::support::{fixtures, read};
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -170,5 +171,69 @@ fn an_intensity_off_its_scale_is_none() {
     assert_eq!(intensity("51"), Some(vec![0.2]));
     assert_eq!(intensity("256"), None);
     assert_eq!(intensity("-1"), None);
-    assert_eq!(bin::KITTI.extensions, ["bin"]);
+}
+
+/// Sizes in compressed files by which crate `laz` would allocate.
+#[test]
+fn crafted_sizes_in_compressed_files_are_refused_before_the_decoder_sees_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = |name: &str, change: &dyn Fn(&mut [u8], usize)| {
+        let mut bytes = std::fs::read(fixtures().join(name)).unwrap();
+        let data = u32::from_le_bytes(bytes[96..100].try_into().unwrap()) as usize;
+        change(&mut bytes, data);
+        let (outcome, most) = most_while(|| made(folder.path(), name, &bytes));
+        assert!(most < 1 << 20, "{name}: {most} bytes");
+        outcome.unwrap_err()
+    };
+    let put = |bytes: &mut [u8], at: usize, with: &[u8]| bytes[at..at + with.len()].copy_from_slice(with);
+    let table = |bytes: &[u8], data: usize| u64::from_le_bytes(bytes[data..data + 8].try_into().unwrap()) as usize;
+    let huge = u32::MAX.to_le_bytes();
+
+    let found = error("format03.laz", &|b, data| put(b, table(b, data) + 4, &huge));
+    assert!(found.contains("found 4294967295 chunks in"), "{found}");
+    let found = error("format03.laz", &|b, data| put(b, data, &(1u64 << 40).to_le_bytes()));
+    assert!(found.contains("found a chunk table at 1099511627776"), "{found}");
+    let found = error("format03.laz", &|b, _| put(b, 107, &huge));
+    assert!(found.contains("expected 4294967295 points"), "{found}");
+    // Behind a first point of 40 bytes: its number of points, then the size of each layer.
+    let found = error("format06.laz", &|b, data| put(b, data + 8 + 40 + 4, &huge));
+    assert!(found.contains("found layers of 4294967"), "{found}");
+    let found = error("format06.laz", &|b, data| put(b, data + 8 + 40, &[1, 0, 0, 0]));
+    assert!(found.contains("found a chunk of 1 points, expected 24 points"), "{found}");
+    // The items stand last in the LASzip record: the size of the last, the extra bytes.
+    let items = |b: &[u8]| b.windows(14).position(|w| w == b"laszip encoded").unwrap() + 52 + 34;
+    let found = error("format03.laz", &|b, _| put(b, items(b) + 3 * 6 + 2, &60_000u16.to_le_bytes()));
+    assert!(found.contains("[0, 60000, 2]") && found.contains("(0, 10)"), "{found}");
+    let found = error("format06.laz", &|b, _| put(b, items(b) + 4, &5u16.to_le_bytes()));
+    assert!(found.contains("found items [[10, 30, 5], [14, 10, 3]] (type, size, version)"), "{found}");
+}
+
+#[test]
+fn inspect_finds_what_a_sequence_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let sequence = folder.path();
+    for sub in ["velodyne", "labels"] {
+        std::fs::create_dir(sequence.join(sub)).unwrap();
+    }
+    for scan in ["000000.bin", "000001.bin", "000002.bin"] {
+        std::fs::copy(fixtures().join("kitti.bin"), sequence.join("velodyne").join(scan)).unwrap();
+    }
+    std::fs::write(sequence.join("labels/000000.label"), [0; 4 * 24]).unwrap();
+    std::fs::write(sequence.join("labels/000001.label"), [0; 4 * 23]).unwrap();
+    std::fs::write(sequence.join("poses.txt"), "1 0 0 0 0 1 0 0 0 0 1 0\n").unwrap();
+    std::fs::write(sequence.join("calib.txt"), "P0: 1 0 0 0 0 1 0 0 0 0 1 0\n").unwrap();
+    let report = inspect(sequence);
+    assert_eq!((report.format.as_str(), report.frames, report.points), ("kitti", Some(3), Some(72)));
+    let problems = report.problems.join("\n");
+    for expected in
+        ["poses.txt has 1 lines", "no line Tr", "000001.label: 23 labels, expected 24", "1 of 3 scans have no labels"]
+    {
+        assert!(problems.contains(expected), "{expected:?} not in:\n{problems}");
+    }
+    let least = report.minimum.unwrap();
+    assert!(least.iter().all(|v| (-20.0..0.0).contains(v)), "{least:?}");
+    let torn = sequence.join("velodyne/000002.bin");
+    std::fs::write(&torn, [0; 12]).unwrap();
+    assert!(inspect(&torn).problems.iter().any(|p| p.contains("perhaps f32 x, y, z")));
+    assert!(inspect(&sequence.join("none")).problems[0].contains("No such file"));
 }

@@ -111,10 +111,10 @@ fn each_shared_file_reads_as_stated_or_names_what_is_wrong() {
                         stated.points
                     ));
                 }
-                for axis in 0..2 {
-                    let found = frame.origin[axis] + f64::from(least[axis]);
-                    if (found - stated.least[axis]).abs() > 0.11 {
-                        wrong.push(format!("{name}: least coordinate {found}, stated {}", stated.least[axis]));
+                for (axis, (least, stated)) in least.into_iter().zip(stated.least).enumerate() {
+                    let found = frame.origin[axis] + f64::from(least);
+                    if (found - stated).abs() > 0.11 {
+                        wrong.push(format!("{name}: least coordinate {found}, stated {stated}"));
                     }
                 }
             }
