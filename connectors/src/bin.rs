@@ -1,6 +1,6 @@
 //! Raw f32 records: KITTI `.bin` (x, y, z, remission) and nuScenes `.pcd.bin` (x, y, z, intensity, ring), little-endian.
 //!
-//! Metres in the sensor's frame. KITTI's remission is 0–1 as it stands, nuScenes' intensity 0–255. The length of the file is the
+//! Metres in the sensor's frame. KITTI's remission is 0–1 as it stands, nuScenes' intensity 0–255; a file with a value off that scale has none. The length of the file is the
 //! number of records: an empty file is an empty frame, a torn last record an error. Geiger et al., CVPR 2012; Caesar et al., CVPR 2020.
 
 use std::path::Path;
@@ -58,12 +58,13 @@ fn read_records<const FIELDS: usize>(path: &Path, full_scale: f32) -> Result<Fra
         ));
     }
     let column = |field: usize| records.iter().map(|r| f32::from_le_bytes(r[field])).collect::<Vec<f32>>();
-    let intensity = records.iter().map(|r| f32::from_le_bytes(r[3]) / full_scale).collect();
+    let intensity: Vec<_> = records.iter().map(|r| f32::from_le_bytes(r[3]) / full_scale).collect();
+    let on_scale = intensity.iter().all(|&v| v.is_nan() || (0.0..=1.0).contains(&v));
     Ok(Frame {
         x: column(0),
         y: column(1),
         z: column(2),
-        intensity: Some(intensity),
+        intensity: on_scale.then_some(intensity),
         path: Some(path.into()),
         ..Frame::default()
     })

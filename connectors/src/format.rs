@@ -12,6 +12,20 @@ use crate::{arrow, bin, csv, jsonl, las, parquet, pcd, ply};
 /// One open file that holds one or more frames.
 ///
 /// [`Frame::id`] is the frame column's value if the format has one, else 0; [`Frame::arrived`] is left to the source.
+///
+/// ```
+/// use thalweg_connectors::{ReadOptions, format};
+///
+/// let path = std::env::temp_dir().join("thalweg-doc-reader.ply");
+/// let text = "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n1 2 3\n";
+/// std::fs::write(&path, text)?;
+/// let mut reader = format::open(&path, &ReadOptions::default())?;
+/// while let Some(frame) = reader.next_frame()? {
+///     assert_eq!((frame.len(), frame.y[0]), (1, 2.0));
+/// }
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Reader: Send {
     /// The next frame, `None` after the last.
     ///

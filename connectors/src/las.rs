@@ -232,6 +232,10 @@ impl Opened {
                 format!("both within the file's {length} bytes"),
             ));
         }
+        if header.compressed && header.points / laz::MOST_PER_BYTE > length - header.data {
+            let found = format!("{} bytes of compressed data", length - header.data);
+            return Err(Error::malformed(path, At::Offset(header.data), found, format!("{} points", header.points)));
+        }
         if !header.compressed {
             let whole = (length - header.data) / header.record as u64;
             if header.points > whole {

@@ -18,7 +18,7 @@ use crate::fields::first;
 use crate::las::{Header, vlrs};
 
 /// Points that one byte of compressed data may stand for: real scans have 0.1 to 1.
-const MOST_PER_BYTE: u64 = 64;
+pub(crate) const MOST_PER_BYTE: u64 = 64;
 /// Extra bytes of a compressed record: each takes about 10 kB in the layered decoders.
 const MOST_EXTRA: usize = 2048;
 
@@ -50,10 +50,6 @@ pub(crate) fn records(
     }
     let coding = Coding::find(path, bytes, header)?;
     let data = header.data as usize;
-    if header.points / MOST_PER_BYTE > (bytes.len() - data) as u64 {
-        let found = format!("{} bytes of compressed data", bytes.len() - data);
-        return Err(Error::malformed(path, At::Offset(header.data), found, format!("{} points", header.points)));
-    }
     let table = if coding.single { None } else { chunk_table(path, bytes, header, &coding)? };
     let mut next = if coding.single { data } else { data + 8 };
     let mut left = header.points;
@@ -100,7 +96,7 @@ impl Coding {
         let found: Vec<_> = (0..count).map(|i| [0, 2, 4].map(|field| u16_at(34 + 6 * i + field))).collect();
         let expected = items(header);
         if found.iter().map(|[kind, size, _]| (*kind, *size)).ne(expected.iter().copied()) {
-            let found = format!("items {found:?} (type, size, version)");
+            let found = format!("{count} items {:?} (type, size, version)", &found[..count.min(8)]);
             let expected = format!("{expected:?} for point format {} in {} bytes", header.point_format, header.record);
             return Err(Error::malformed(path, at(34), found, expected));
         }
@@ -159,13 +155,11 @@ fn layers(header: &Header) -> usize {
     9 + colour + wave + header.extra()
 }
 
-/// Bytes and points of each chunk; `None` if the file has no table and needs none.
-fn chunk_table(
-    path: &Path,
-    bytes: &[u8],
-    header: &Header,
-    coding: &Coding,
-) -> Result<Option<Vec<(Range<usize>, u64)>>, Error> {
+/// Bytes and points of each chunk.
+type Table = Vec<(Range<usize>, u64)>;
+
+/// The chunk table; `None` if the file has no table and needs none.
+fn chunk_table(path: &Path, bytes: &[u8], header: &Header, coding: &Coding) -> Result<Option<Table>, Error> {
     let data = header.data as usize;
     let bad = |offset: usize, found: String, expected: &str| {
         Err(Error::malformed(path, At::Offset(offset as u64), found, expected))

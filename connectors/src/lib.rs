@@ -12,6 +12,7 @@ mod fields;
 pub mod folder;
 pub mod format;
 mod guard;
+pub mod inspect;
 pub mod jsonl;
 pub mod kitti;
 pub mod label;
@@ -33,3 +34,4 @@ mod thrift;
 
 pub use error::{At, Error};
 pub use format::{FORMATS, Format, OriginRule, ReadOptions, Reader};
+pub use inspect::{Report, inspect};

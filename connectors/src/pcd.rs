@@ -64,7 +64,7 @@ impl Header {
                 parsed.ok_or_else(|| bad("a number"))
             };
             let text = line.text();
-            let mut words = text.split_whitespace();
+            let mut words = text.split_whitespace().take(2 + MOST_FIELDS);
             match words.next() {
                 None => continue,
                 Some(comment) if comment.starts_with('#') => continue,
@@ -149,7 +149,7 @@ fn fields(
 }
 
 fn number_of_points(path: &Path, width: Option<usize>, height: usize, points: Option<usize>) -> Result<usize, Error> {
-    let area = width.map(|width| width.checked_mul(height).unwrap_or(usize::MAX));
+    let area = width.map(|width| width.saturating_mul(height));
     match (area, points) {
         (None, None) => Err(Error::malformed(path, At::Header, "neither WIDTH nor POINTS", "a number of points")),
         (Some(area), Some(points)) if area != points => Err(Error::malformed(
@@ -185,7 +185,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
 
 /// Bytes that the records take, if `available` holds them.
 fn sized(path: &Path, header: &Header, available: usize) -> Result<usize, Error> {
-    let need = header.points.checked_mul(header.record()).unwrap_or(usize::MAX);
+    let need = header.points.saturating_mul(header.record());
     if need > available {
         let whole = available / header.record();
         return Err(Error::malformed(

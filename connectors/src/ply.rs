@@ -29,6 +29,9 @@ pub(crate) enum Encoding {
     BigEndian,
 }
 
+/// Most elements and properties of a header: far above any file seen, and a bound for what a crafted one may ask.
+const MOST_NAMES: usize = 4096;
+
 /// One property of an element: a number, or a list of them behind its length.
 #[derive(Clone, Debug)]
 pub(crate) struct Property {
@@ -69,13 +72,17 @@ impl Header {
             Some(line) => return bad(&line, "ply"),
             None => return Err(Error::malformed(path, At::Header, "the end of the file", "ply")),
         }
-        let (mut encoding, mut elements) = (None, Vec::<Element>::new());
+        let (mut encoding, mut elements, mut names) = (None, Vec::<Element>::new(), 0);
         loop {
             let Some(line) = lines.next() else {
                 return Err(Error::malformed(path, At::Header, "the end of the file", "a line end_header"));
             };
             let text = line.text();
             let words: Vec<_> = text.split_whitespace().take(6).collect();
+            names += usize::from(matches!(words[..], ["element" | "property", ..]));
+            if names > MOST_NAMES {
+                return bad(&line, &format!("at most {MOST_NAMES} elements and properties"));
+            }
             match words[..] {
                 [] | ["comment" | "obj_info", ..] => {}
                 ["format", "ascii", _] => encoding = Some(Encoding::Ascii),

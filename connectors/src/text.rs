@@ -6,6 +6,9 @@ use std::path::Path;
 use crate::error::{At, Error};
 use crate::fields::Field;
 
+/// Bytes of a line that are looked at: binary data may hold a line without end.
+const LONGEST: usize = 1 << 17;
+
 /// One line, without its end.
 pub(crate) struct Line<'a> {
     pub(crate) number: u64,
@@ -13,9 +16,9 @@ pub(crate) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// The line as text; what is no UTF-8 is replaced.
+    /// The line as text, as far as [`LONGEST`]; what is no UTF-8 is replaced.
     pub(crate) fn text(&self) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.bytes)
+        String::from_utf8_lossy(&self.bytes[..self.bytes.len().min(LONGEST)])
     }
 
     /// The line as a message shows it: its first characters, quoted.
