@@ -1,1 +1,14 @@
-//! The ready pipelines of Thalweg.
+//! The ready pipelines of Thalweg: one file each, and what they share (settings, inputs, outputs, models, exit codes).
+
+pub mod eval;
+pub mod failure;
+pub mod input;
+pub mod knn;
+pub mod models;
+pub mod output;
+pub mod pipeline;
+pub mod segment;
+pub mod settings;
+
+pub use failure::Failure;
+pub use settings::Settings;

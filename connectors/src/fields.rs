@@ -1,0 +1,230 @@
+//! Named, typed fields of a point record, and the frame that they make: shared by the formats that describe their own records.
+//!
+//! Coordinates of type f32 are taken as they are. Of any other type they are f64: `f32(value − origin)`, see
+//! [`OriginRule`](crate::format::OriginRule). That takes the rows twice, so that no column of f64 is ever held.
+
+use std::path::Path;
+
+use thalweg::{Frame, Truth};
+
+use crate::error::{At, Error};
+use crate::format::ReadOptions;
+
+/// The type of one number in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scalar {
+    I8,
+    U8,
+    I16,
+    U16,
+    I32,
+    U32,
+    I64,
+    U64,
+    F32,
+    F64,
+}
+
+impl Scalar {
+    /// Bytes that one number takes.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Scalar::I8 | Scalar::U8 => 1,
+            Scalar::I16 | Scalar::U16 => 2,
+            Scalar::I32 | Scalar::U32 | Scalar::F32 => 4,
+            Scalar::I64 | Scalar::U64 | Scalar::F64 => 8,
+        }
+    }
+
+    /// `uint8`, `float32`, …
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Scalar::I8 => "int8",
+            Scalar::U8 => "uint8",
+            Scalar::I16 => "int16",
+            Scalar::U16 => "uint16",
+            Scalar::I32 => "int32",
+            Scalar::U32 => "uint32",
+            Scalar::I64 => "int64",
+            Scalar::U64 => "uint64",
+            Scalar::F32 => "float32",
+            Scalar::F64 => "float64",
+        }
+    }
+
+    /// The number whose little-endian bytes `bytes` begins with; `bytes` holds at least [`Scalar::size`].
+    pub(crate) fn little_endian(self, bytes: &[u8]) -> f64 {
+        match self {
+            Scalar::I8 => f64::from(i8::from_le_bytes(first(bytes))),
+            Scalar::U8 => f64::from(bytes[0]),
+            Scalar::I16 => f64::from(i16::from_le_bytes(first(bytes))),
+            Scalar::U16 => f64::from(u16::from_le_bytes(first(bytes))),
+            Scalar::I32 => f64::from(i32::from_le_bytes(first(bytes))),
+            Scalar::U32 => f64::from(u32::from_le_bytes(first(bytes))),
+            Scalar::I64 => i64::from_le_bytes(first(bytes)) as f64,
+            Scalar::U64 => u64::from_le_bytes(first(bytes)) as f64,
+            Scalar::F32 => f64::from(f32::from_le_bytes(first(bytes))),
+            Scalar::F64 => f64::from_le_bytes(first(bytes)),
+        }
+    }
+
+    /// The number whose big-endian bytes `bytes` begins with; `bytes` holds at least [`Scalar::size`].
+    pub(crate) fn big_endian(self, bytes: &[u8]) -> f64 {
+        let mut reversed = [0; 8];
+        let size = self.size();
+        reversed[..size].copy_from_slice(&bytes[..size]);
+        reversed[..size].reverse();
+        self.little_endian(&reversed)
+    }
+
+    /// The number that a word of text spells; an f32 is rounded once.
+    pub(crate) fn text(self, word: &str) -> Option<f64> {
+        match self {
+            Scalar::F32 => word.parse::<f32>().ok().map(f64::from),
+            _ => word.parse().ok(),
+        }
+    }
+}
+
+/// The first `N` bytes.
+pub(crate) fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    *bytes.first_chunk().expect("the caller checked the record's length")
+}
+
+/// One field of a record: a single number.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) scalar: Scalar,
+}
+
+/// Which field plays which part. A part's number is its place in the rows given to [`frame`].
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    /// For each part, the index of its field: x, y, z, then those that are there.
+    pub(crate) fields: Vec<usize>,
+    scalars: [Scalar; 3],
+    intensity: Option<(usize, Scalar)>,
+    class: Option<usize>,
+    instance: Option<usize>,
+}
+
+impl Parts {
+    /// Finds the parts by their usual names; case and the prefix `scalar_` do not count.
+    ///
+    /// # Errors
+    /// x, y or z missing.
+    pub(crate) fn find(path: &Path, all: &[Field]) -> Result<Parts, Error> {
+        let plain = |field: &Field| {
+            let name = field.name.to_lowercase();
+            name.strip_prefix("scalar_").map(str::to_string).unwrap_or(name)
+        };
+        let find = |names: &[&str]| all.iter().position(|field| names.contains(&plain(field).as_str()));
+        let need = |name: &str| {
+            find(&[name]).ok_or_else(|| {
+                let names: Vec<_> = all.iter().map(|f| f.name.as_str()).collect();
+                Error::malformed(path, At::Field(name.into()), format!("fields {}", names.join(" ")), "x, y and z")
+            })
+        };
+        let mut fields = vec![need("x")?, need("y")?, need("z")?];
+        let scalars = [all[fields[0]].scalar, all[fields[1]].scalar, all[fields[2]].scalar];
+        let mut part = |field: Option<usize>| {
+            field.map(|field| {
+                fields.push(field);
+                fields.len() - 1
+            })
+        };
+        let intensity = find(&["intensity", "i", "reflectance", "reflectivity"]);
+        let intensity = part(intensity).zip(intensity.map(|field| all[field].scalar));
+        let class = part(find(&["label", "class", "classification"]));
+        let instance = part(find(&["instance"]));
+        Ok(Parts { fields, scalars, intensity, class, instance })
+    }
+
+    /// True if the axis is taken as f32, as it stands.
+    fn narrow(&self, axis: usize) -> bool {
+        self.scalars[axis] == Scalar::F32
+    }
+}
+
+/// Makes a frame of `points` rows. `rows` calls its argument with the parts' values, `[parts.fields.len()]`, point by point,
+/// and does the same each time it is called.
+///
+/// Intensity scales to 0–1: a float as it stands if no value is above 1, else by 255; u8 by 255, u16 by 65535; of another type, or
+/// with a value outside, there is none. Codes are kept if each is a whole number below 256.
+pub(crate) fn frame(
+    path: &Path,
+    options: &ReadOptions,
+    parts: &Parts,
+    points: usize,
+    mut rows: impl FnMut(&mut dyn FnMut(&[f64])) -> Result<(), Error>,
+) -> Result<Frame, Error> {
+    let mut frame = Frame { path: Some(path.into()), ..Frame::default() };
+    if points > 0 && (0..3).any(|axis| !parts.narrow(axis)) {
+        let mut minimum = [f64::INFINITY; 3];
+        rows(&mut |row| {
+            for (least, &value) in minimum.iter_mut().zip(row) {
+                if value.is_finite() && value < *least {
+                    *least = value;
+                }
+            }
+        })?;
+        frame.origin = options.origin.decide(minimum);
+        for axis in (0..3).filter(|&axis| parts.narrow(axis)) {
+            frame.origin[axis] = 0.0;
+        }
+    }
+    let mut xyz = [(); 3].map(|()| Vec::with_capacity(points));
+    let mut intensity = parts.intensity.map(|_| Vec::with_capacity(points));
+    let mut class = parts.class.map(|_| Vec::with_capacity(points));
+    let mut instance = parts.instance.map(|_| Vec::with_capacity(points));
+    let mut codes_fit = true;
+    let (origin, at) = (frame.origin, |part: Option<usize>| part.unwrap_or(0));
+    let (at_intensity, at_class) = (parts.intensity.map_or(0, |(part, _)| part), at(parts.class));
+    let at_instance = at(parts.instance);
+    rows(&mut |row| {
+        for axis in 0..3 {
+            xyz[axis].push((row[axis] - origin[axis]) as f32);
+        }
+        if let Some(column) = &mut intensity {
+            column.push(row[at_intensity] as f32);
+        }
+        if let Some(column) = &mut class {
+            let code = row[at_class];
+            codes_fit &= (0.0..256.0).contains(&code) && code.fract() == 0.0;
+            column.push(code as u8);
+        }
+        if let Some(column) = &mut instance {
+            column.push(row[at_instance] as u32);
+        }
+    })?;
+    let [x, y, z] = xyz;
+    (frame.x, frame.y, frame.z) = (x, y, z);
+    if let Some((_, scalar)) = parts.intensity {
+        frame.intensity = intensity.and_then(|column| scaled(column, scalar));
+    }
+    frame.truth = class.filter(|_| codes_fit).map(|class| {
+        let instance = instance.take().unwrap_or_else(|| vec![0; class.len()]);
+        Truth { class, instance }
+    });
+    Ok(frame)
+}
+
+fn scaled(mut column: Vec<f32>, scalar: Scalar) -> Option<Vec<f32>> {
+    let (mut least, mut most) = (0.0f32, 0.0f32);
+    for &value in &column {
+        (least, most) = (least.min(value), most.max(value));
+    }
+    let full_scale = match scalar {
+        Scalar::U8 => 255.0,
+        Scalar::U16 => 65535.0,
+        Scalar::F32 | Scalar::F64 if most <= 1.0 => 1.0,
+        Scalar::F32 | Scalar::F64 => 255.0,
+        _ => return None,
+    };
+    if least < 0.0 || most > full_scale {
+        return None;
+    }
+    column.iter_mut().for_each(|value| *value /= full_scale);
+    Some(column)
+}

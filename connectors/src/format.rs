@@ -1,0 +1,216 @@
+//! The registry of formats that hold frames: one line each, found by name, by a path's ending, or by a file's first bytes.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use thalweg::Frame;
+
+use crate::error::{At, Error};
+use crate::{arrow, bin, csv, jsonl, las, parquet, pcd, ply};
+
+/// One open file that holds one or more frames.
+///
+/// [`Frame::id`] is the frame column's value if the format has one, else 0; [`Frame::arrived`] is left to the source.
+///
+/// ```
+/// use thalweg_connectors::{ReadOptions, format};
+///
+/// let path = std::env::temp_dir().join("thalweg-doc-reader.ply");
+/// let text = "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n1 2 3\n";
+/// std::fs::write(&path, text)?;
+/// let mut reader = format::open(&path, &ReadOptions::default())?;
+/// while let Some(frame) = reader.next_frame()? {
+///     assert_eq!((frame.len(), frame.y[0]), (1, 2.0));
+/// }
+/// # std::fs::remove_file(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Reader: Send {
+    /// The next frame, `None` after the last.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or breaks its format.
+    fn next_frame(&mut self) -> Result<Option<Frame>, Error>;
+
+    /// True if the input numbers its frames itself; else a frame's position among the input's files is its number.
+    fn has_frame_ids(&self) -> bool {
+        false
+    }
+}
+
+/// What a run asks of every reader in it.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// What is subtracted from f64 coordinates.
+    pub origin: OriginRule,
+}
+
+/// What f64 coordinates lose before they become f32, the same for a whole run: clones share one origin.
+///
+/// The first frame with f64 coordinates decides: `origin = trunc(minimum / 1000) · 1000` on each axis (m), the minimum
+/// over its finite coordinates.
+#[derive(Clone, Debug, Default)]
+pub struct OriginRule(Arc<OnceLock<[f64; 3]>>);
+
+impl OriginRule {
+    /// An origin (m) decided beforehand.
+    pub fn fixed(origin: [f64; 3]) -> OriginRule {
+        OriginRule(Arc::new(OnceLock::from(origin)))
+    }
+
+    /// The origin (m), once a frame has decided it.
+    pub fn get(&self) -> Option<[f64; 3]> {
+        self.0.get().copied()
+    }
+
+    /// The run's origin (m), decided by `minimum` (m, per axis) if no frame has before; a non-finite minimum counts as 0.
+    pub fn decide(&self, minimum: [f64; 3]) -> [f64; 3] {
+        let whole = |m: f64| if m.is_finite() { (m / 1000.0).trunc() * 1000.0 + 0.0 } else { 0.0 };
+        *self.0.get_or_init(|| minimum.map(whole))
+    }
+}
+
+/// Opens one file.
+pub type Open = fn(&Path, &ReadOptions) -> Result<Box<dyn Reader>, Error>;
+
+/// A format that holds frames.
+#[derive(Debug)]
+pub struct Format {
+    /// What `--format` calls it.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub what: &'static str,
+    /// Endings of file names, lower case, without the first dot; the longest that fits wins over all formats.
+    pub extensions: &'static [&'static str],
+    /// First bytes of its files, for a name without a known ending; empty if the format has none.
+    pub magic: &'static [&'static [u8]],
+    /// Opens a file of it.
+    pub open: Open,
+}
+
+/// All formats that hold frames.
+pub static FORMATS: &[Format] = &[
+    bin::KITTI,
+    bin::NUSCENES,
+    pcd::FORMAT,
+    ply::FORMAT,
+    las::FORMAT,
+    parquet::FORMAT,
+    arrow::FORMAT,
+    csv::FORMAT,
+    jsonl::FORMAT,
+];
+
+/// The format of a file: by its name's ending, else by its first bytes.
+///
+/// # Errors
+/// A folder, a file that cannot be opened, or one of no format in [`FORMATS`].
+pub fn guess(path: &Path) -> Result<&'static Format, Error> {
+    if let Some(format) = by_extension(path) {
+        return Ok(format);
+    }
+    let mut head = Vec::new();
+    let file = open_regular(path)?;
+    file.take(16).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
+    let fits = |f: &&Format| f.magic.iter().any(|magic| head.starts_with(magic));
+    FORMATS.iter().find(fits).ok_or_else(|| {
+        let known: Vec<_> = FORMATS.iter().flat_map(|f| f.extensions).map(|e| format!(".{e}")).collect();
+        Error::unsupported(path, "a file of no known ending or first bytes", known.join(", "))
+    })
+}
+
+/// The format whose ending, the longest that fits, the file name has; case does not count. Does not look at the file.
+pub fn by_extension(path: &Path) -> Option<&'static Format> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let fit = |ending: &str| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.'));
+    let length = |f: &&Format| f.extensions.iter().filter(|e| fit(e)).map(|e| e.len()).max();
+    FORMATS.iter().filter(|f| length(f).is_some()).max_by_key(length)
+}
+
+/// The format that `--format` names.
+///
+/// # Errors
+/// A name that no format has.
+pub fn by_name(name: &str) -> Result<&'static Format, Error> {
+    FORMATS.iter().find(|f| f.name == name).ok_or_else(|| {
+        let names: Vec<_> = FORMATS.iter().map(|f| f.name).collect();
+        Error::Value { what: "format", found: name.into(), expected: names.join(", ") }
+    })
+}
+
+/// Opens a file of the format guessed from its path.
+///
+/// # Errors
+/// See [`guess`] and the format's own reader.
+pub fn open(path: &Path, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
+    (guess(path)?.open)(path, options)
+}
+
+/// Reads the only frame of a file.
+pub(crate) type ReadOne = fn(&Path, &ReadOptions) -> Result<Frame, Error>;
+
+/// A reader of a format with one frame a file; the file is read when the frame is asked for.
+pub(crate) fn one_frame(path: &Path, options: &ReadOptions, read: ReadOne) -> Box<dyn Reader> {
+    Box::new(OneFrame { path: path.into(), options: options.clone(), read: Some(read) })
+}
+
+struct OneFrame {
+    path: PathBuf,
+    options: ReadOptions,
+    read: Option<ReadOne>,
+}
+
+impl Reader for OneFrame {
+    fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
+        self.read.take().map(|read| read(&self.path, &self.options)).transpose()
+    }
+}
+
+/// Opens a regular file: a folder, a pipe or a device, which may never end, is an error.
+pub(crate) fn open_regular(path: &Path) -> Result<std::fs::File, Error> {
+    let kind = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if !kind.is_file() {
+        let found = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
+        return Err(Error::unsupported(path, found, "a regular file"));
+    }
+    std::fs::File::open(path).map_err(|e| Error::io(path, e))
+}
+
+/// All bytes of a regular file.
+pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, Error> {
+    let mut file = open_regular(path)?;
+    let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    let length = usize::try_from(length)
+        .map_err(|_| Error::malformed(path, At::File, format!("{length} bytes"), "a file that fits into memory"))?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|e| Error::io(path, std::io::Error::other(e)))?;
+    file.read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_ending_wins_and_case_does_not_count() {
+        let name = |path: &str| by_extension(Path::new(path)).map(|f| f.name);
+        assert_eq!(name("a/000000.bin"), Some("kitti-bin"));
+        assert_eq!(name("a/x.pcd.bin"), Some("nuscenes"));
+        assert_eq!(name("a/x.PCD"), Some("pcd"));
+        assert_eq!(name("a/x.copc.laz"), Some("las"));
+        assert_eq!(name("a/bin"), None);
+        assert_eq!(name("a/xbin"), None);
+    }
+
+    #[test]
+    fn the_first_minimum_decides_the_origin_of_all_clones() {
+        let rule = OriginRule::default();
+        let other = rule.clone();
+        assert_eq!(rule.get(), None);
+        assert_eq!(rule.decide([651_234.5, -1999.0, f64::NAN]), [651_000.0, -1000.0, 0.0]);
+        assert_eq!(other.decide([5000.0; 3]), [651_000.0, -1000.0, 0.0]);
+        assert!(OriginRule::default().decide([-1.0; 3])[0].is_sign_positive());
+    }
+}

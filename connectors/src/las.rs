@@ -1,0 +1,386 @@
+//! ASPRS LAS 1.0–1.4, all point formats, and its compressed twin LAZ (COPC is read as the LAZ file that it is).
+//!
+//! A coordinate is `raw · scale + offset` in f64, then f32 after [`OriginRule`](crate::format::OriginRule). Intensity is `raw / 65535`, none
+//! if all are 0; labels are the classification codes as they stand, none if all are 0, with the extra dimension `instance` (u8, u16 or u32)
+//! where there is one; time is the first point's GPS time in the file's own scale. LAS 1.4 R15, ASPRS 2019.
+
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use ::laz::DecompressionSelection;
+use thalweg::{Frame, Returns, Truth};
+
+use crate::error::{At, Error};
+use crate::fields::{Scalar, first};
+use crate::format::{Format, ReadOptions, one_frame, open_regular};
+use crate::laz;
+
+/// LAS and LAZ.
+pub const FORMAT: Format = Format {
+    name: "las",
+    what: "ASPRS LAS and LAZ, all point formats",
+    extensions: &["las", "laz"],
+    magic: &[b"LASF"],
+    open: |path, options| Ok(one_frame(path, options, read)),
+};
+
+/// Bytes of a record by point format, extra bytes aside.
+pub(crate) const RECORD: [usize; 11] = [20, 28, 26, 34, 57, 63, 30, 36, 38, 59, 67];
+
+/// A LAS file's public header.
+#[derive(Clone, Debug)]
+pub(crate) struct Header {
+    /// Major and minor.
+    pub(crate) version: (u8, u8),
+    pub(crate) point_format: u8,
+    pub(crate) compressed: bool,
+    /// Bytes of a record, at least [`RECORD`]'s.
+    pub(crate) record: usize,
+    /// Points: the 64-bit count where the version has one that is not 0, else the 32-bit one.
+    pub(crate) points: u64,
+    /// The 32-bit count.
+    pub(crate) legacy_points: u64,
+    /// Bytes of the header.
+    pub(crate) size: usize,
+    /// Offset of the point data.
+    pub(crate) data: u64,
+    pub(crate) vlrs: u32,
+    pub(crate) scale: [f64; 3],
+    pub(crate) offset: [f64; 3],
+    pub(crate) minimum: [f64; 3],
+    pub(crate) maximum: [f64; 3],
+}
+
+impl Header {
+    /// Reads the header that `bytes`, at least the first 375 of the file if it has them, begins with.
+    ///
+    /// # Errors
+    /// A signature, size, point format or record length that breaks the format.
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Header, Error> {
+        let bad = |at, found, expected: &str| Err(Error::malformed(path, at, found, expected));
+        if !bytes.starts_with(b"LASF") {
+            let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(4)]).into_owned();
+            return bad(At::Offset(0), format!("{shown:?}"), "the signature \"LASF\"");
+        }
+        if bytes.len() < 227 {
+            return bad(At::Header, format!("{} bytes", bytes.len()), "a header of at least 227 bytes");
+        }
+        let u16_at = |at: usize| u16::from_le_bytes(first(&bytes[at..]));
+        let u32_at = |at: usize| u32::from_le_bytes(first(&bytes[at..]));
+        let f64_at = |at: usize| f64::from_le_bytes(first(&bytes[at..]));
+        let f64s_at = |at: [usize; 3]| at.map(f64_at);
+        let (version, size, format) = ((bytes[24], bytes[25]), usize::from(u16_at(94)), bytes[104]);
+        if version.0 != 1 || version.1 > 4 {
+            let found = format!("version {}.{}", version.0, version.1);
+            return bad(At::Offset(24), found, "version 1.0 to 1.4");
+        }
+        let least = if version.1 == 4 { 375 } else { 227 };
+        if size < least || bytes.len() < least {
+            let found = format!("a header of {size} bytes in a file of {} or more", bytes.len());
+            return bad(At::Offset(94), found, &format!("at least {least}"));
+        }
+        let (compressed, point_format) = (format & 0x80 != 0, format & 0x7f);
+        let Some(&base) = RECORD.get(usize::from(point_format)) else {
+            return bad(At::Offset(104), format!("point format {point_format}"), "point format 0 to 10");
+        };
+        let record = usize::from(u16_at(105));
+        if record < base {
+            return bad(
+                At::Offset(105),
+                format!("records of {record} bytes"),
+                &format!("at least {base} for point format {point_format}"),
+            );
+        }
+        let legacy_points = u64::from(u32_at(107));
+        let points = if version.1 == 4 { u64::from_le_bytes(first(&bytes[247..])) } else { 0 };
+        let data = u64::from(u32_at(96));
+        if data < size as u64 {
+            return bad(At::Offset(96), format!("point data at {data}"), &format!("behind the header of {size} bytes"));
+        }
+        Ok(Header {
+            version,
+            point_format,
+            compressed,
+            record,
+            points: if points == 0 { legacy_points } else { points },
+            legacy_points,
+            size,
+            data,
+            vlrs: u32_at(100),
+            scale: f64s_at([131, 139, 147]),
+            offset: f64s_at([155, 163, 171]),
+            minimum: f64s_at([187, 203, 219]),
+            maximum: f64s_at([179, 195, 211]),
+        })
+    }
+
+    /// Offset of the GPS time in a record, if the point format has one.
+    pub(crate) fn gps_time(&self) -> Option<usize> {
+        match self.point_format {
+            1 | 3 | 4 | 5 => Some(20),
+            6..=10 => Some(22),
+            _ => None,
+        }
+    }
+
+    /// Bytes of a record behind those of the point format.
+    pub(crate) fn extra(&self) -> usize {
+        self.record - RECORD[usize::from(self.point_format)]
+    }
+}
+
+/// One variable length record.
+pub(crate) struct Vlr<'a> {
+    pub(crate) user: &'a [u8],
+    pub(crate) id: u16,
+    pub(crate) data: &'a [u8],
+    /// Offset in the file of `data`.
+    pub(crate) offset: u64,
+}
+
+/// The variable length records in `head`, the bytes before the point data: as many as the header says, or up to the first that does not fit.
+pub(crate) fn vlrs<'a>(header: &Header, head: &'a [u8]) -> impl Iterator<Item = Vlr<'a>> {
+    let mut at = header.size;
+    (0..header.vlrs).map_while(move |_| {
+        let fixed = head.get(at..at + 54)?;
+        let length = usize::from(u16::from_le_bytes(first(&fixed[20..])));
+        let data = head.get(at + 54..at + 54 + length)?;
+        let user = fixed[2..18].split(|&b| b == 0).next().unwrap_or_default();
+        let vlr = Vlr { user, id: u16::from_le_bytes(first(&fixed[18..])), data, offset: at as u64 + 54 };
+        at += 54 + length;
+        Some(vlr)
+    })
+}
+
+/// A dimension in the extra bytes of each record.
+#[derive(Clone, Debug)]
+pub(crate) struct Extra {
+    pub(crate) name: String,
+    /// Its type; `None` for raw bytes and arrays.
+    pub(crate) scalar: Option<Scalar>,
+    /// Offset in the record.
+    pub(crate) offset: usize,
+}
+
+/// The dimensions that extra-byte records describe, as far as the record's length holds them.
+pub(crate) fn extras(header: &Header, head: &[u8]) -> Vec<Extra> {
+    let mut extras = Vec::new();
+    let mut offset = RECORD[usize::from(header.point_format)];
+    for vlr in vlrs(header, head).filter(|vlr| vlr.user == b"LASF_Spec" && vlr.id == 4) {
+        for entry in vlr.data.chunks_exact(192) {
+            let single = [
+                Scalar::U8,
+                Scalar::I8,
+                Scalar::U16,
+                Scalar::I16,
+                Scalar::U32,
+                Scalar::I32,
+                Scalar::U64,
+                Scalar::I64,
+                Scalar::F32,
+                Scalar::F64,
+            ];
+            let (kind, options) = (usize::from(entry[2]), usize::from(entry[3]));
+            let (scalar, size) = match kind {
+                0 => (None, options),
+                1..=10 => (Some(single[kind - 1]), single[kind - 1].size()),
+                11..=30 => (None, single[(kind - 1) % 10].size() * (1 + (kind - 1) / 10)),
+                _ => return extras,
+            };
+            if offset + size > header.record {
+                return extras;
+            }
+            let name = entry[4..36].split(|&b| b == 0).next().unwrap_or_default();
+            extras.push(Extra { name: String::from_utf8_lossy(name).into_owned(), scalar, offset });
+            offset += size;
+        }
+    }
+    extras
+}
+
+/// A LAS or LAZ file whose header and variable length records have been read.
+pub(crate) struct Opened {
+    pub(crate) header: Header,
+    /// The bytes before the point data.
+    pub(crate) head: Vec<u8>,
+    /// Length of the file.
+    pub(crate) length: u64,
+    file: std::fs::File,
+}
+
+impl Opened {
+    /// Opens a file and checks what its header claims against its length; `None` if the file is empty.
+    ///
+    /// # Errors
+    /// See [`Header::parse`]; point data that begin, or records that lie, behind the end of the file.
+    pub(crate) fn open(path: &Path) -> Result<Option<Opened>, Error> {
+        let io = |e| Error::io(path, e);
+        let mut file = open_regular(path)?;
+        let length = file.metadata().map_err(io)?.len();
+        if length == 0 {
+            return Ok(None);
+        }
+        let mut head = Vec::new();
+        (&mut file).take(375).read_to_end(&mut head).map_err(io)?;
+        let header = Header::parse(path, &head)?;
+        if header.data > length || header.size as u64 > length {
+            let found = format!("point data at {}, a header of {} bytes", header.data, header.size);
+            return Err(Error::malformed(
+                path,
+                At::Offset(96),
+                found,
+                format!("both within the file's {length} bytes"),
+            ));
+        }
+        if header.compressed && header.points / laz::MOST_PER_BYTE > length - header.data {
+            let found = format!("{} bytes of compressed data", length - header.data);
+            return Err(Error::malformed(path, At::Offset(header.data), found, format!("{} points", header.points)));
+        }
+        if !header.compressed {
+            let whole = (length - header.data) / header.record as u64;
+            if header.points > whole {
+                return Err(Error::malformed(
+                    path,
+                    At::Offset(header.data + whole * header.record as u64),
+                    format!("the end of the file after {whole} whole records of {} bytes", header.record),
+                    format!("{} points", header.points),
+                ));
+            }
+        }
+        head.truncate(usize::try_from(header.data).unwrap_or(usize::MAX));
+        let more = header.data - head.len() as u64;
+        file.seek(SeekFrom::Start(head.len() as u64)).map_err(io)?;
+        (&mut file).take(more).read_to_end(&mut head).map_err(io)?;
+        Ok(Some(Opened { header, head, length, file }))
+    }
+
+    /// Calls `take` with each record, in order.
+    ///
+    /// # Errors
+    /// A file that shrinks while it is read, or compressed data that break their format.
+    pub(crate) fn records(self, path: &Path, extra_bytes: bool, take: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        let io = |e| Error::io(path, e);
+        let Opened { header, head, mut file, .. } = self;
+        if header.compressed {
+            let mut bytes = head;
+            file.read_to_end(&mut bytes).map_err(io)?;
+            let fields =
+                DecompressionSelection::base().decompress_z().decompress_classification().decompress_intensity();
+            let fields = if extra_bytes { fields.decompress_extra_bytes() } else { fields };
+            return laz::records(path, &bytes, &header, fields, take);
+        }
+        let mut file = BufReader::with_capacity(1 << 18, file);
+        let mut record = vec![0; header.record];
+        for _ in 0..header.points {
+            file.read_exact(&mut record).map_err(io)?;
+            take(&record);
+        }
+        Ok(())
+    }
+}
+
+/// Reads a LAS or LAZ file.
+///
+/// # Errors
+/// A header that breaks the format, records behind the end of the file, or compressed data that break their format.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
+    let Some(opened) = Opened::open(path)? else {
+        return Ok(Frame { path: Some(path.into()), ..Frame::default() });
+    };
+    let header = opened.header.clone();
+    let instance = extras(&header, &opened.head).into_iter().find_map(|extra| {
+        let whole = extra.scalar.filter(|s| matches!(s, Scalar::U8 | Scalar::U16 | Scalar::U32))?;
+        (extra.name.eq_ignore_ascii_case("instance")).then_some((extra.offset, whole))
+    });
+    let mut columns = Columns::new(&header, opened.length, instance);
+    opened.records(path, instance.is_some(), &mut |record| columns.push(record))?;
+    Ok(Frame { path: Some(path.into()), ..columns.frame(&header, options) })
+}
+
+/// The columns of a frame while its records come in; coordinates as stored.
+struct Columns {
+    raw: [Vec<i32>; 3],
+    intensity: Vec<f32>,
+    returns: Returns,
+    class: Vec<u8>,
+    instance: Vec<u32>,
+    instance_at: Option<(usize, Scalar)>,
+    gps_time_at: Option<usize>,
+    gps_time: Option<f64>,
+    /// Point formats 6 and up lay out returns and class differently.
+    wide: bool,
+}
+
+impl Columns {
+    fn new(header: &Header, length: u64, instance_at: Option<(usize, Scalar)>) -> Columns {
+        // 24 bytes a point: what a file of this length may ask for at once; more grows with what is decompressed.
+        let points = header.points.min((2 * length + (32 << 20)) / 24) as usize;
+        Columns {
+            raw: [(); 3].map(|()| Vec::with_capacity(points)),
+            intensity: Vec::with_capacity(points),
+            returns: Returns { number: Vec::with_capacity(points), count: Vec::with_capacity(points) },
+            class: Vec::with_capacity(points),
+            instance: Vec::with_capacity(if instance_at.is_some() { points } else { 0 }),
+            instance_at,
+            gps_time_at: header.gps_time(),
+            gps_time: None,
+            wide: header.point_format >= 6,
+        }
+    }
+
+    fn push(&mut self, record: &[u8]) {
+        if self.class.is_empty() {
+            self.gps_time = self.gps_time_at.map(|at| f64::from_le_bytes(first(&record[at..])));
+        }
+        for (axis, column) in self.raw.iter_mut().enumerate() {
+            column.push(i32::from_le_bytes(first(&record[axis * 4..])));
+        }
+        self.intensity.push(f32::from(u16::from_le_bytes(first(&record[12..]))));
+        let (number, count, class) = if self.wide {
+            (record[14] & 15, record[14] >> 4, record[16])
+        } else {
+            (record[14] & 7, record[14] >> 3 & 7, record[15] & 31)
+        };
+        self.returns.number.push(number);
+        self.returns.count.push(count);
+        self.class.push(class);
+        if let Some((at, scalar)) = self.instance_at {
+            self.instance.push(scalar.little_endian(&record[at..]) as u32);
+        }
+    }
+
+    fn frame(self, header: &Header, options: &ReadOptions) -> Frame {
+        let Columns { raw, mut intensity, returns, class, mut instance, instance_at, gps_time, .. } = self;
+        let points = class.len();
+        let mut frame = Frame::default();
+        if points > 0 {
+            let place = |axis: usize, raw: i32| f64::from(raw) * header.scale[axis] + header.offset[axis];
+            let mut minimum = [f64::INFINITY; 3];
+            for (axis, column) in raw.iter().enumerate() {
+                let ends = column.iter().fold((i32::MAX, i32::MIN), |(low, high), &v| (low.min(v), high.max(v)));
+                minimum[axis] = place(axis, ends.0).min(place(axis, ends.1));
+            }
+            frame.origin = options.origin.decide(minimum);
+            let origin = frame.origin;
+            let [x, y, z] = raw;
+            // Mapping an owned column keeps its memory: i32 and f32 are of one size.
+            let metres = |axis: usize, column: Vec<i32>| {
+                column.into_iter().map(|raw| (place(axis, raw) - origin[axis]) as f32).collect()
+            };
+            (frame.x, frame.y, frame.z) = (metres(0, x), metres(1, y), metres(2, z));
+        }
+        if intensity.iter().any(|&raw| raw != 0.0) {
+            intensity.iter_mut().for_each(|raw| *raw /= 65535.0);
+            frame.intensity = Some(intensity);
+        }
+        if class.iter().any(|&code| code != 0) {
+            if instance_at.is_none() {
+                instance = vec![0; points];
+            }
+            frame.truth = Some(Truth { class, instance });
+        }
+        frame.returns = Some(returns);
+        frame.time_ns = gps_time.map(|seconds| seconds * 1e9).filter(|ns| ns.abs() < 9e18).map(|ns| ns.round() as i64);
+        frame
+    }
+}

@@ -1,0 +1,261 @@
+//! Stanford's PLY: ascii, binary_little_endian, binary_big_endian; the points are the element `vertex`.
+//!
+//! The header's text names the elements in file order, each with a count and its properties; elements before `vertex` are skipped, those after
+//! it not looked at. Turk, "The PLY polygon file format", 1994.
+
+use std::path::Path;
+
+use thalweg::Frame;
+
+use crate::error::{At, Error};
+use crate::fields::{Field, Parts, Scalar, frame};
+use crate::format::{Format, ReadOptions, one_frame, read_regular};
+use crate::text::{Line, Lines, Text};
+
+/// PLY, any of its three encodings.
+pub const FORMAT: Format = Format {
+    name: "ply",
+    what: "Stanford polygon file: ascii, binary of either byte order",
+    extensions: &["ply"],
+    magic: &[b"ply\n", b"ply\r\n", b"ply "],
+    open: |path, options| Ok(one_frame(path, options, read)),
+};
+
+/// How the elements are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Ascii,
+    LittleEndian,
+    BigEndian,
+}
+
+/// Most elements and properties of a header: far above any file seen, and a bound for what a crafted one may ask.
+const MOST_NAMES: usize = 4096;
+
+/// One property of an element: a number, or a list of them behind its length.
+#[derive(Clone, Debug)]
+pub(crate) struct Property {
+    pub(crate) field: Field,
+    /// Type of the list's length, if it is a list.
+    pub(crate) length: Option<Scalar>,
+}
+
+/// One element of the header.
+#[derive(Clone, Debug)]
+pub(crate) struct Element {
+    pub(crate) name: String,
+    pub(crate) count: usize,
+    pub(crate) properties: Vec<Property>,
+}
+
+/// A PLY file's header.
+pub(crate) struct Header {
+    pub(crate) encoding: Encoding,
+    pub(crate) elements: Vec<Element>,
+    /// Offset of the first byte after the header.
+    pub(crate) data: usize,
+    /// Number of the header's last line, from 1.
+    pub(crate) line: u64,
+}
+
+impl Header {
+    /// Reads the header that `bytes` begins with.
+    ///
+    /// # Errors
+    /// A line that breaks the format.
+    pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Header, Error> {
+        let bad =
+            |line: &Line, expected: &str| Err(Error::malformed(path, At::Line(line.number), line.shown(), expected));
+        let mut lines = Lines::new(bytes);
+        match lines.next() {
+            Some(line) if line.text().trim() == "ply" => {}
+            Some(line) => return bad(&line, "ply"),
+            None => return Err(Error::malformed(path, At::Header, "the end of the file", "ply")),
+        }
+        let (mut encoding, mut elements, mut names) = (None, Vec::<Element>::new(), 0);
+        loop {
+            let Some(line) = lines.next() else {
+                return Err(Error::malformed(path, At::Header, "the end of the file", "a line end_header"));
+            };
+            let text = line.text();
+            let words: Vec<_> = text.split_whitespace().take(6).collect();
+            names += usize::from(matches!(words[..], ["element" | "property", ..]));
+            if names > MOST_NAMES {
+                return bad(&line, &format!("at most {MOST_NAMES} elements and properties"));
+            }
+            match words[..] {
+                [] | ["comment" | "obj_info", ..] => {}
+                ["format", "ascii", _] => encoding = Some(Encoding::Ascii),
+                ["format", "binary_little_endian", _] => encoding = Some(Encoding::LittleEndian),
+                ["format", "binary_big_endian", _] => encoding = Some(Encoding::BigEndian),
+                ["element", name, count] => match count.parse() {
+                    Ok(count) => elements.push(Element { name: name.into(), count, properties: vec![] }),
+                    Err(_) => return bad(&line, "element NAME COUNT"),
+                },
+                ["property", "list", length, kind, name] => match (scalar(length), scalar(kind), elements.last_mut()) {
+                    (Some(length), Some(scalar), Some(element)) => element
+                        .properties
+                        .push(Property { field: Field { name: name.into(), scalar }, length: Some(length) }),
+                    _ => return bad(&line, "property list TYPE TYPE NAME below an element"),
+                },
+                ["property", kind, name] => match (scalar(kind), elements.last_mut()) {
+                    (Some(scalar), Some(element)) => {
+                        element.properties.push(Property { field: Field { name: name.into(), scalar }, length: None });
+                    }
+                    _ => return bad(&line, "property TYPE NAME below an element"),
+                },
+                ["end_header"] => {
+                    let Some(encoding) = encoding else { return bad(&line, "a line format before it") };
+                    return Ok(Header { encoding, elements, data: lines.offset(), line: line.number });
+                }
+                _ => return bad(&line, "a PLY header line: format, element, property, comment, …"),
+            }
+        }
+    }
+
+    /// The place of the element `vertex` and its properties, all of them single numbers.
+    pub(crate) fn vertex(&self, path: &Path) -> Result<(usize, Vec<Field>), Error> {
+        let Some(place) = self.elements.iter().position(|e| e.name == "vertex") else {
+            let names: Vec<_> = self.elements.iter().map(|e| e.name.as_str()).collect();
+            let found = if names.is_empty() { "no element".into() } else { format!("elements {}", names.join(" ")) };
+            return Err(Error::malformed(path, At::Header, found, "an element vertex"));
+        };
+        let properties = &self.elements[place].properties;
+        if let Some(list) = properties.iter().find(|p| p.length.is_some()) {
+            let found = format!("a list, {}, in the element vertex", list.field.name);
+            return Err(Error::unsupported(path, found, "single numbers"));
+        }
+        Ok((place, properties.iter().map(|p| p.field.clone()).collect()))
+    }
+}
+
+fn scalar(name: &str) -> Option<Scalar> {
+    Some(match name {
+        "char" | "int8" => Scalar::I8,
+        "uchar" | "uint8" => Scalar::U8,
+        "short" | "int16" => Scalar::I16,
+        "ushort" | "uint16" => Scalar::U16,
+        "int" | "int32" => Scalar::I32,
+        "uint" | "uint32" => Scalar::U32,
+        "int64" => Scalar::I64,
+        "uint64" => Scalar::U64,
+        "float" | "float32" => Scalar::F32,
+        "double" | "float64" => Scalar::F64,
+        _ => return None,
+    })
+}
+
+/// Reads a PLY file's vertices.
+///
+/// # Errors
+/// A header that breaks the format, no vertices with x, y and z, or data that end before the last vertex.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
+    let bytes = read_regular(path)?;
+    if bytes.is_empty() {
+        return Ok(Frame { path: Some(path.into()), ..Frame::default() });
+    }
+    let header = Header::parse(path, &bytes)?;
+    let (place, fields) = header.vertex(path)?;
+    let parts = Parts::find(path, &fields)?;
+    let (before, count) = (&header.elements[..place], header.elements[place].count);
+    match header.encoding {
+        Encoding::Ascii => {
+            let mut lines = Lines::after(&bytes[header.data..], header.line);
+            skip_lines(path, before, &mut lines)?;
+            let (start, line) = (header.data + lines.offset(), lines.number());
+            let text = Text { path, fields: &fields, wanted: &parts.fields };
+            text.check_count(count, bytes.len() - start, start)?;
+            frame(path, options, &parts, count, |take| text.rows(&mut Lines::after(&bytes[start..], line), count, take))
+        }
+        encoding => {
+            let start = skip_bytes(path, before, &bytes, header.data, encoding)?;
+            binary(path, options, &fields, &parts, count, (&bytes, start), encoding)
+        }
+    }
+}
+
+/// Reads `count` records, the first at `start`.
+fn binary(
+    path: &Path,
+    options: &ReadOptions,
+    fields: &[Field],
+    parts: &Parts,
+    count: usize,
+    (bytes, start): (&[u8], usize),
+    encoding: Encoding,
+) -> Result<Frame, Error> {
+    let size: usize = fields.iter().map(|f| f.scalar.size()).sum();
+    let whole = (bytes.len() - start) / size;
+    if whole < count {
+        return Err(Error::malformed(
+            path,
+            At::Offset((start + whole * size) as u64),
+            format!("the end of the file after {whole} whole vertices of {size} bytes"),
+            format!("{count} vertices"),
+        ));
+    }
+    let offset = |field: usize| fields[..field].iter().map(|f| f.scalar.size()).sum::<usize>();
+    let wanted: Vec<_> = parts.fields.iter().map(|&f| (offset(f), fields[f].scalar)).collect();
+    let mut row = vec![0.0; wanted.len()];
+    frame(path, options, parts, count, |take| {
+        for record in bytes[start..].chunks_exact(size).take(count) {
+            for (value, (offset, scalar)) in row.iter_mut().zip(&wanted) {
+                *value = number(encoding, *scalar, &record[*offset..]);
+            }
+            take(&row);
+        }
+        Ok(())
+    })
+}
+
+fn number(encoding: Encoding, scalar: Scalar, bytes: &[u8]) -> f64 {
+    if encoding == Encoding::BigEndian { scalar.big_endian(bytes) } else { scalar.little_endian(bytes) }
+}
+
+/// Steps over the rows of elements in a text: a line each, blank lines aside.
+fn skip_lines(path: &Path, elements: &[Element], lines: &mut Lines) -> Result<(), Error> {
+    for element in elements.iter().filter(|e| !e.properties.is_empty()) {
+        let mut done = 0;
+        while done < element.count {
+            match lines.next() {
+                Some(line) => done += usize::from(!line.bytes.trim_ascii().is_empty()),
+                None => return Err(ended(path, element, done, At::Line(lines.number()))),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The offset behind the records of `elements`, the first of which begins at `at`.
+fn skip_bytes(
+    path: &Path,
+    elements: &[Element],
+    bytes: &[u8],
+    mut at: usize,
+    encoding: Encoding,
+) -> Result<usize, Error> {
+    for element in elements.iter().filter(|e| !e.properties.is_empty()) {
+        for done in 0..element.count {
+            for property in &element.properties {
+                let end = |at: usize| ended(path, element, done, At::Offset(at as u64));
+                let mut numbers = 1;
+                if let Some(length) = property.length {
+                    let here = bytes.get(at..).filter(|rest| rest.len() >= length.size()).ok_or_else(|| end(at))?;
+                    numbers = number(encoding, length, here) as usize;
+                    at += length.size();
+                }
+                let size = numbers.saturating_mul(property.field.scalar.size());
+                if size > bytes.len() - at {
+                    return Err(end(at));
+                }
+                at += size;
+            }
+        }
+    }
+    Ok(at)
+}
+
+fn ended(path: &Path, element: &Element, done: usize, at: At) -> Error {
+    let expected = format!("{} of the element {}", element.count, element.name);
+    Error::malformed(path, at, format!("the end of the file after {done} whole rows"), expected)
+}

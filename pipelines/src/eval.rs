@@ -1,0 +1,167 @@
+//! `eval segment`: intersection over union, accuracy and calibration against the labels found beside the input.
+//!
+//! IoU of a class = true positives / (true positives + false positives + false negatives) over all points of all frames
+//! whose true class is one of the model's (others are ignored), as SemanticKITTI defines it; the mean runs over the classes
+//! with at least [`ENOUGH`] true points. ECE: mean |confidence − accuracy| over ten equal bins, weighted by points.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+use thalweg::{BoxError, Epoch, Model, Pipeline, Segmentation, Sink};
+
+use crate::pipeline::Context;
+use crate::{Failure, Settings, segment};
+
+/// Classes with fewer true points do not count in a mean.
+pub const ENOUGH: u64 = 100;
+
+/// Scores of one class or group.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Score {
+    /// Its name.
+    pub name: String,
+    /// Points that truly are of it.
+    pub points: u64,
+    /// Intersection over union; `None` where neither truth nor prediction has it.
+    pub iou: Option<f64>,
+}
+
+/// What `eval segment` found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Scores {
+    /// The model.
+    pub model: String,
+    /// Frames read.
+    pub frames: u64,
+    /// Points with a true class that the model knows.
+    pub points: u64,
+    /// Share of them that are right.
+    pub accuracy: f64,
+    /// Expected calibration error of the confidence.
+    pub ece: f64,
+    /// Mean IoU over classes with enough points.
+    pub miou: Option<f64>,
+    /// Mean IoU over groups with enough points, where the model has groups.
+    pub miou_groups: Option<f64>,
+    /// Per class.
+    pub classes: Vec<Score>,
+    /// Per group.
+    pub groups: Vec<Score>,
+}
+
+/// Counts of (truth, prediction), and bins of (points, right, confidence).
+#[derive(Debug, Default)]
+struct Confusion {
+    pairs: BTreeMap<(u8, u8), u64>,
+    bins: [(u64, u64, f64); 10],
+    frames: u64,
+    unlabelled: u64,
+}
+
+impl Confusion {
+    fn add(&mut self, item: &Segmentation) {
+        self.frames += 1;
+        let Some(truth) = &item.frame.truth else {
+            self.unlabelled += 1;
+            return;
+        };
+        for ((&truth, &found), &confidence) in truth.class.iter().zip(&item.class).zip(&item.confidence) {
+            if truth == 0 || item.classes.name(truth).is_none() || found == 0 {
+                continue;
+            }
+            *self.pairs.entry((truth, found)).or_default() += 1;
+            let bin = &mut self.bins[((confidence * 10.0) as usize).min(9)];
+            bin.0 += 1;
+            bin.1 += u64::from(truth == found);
+            bin.2 += f64::from(confidence);
+        }
+    }
+
+    /// Score of the classes in `ids`, taken as one.
+    fn score(&self, name: &str, ids: &[u8]) -> Score {
+        let sum = |keep: &dyn Fn(bool, bool) -> bool| -> u64 {
+            self.pairs.iter().filter(|((t, f), _)| keep(ids.contains(t), ids.contains(f))).map(|(_, n)| n).sum()
+        };
+        let (both, either) = (sum(&|t, f| t && f), sum(&|t, f| t || f));
+        let iou = (either > 0).then(|| both as f64 / either as f64);
+        Score { name: name.into(), points: sum(&|t, _| t), iou }
+    }
+
+    fn scores(&self, model: &Model) -> Scores {
+        let config = model.config();
+        let points: u64 = self.bins.iter().map(|bin| bin.0).sum();
+        let share = |n: f64| if points == 0 { 0.0 } else { n / points as f64 };
+        let classes: Vec<_> = config.classes.iter().map(|class| self.score(&class.name, &[class.id])).collect();
+        let groups: Vec<_> = config.groups.iter().map(|group| self.score(&group.name, &group.ids)).collect();
+        Scores {
+            model: model.name().into(),
+            frames: self.frames,
+            points,
+            accuracy: share(self.bins.iter().map(|bin| bin.1).sum::<u64>() as f64),
+            ece: share(self.bins.iter().map(|bin| (bin.2 - bin.1 as f64).abs()).sum()),
+            miou: mean(&classes),
+            miou_groups: mean(&groups),
+            classes,
+            groups,
+        }
+    }
+}
+
+fn mean(scores: &[Score]) -> Option<f64> {
+    let ious: Vec<f64> = scores.iter().filter(|s| s.points >= ENOUGH).filter_map(|s| s.iou).collect();
+    (!ious.is_empty()).then(|| ious.iter().sum::<f64>() / ious.len() as f64)
+}
+
+/// Adds up confusion; publishes nothing.
+struct Tally(Arc<Mutex<Confusion>>);
+
+impl Sink<Segmentation> for Tally {
+    fn name(&self) -> String {
+        "eval".into()
+    }
+    fn write(&mut self, _: Epoch, item: Segmentation) -> Result<(), BoxError> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).add(&item);
+        Ok(())
+    }
+    fn finish(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// Runs `segment` on the input, against its labels.
+///
+/// # Errors
+/// What `run segment` fails with; an input without labels (exit 1).
+pub fn segment(settings: &Settings, context: &Context) -> Result<Scores, Failure> {
+    if settings.truth.is_some() {
+        return Err(Failure::config("truth: found a file, expected none: segment takes the labels beside its input"));
+    }
+    let (source, model) = segment::open(settings, context)?;
+    let confusion = Arc::new(Mutex::new(Confusion::default()));
+    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
+    (context.watch)(pipeline.stats());
+    pipeline.run(|points| segment::plan(points, &model), Tally(Arc::clone(&confusion)))?;
+    let confusion = confusion.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if confusion.unlabelled == confusion.frames {
+        let found = format!("{}: found no labels", settings.input.join(", "));
+        return Err(Failure::run(format!("{found}, expected labels/*.label, a classification, or a column class")));
+    }
+    Ok(confusion.scores(&model))
+}
+
+impl std::fmt::Display for Scores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let part = |v: Option<f64>| v.map_or_else(|| "     -".into(), |v| format!("{v:6.3}"));
+        writeln!(f, "model {}, {} frames, {} labelled points", self.model, self.frames, self.points)?;
+        writeln!(f, "accuracy {:.3}, calibration error {:.3}", self.accuracy, self.ece)?;
+        for (what, mean, scores) in [("class", self.miou, &self.classes), ("group", self.miou_groups, &self.groups)] {
+            writeln!(f, "\n{what:24} {:>10}    IoU", "points")?;
+            for score in scores {
+                writeln!(f, "{:24} {:>10} {}", score.name, score.points, part(score.iou))?;
+            }
+            writeln!(f, "mean over those with {ENOUGH} points or more: {}", part(mean))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! `segment`: frames in, a class, a confidence and an object number for every point out.
+
+use std::sync::Arc;
+
+use thalweg::{Flow, Frame, Model, Pipeline, Report, Segmentation};
+use thalweg_connectors::segments::Roll;
+
+use crate::input::{self, Drive};
+use crate::pipeline::{Context, Ready};
+use crate::settings::Keys;
+use crate::{Failure, Settings, models, output};
+
+/// The pipeline's line in the registry.
+pub const READY: Ready = Ready {
+    name: "segment",
+    what: "a class, a confidence and an object for every LiDAR point",
+    check: |settings| {
+        keys(settings)?;
+        settings.model.as_deref().map_or(Ok(()), |name| models::open(name).map(drop))
+    },
+    run,
+};
+
+fn keys(settings: &Settings) -> Result<(Drive, Roll), Failure> {
+    let mut keys = Keys::of(&settings.set);
+    let drive = if input::is_street(&settings.input) { Drive::take(&mut keys) } else { Drive { frames: 0, seed: 0 } };
+    let roll = output::roll(&mut keys);
+    keys.done()?;
+    Ok((drive, roll))
+}
+
+/// The model that the settings name, else the one for the input's kind.
+pub(crate) fn model(settings: &Settings) -> Result<Model, Failure> {
+    let default = if input::is_las(settings) { "airborne" } else { "driving" };
+    models::open(settings.model.as_deref().unwrap_or(default))
+}
+
+/// The pipeline itself.
+pub(crate) fn plan(points: Flow<Frame, Frame>, model: &Model) -> Flow<Frame, Segmentation> {
+    let config = model.config();
+    points.voxel_downsample(config.s0).knn_graph(config.k).infer(model)
+}
+
+fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
+    let (drive, roll) = keys(settings)?;
+    let model = model(settings)?;
+    let (source, warnings) = input::open(settings, drive, &context.drain)?;
+    warnings.iter().for_each(|warning| (context.warn)(warning));
+    let sink = output::labels(settings, roll)?;
+    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
+    (context.watch)(pipeline.stats());
+    Ok(pipeline.run(|points| plan(points, &model), sink)?)
+}
+
+/// Opens what `eval` needs: the source, and the model.
+pub(crate) fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Model), Failure> {
+    let (drive, _) = keys(settings)?;
+    let model = model(settings)?;
+    let (source, warnings) = input::open(settings, drive, &context.drain)?;
+    warnings.iter().for_each(|warning| (context.warn)(warning));
+    Ok((source, model))
+}

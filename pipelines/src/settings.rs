@@ -1,0 +1,245 @@
+//! What a run is told, from a TOML file and from options; both go through one check that names every problem.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use crate::Failure;
+
+/// The settings of a run, checked one by one; what a pipeline makes of `set` is checked by the pipeline.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// `pipeline`: which one, in a configuration file that says so.
+    pub pipeline: Option<String>,
+    /// `input`: paths or URIs.
+    pub input: Vec<String>,
+    /// `output`: a path; one that ends in `/` is a folder of segments.
+    pub output: Option<String>,
+    /// `output_format`: `label` or `las` instead of a table.
+    pub output_format: Option<OutputFormat>,
+    /// `format`: the format of every input file, else guessed.
+    pub format: Option<String>,
+    /// `model`: a shipped model's name or a file.
+    pub model: Option<String>,
+    /// `truth`: a file of labels, for `eval`.
+    pub truth: Option<PathBuf>,
+    /// `workers`: threads.
+    pub workers: usize,
+    /// `json`: one JSON object on stdout at the end.
+    pub json: bool,
+    /// `rate`: replay speed; 0 = as fast as possible.
+    pub rate: f64,
+    /// `follow`: go on as files or folders grow.
+    pub follow: bool,
+    /// `loop`: begin again at the end, for ever.
+    pub looped: bool,
+    /// `start_offset`: position of the first frame.
+    pub start_offset: u64,
+    /// `until`: position of the first frame that is not read any more.
+    pub until: Option<u64>,
+    /// `set`: a pipeline's own keys.
+    pub set: BTreeMap<String, String>,
+}
+
+/// Outputs that are not tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// SemanticKITTI `.label` files.
+    Label,
+    /// LAS/LAZ with its classification replaced.
+    Las,
+}
+
+/// Every key, as a configuration file spells it.
+pub const KEYS: [&str; 16] = [
+    "pipeline",
+    "input",
+    "output",
+    "output_format",
+    "format",
+    "model",
+    "truth",
+    "workers",
+    "json",
+    "rate",
+    "follow",
+    "loop",
+    "start_offset",
+    "until",
+    "set",
+    "config",
+];
+
+impl Settings {
+    /// Reads a configuration file into a table.
+    ///
+    /// # Errors
+    /// A file that cannot be read (exit 1) or is no TOML (exit 78).
+    pub fn table(path: &Path) -> Result<Table, Failure> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Failure::run(format!("{}: {error}", path.display())))?;
+        text.parse::<Table>().map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            Failure::config(format!("{}, line {line}: {}", path.display(), error.message()))
+        })
+    }
+
+    /// Checks a table, naming every problem; `place` is how messages call it.
+    ///
+    /// # Errors
+    /// All problems found (exit 78).
+    pub fn check(place: &str, table: &Table) -> Result<Settings, Failure> {
+        let mut settings = Settings { workers: 1, ..Settings::default() };
+        let mut problems = Vec::new();
+        for (key, value) in table {
+            if let Err((found, expected)) = settings.take(&key.replace('-', "_"), value) {
+                problems.push(format!("{place}: {key}: found {found}, expected {expected}"));
+            }
+        }
+        if settings.follow && settings.looped {
+            problems.push(format!("{place}: follow and loop: found both, expected at most one"));
+        }
+        if settings.until.is_some_and(|until| until < settings.start_offset) {
+            problems.push(format!("{place}: until: found a position before start_offset, expected one at or after it"));
+        }
+        if problems.is_empty() { Ok(settings) } else { Err(Failure::Config(problems)) }
+    }
+
+    fn take(&mut self, key: &str, value: &Value) -> Result<(), (String, String)> {
+        match key {
+            "pipeline" => self.pipeline = Some(text(value)?),
+            "input" => {
+                self.input = match value {
+                    Value::Array(items) => items.iter().map(text).collect::<Result<_, _>>()?,
+                    one => vec![text(one)?],
+                }
+            }
+            "output" => self.output = Some(text(value)?),
+            "output_format" => {
+                self.output_format = match text(value)?.as_str() {
+                    "table" => None,
+                    "label" => Some(OutputFormat::Label),
+                    "las" => Some(OutputFormat::Las),
+                    other => return Err((other.into(), "table, label or las".into())),
+                }
+            }
+            "format" => {
+                let name = text(value)?;
+                if thalweg_connectors::format::by_name(&name).is_err() {
+                    let names: Vec<_> = thalweg_connectors::FORMATS.iter().map(|f| f.name).collect();
+                    return Err((name, names.join(", ")));
+                }
+                self.format = Some(name);
+            }
+            "model" => self.model = Some(text(value)?),
+            "truth" => self.truth = Some(text(value)?.into()),
+            "workers" => {
+                self.workers = number(value, "a whole number from 1 to 256", |n| (1..=256).contains(n))? as usize
+            }
+            "json" => self.json = truth(value)?,
+            "follow" => self.follow = truth(value)?,
+            "loop" => self.looped = truth(value)?,
+            "rate" => {
+                let rate = match value {
+                    Value::Float(rate) => Some(*rate),
+                    Value::Integer(rate) => Some(*rate as f64),
+                    Value::String(rate) => rate.parse().ok(),
+                    _ => None,
+                };
+                self.rate = rate
+                    .filter(|rate| rate.is_finite() && *rate >= 0.0)
+                    .ok_or_else(|| (plain(value), "a speed, 0 or more".to_string()))?;
+            }
+            "start_offset" => self.start_offset = number(value, "a position, 0 or more", |n| *n >= 0)? as u64,
+            "until" => self.until = Some(number(value, "a position, 0 or more", |n| *n >= 0)? as u64),
+            "set" => {
+                let Value::Table(set) = value else {
+                    return Err((plain(value), "a table of key = value".into()));
+                };
+                self.set = set.iter().map(|(key, value)| (key.clone(), plain(value))).collect();
+            }
+            other => return Err((format!("the unknown key {other}"), format!("one of {}", KEYS[..15].join(", ")))),
+        }
+        Ok(())
+    }
+}
+
+/// A value as a person would write it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn text(value: &Value) -> Result<String, (String, String)> {
+    match value {
+        Value::String(text) if !text.is_empty() => Ok(text.clone()),
+        other => Err((plain(other), "a text".into())),
+    }
+}
+
+fn truth(value: &Value) -> Result<bool, (String, String)> {
+    match value {
+        Value::Boolean(truth) => Ok(*truth),
+        other => Err((plain(other), "true or false".into())),
+    }
+}
+
+fn number(value: &Value, expected: &str, fits: impl Fn(&i64) -> bool) -> Result<i64, (String, String)> {
+    let found = match value {
+        Value::Integer(number) => Some(*number),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    found.filter(fits).ok_or_else(|| (plain(value), expected.into()))
+}
+
+/// A pipeline's own keys, taken one by one, so that the rest are known to be unknown.
+pub struct Keys<'a> {
+    left: BTreeMap<&'a str, &'a str>,
+    known: Vec<&'static str>,
+    problems: Vec<String>,
+}
+
+impl<'a> Keys<'a> {
+    /// All of `set`.
+    pub fn of(set: &'a BTreeMap<String, String>) -> Keys<'a> {
+        Keys {
+            left: set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+            known: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Takes `key`, or `default` where it is not set; a value that does not parse or fit is a problem.
+    pub fn take<T: std::str::FromStr>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        expected: &str,
+        fits: impl Fn(&T) -> bool,
+    ) -> T {
+        self.known.push(key);
+        let Some(text) = self.left.remove(key) else { return default };
+        match text.parse().ok().filter(fits) {
+            Some(value) => value,
+            None => {
+                self.problems.push(format!("--set {key}: found {text}, expected {expected}"));
+                default
+            }
+        }
+    }
+
+    /// All problems, keys nobody took among them.
+    ///
+    /// # Errors
+    /// Those problems (exit 78).
+    pub fn done(mut self) -> Result<(), Failure> {
+        let known = if self.known.is_empty() { "none".to_string() } else { self.known.join(", ") };
+        self.problems
+            .extend(self.left.keys().map(|key| format!("--set {key}: found an unknown key, expected {known}")));
+        if self.problems.is_empty() { Ok(()) } else { Err(Failure::Config(self.problems)) }
+    }
+}
