@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use thalweg::Frame;
 
 use crate::error::{At, Error};
-use crate::{bin, las, pcd, ply};
+use crate::{arrow, bin, csv, jsonl, las, parquet, pcd, ply};
 
 /// One open file that holds one or more frames.
 ///
@@ -32,6 +32,11 @@ pub trait Reader: Send {
     /// # Errors
     /// A file that cannot be read, or breaks its format.
     fn next_frame(&mut self) -> Result<Option<Frame>, Error>;
+
+    /// True if the input numbers its frames itself; else a frame's position among the input's files is its number.
+    fn has_frame_ids(&self) -> bool {
+        false
+    }
 }
 
 /// What a run asks of every reader in it.
@@ -85,7 +90,17 @@ pub struct Format {
 }
 
 /// All formats that hold frames.
-pub static FORMATS: &[Format] = &[bin::KITTI, bin::NUSCENES, pcd::FORMAT, ply::FORMAT, las::FORMAT];
+pub static FORMATS: &[Format] = &[
+    bin::KITTI,
+    bin::NUSCENES,
+    pcd::FORMAT,
+    ply::FORMAT,
+    las::FORMAT,
+    parquet::FORMAT,
+    arrow::FORMAT,
+    csv::FORMAT,
+    jsonl::FORMAT,
+];
 
 /// The format of a file: by its name's ending, else by its first bytes.
 ///

@@ -7,6 +7,7 @@
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use ::laz::DecompressionSelection;
 use thalweg::{Frame, Returns, Truth};
 
 use crate::error::{At, Error};
@@ -263,7 +264,10 @@ impl Opened {
         if header.compressed {
             let mut bytes = head;
             file.read_to_end(&mut bytes).map_err(io)?;
-            return laz::records(path, &bytes, &header, extra_bytes, take);
+            let fields =
+                DecompressionSelection::base().decompress_z().decompress_classification().decompress_intensity();
+            let fields = if extra_bytes { fields.decompress_extra_bytes() } else { fields };
+            return laz::records(path, &bytes, &header, fields, take);
         }
         let mut file = BufReader::with_capacity(1 << 18, file);
         let mut record = vec![0; header.record];
