@@ -99,18 +99,25 @@ pub fn knn_batches(graph: &KnnGraph) -> Box<dyn Iterator<Item = Result<RecordBat
     let point = &graph.nodes.point;
     let k = graph.k.max(1);
     let schema = knn_schema();
-    Box::new(cuts(graph.dst.len()).map(move |rows| {
-        let ids = rows.clone();
-        let src = UInt64Array::from_iter_values(ids.clone().map(|edge| u64::from(point[edge / k])));
-        let rank = UInt8Array::from_iter_values(ids.map(|edge| (edge % k) as u8));
-        let dst = graph.dst[rows.clone()].iter().map(|&node| u64::from(point[node as usize]));
+    // Whole nodes a batch: no division an edge.
+    let nodes = (ROWS / k).max(1);
+    Box::new((0..graph.dst.len() / k).step_by(nodes).map(move |first| {
+        let of_batch = &point[first..point.len().min(first + nodes)];
+        let rows = first * k..(first + of_batch.len()) * k;
+        let mut src = Vec::with_capacity(rows.len());
+        let mut rank = Vec::with_capacity(rows.len());
+        for &point in of_batch {
+            src.extend(std::iter::repeat_n(u64::from(point), k));
+            rank.extend(0..k as u8);
+        }
+        let dst: Vec<u64> = graph.dst[rows.clone()].iter().map(|&node| u64::from(point[node as usize])).collect();
         batch(
             schema.clone(),
             vec![
                 Arc::new(Int64Array::from_value(graph.nodes.frame.id, rows.len())),
-                Arc::new(src),
-                Arc::new(rank),
-                Arc::new(UInt64Array::from_iter_values(dst)),
+                Arc::new(UInt64Array::from(src)),
+                Arc::new(UInt8Array::from(rank)),
+                Arc::new(UInt64Array::from(dst)),
                 Arc::new(Float32Array::from(graph.d2[rows].to_vec())),
             ],
         )

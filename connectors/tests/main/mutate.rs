@@ -8,7 +8,8 @@ use thalweg_connectors::format::by_extension;
 use thalweg_connectors::inspect;
 
 use crate::allocations::most_while;
-use crate::support::{files_below, fixtures, lidar, read};
+use crate::support::{files_below, fixtures, lidar};
+use crate::tables::frames;
 
 /// Mutations of each kind of file.
 const MUTATIONS: u64 = 200;
@@ -113,7 +114,7 @@ fn tried(path: &Path, what: &str) -> (u64, bool) {
     let (send, receive) = mpsc::channel();
     let file = path.to_path_buf();
     let worker = std::thread::spawn(move || {
-        let (outcome, most) = most_while(|| read(&file).map(|frame| frame.len()));
+        let (outcome, most) = most_while(|| frames(&file).map(|frames| frames.len()));
         let (_, most_of_inspect) = most_while(|| inspect(&file));
         let _ = send.send((most.max(most_of_inspect), outcome.map_err(|e| e.to_string())));
     });
@@ -188,4 +189,24 @@ fn las() {
 #[test]
 fn laz() {
     survives(&[".laz"], "");
+}
+
+#[test]
+fn parquet() {
+    survives(&[".parquet"], "");
+}
+
+#[test]
+fn arrow() {
+    survives(&[".arrow", ".feather"], "");
+}
+
+#[test]
+fn csv() {
+    survives(&[".csv"], "");
+}
+
+#[test]
+fn jsonl() {
+    survives(&[".jsonl"], "");
 }
