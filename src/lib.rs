@@ -4,6 +4,7 @@
 //! The law that every stage keeps: at a closed epoch its output is a function of the live input, bit for bit, whatever the
 //! arrival order, the number of workers, or what came before.
 
+pub mod changes;
 pub mod dataflow;
 pub mod error;
 pub mod frame;
@@ -20,6 +21,7 @@ pub mod stage;
 mod sweep;
 pub mod voxel;
 
+pub use changes::Changes;
 pub use error::{BoxError, Error};
 pub use frame::{Frame, Pose, Returns, Truth};
 pub use graph::{KnnGraph, Nodes};

@@ -36,6 +36,20 @@ pub struct Report {
     pub dropped: BTreeMap<String, u64>,
 }
 
+/// The time that one item spends in each part of a stage, added up before it is recorded once.
+#[derive(Debug, Default)]
+pub struct Clock(BTreeMap<&'static str, Duration>);
+
+impl Clock {
+    /// Runs `work`, adding its time to `part`.
+    pub fn time<T>(&mut self, part: &'static str, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = work();
+        *self.0.entry(part).or_default() += start.elapsed();
+        result
+    }
+}
+
 /// The counters behind a [`Report`]; shared by all threads of a run.
 #[derive(Debug, Default)]
 pub struct Stats(Mutex<Counters>);
@@ -73,6 +87,12 @@ impl Stats {
         let result = work();
         self.lock().record(stage, start.elapsed());
         result
+    }
+
+    /// Adds an item's times to the histograms of their parts.
+    pub fn record(&self, clock: Clock) {
+        let mut counters = self.lock();
+        clock.0.into_iter().for_each(|(part, time)| counters.record(part, time));
     }
 
     /// Counts `count` drops for `reason`.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::dataflow::{ExchangeData, VecCollection};
 use crate::knn::{Points3, knn_graph};
 use crate::models::Model;
-use crate::pipeline::Flow;
+use crate::pipeline::{Delta, Flow};
 use crate::report::Stats;
 use crate::stage::Map;
 use crate::voxel::voxels;
-use crate::{BoxError, Error, Frame, KnnGraph, Nodes, Segmentation};
+use crate::{BoxError, Epoch, Error, Frame, KnnGraph, Nodes, Segmentation};
 
 /// Counts what the frame brought, and splits off its finite points.
 fn count(frame: &Frame, nodes: usize, finite: usize, stats: &Stats) {
@@ -91,7 +92,42 @@ impl<I: Send + 'static> Flow<I, Nodes> {
     }
 }
 
+/// A directed edge as a row of a collection: (src point, dst point, bits of d2 as f32).
+pub type Edge = (u32, u32, u32);
+
+/// A label as a row of a collection: (point, class).
+pub type Label = (u32, u8);
+
 impl<I: Send + 'static> Flow<I, KnnGraph> {
+    /// Asks a differential query of the graph's edges; a sweep's edges are retracted when the next sweep comes.
+    ///
+    /// ```
+    /// use thalweg::dataflow::operators::CountTotal;
+    /// # use thalweg::{Flow, Frame, pipeline::Delta};
+    /// # fn plan(points: Flow<Frame, Frame>) -> Flow<Frame, Delta<(isize, isize)>> {
+    /// // How many points are a neighbour of how many others.
+    /// points.knn_graph(4).edges(|edges| edges.map(|(_, dst, _)| dst).count_total().map(|(_, n)| n).count_total())
+    /// # }
+    /// ```
+    pub fn edges<R: ExchangeData>(
+        self,
+        logic: impl for<'scope> Fn(VecCollection<'scope, Epoch, Edge, isize>) -> VecCollection<'scope, Epoch, R, isize>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Flow<I, Delta<R>> {
+        let rows = |graph: KnnGraph, row: &mut dyn FnMut(Edge)| {
+            let point = &graph.nodes.point;
+            for (i, &src) in point.iter().enumerate() {
+                let list = i * graph.k..(i + 1) * graph.k;
+                for (&j, d2) in graph.dst[list.clone()].iter().zip(&graph.d2[list]) {
+                    row((src, point[j as usize], d2.to_bits()));
+                }
+            }
+        };
+        self.query(rows, logic)
+    }
+
     /// Labels every point of the frame with a model.
     pub fn infer(self, model: &Model) -> Flow<I, Segmentation> {
         let model = model.clone();
@@ -101,5 +137,21 @@ impl<I: Send + 'static> Flow<I, KnnGraph> {
                 model.segment(&graph, &stats)
             })
         })
+    }
+}
+
+impl<I: Send + 'static> Flow<I, Segmentation> {
+    /// Asks a differential query of the labels; a sweep's labels are retracted when the next sweep comes.
+    pub fn labels<R: ExchangeData>(
+        self,
+        logic: impl for<'scope> Fn(VecCollection<'scope, Epoch, Label, isize>) -> VecCollection<'scope, Epoch, R, isize>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Flow<I, Delta<R>> {
+        let rows = |labelled: Segmentation, row: &mut dyn FnMut(Label)| {
+            labelled.class.iter().enumerate().for_each(|(point, &class)| row((point as u32, class)));
+        };
+        self.query(rows, logic)
     }
 }

@@ -12,3 +12,8 @@ pub mod settings;
 
 pub use failure::Failure;
 pub use settings::Settings;
+
+/// README.md, whose example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

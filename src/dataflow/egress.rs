@@ -3,9 +3,10 @@
 //! The operator tries to send; while the sink is busy it keeps batch and capability. A capability is dropped when the
 //! sink has acknowledged the epoch, so a probe behind the operator sees what was written, not what was computed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use timely::dataflow::operators::Capability;
@@ -13,7 +14,8 @@ use timely::dataflow::operators::generic::operator::Operator;
 use timely::scheduling::SyncActivator;
 
 use super::Control;
-use super::mail::{MailBuilder, MailStream, to_first};
+use super::mail::{Held, MailBuilder, MailStream, to_first};
+use crate::report::Stats;
 use crate::{Epoch, Error, Sink};
 
 /// What a sink's thread gets.
@@ -40,7 +42,7 @@ pub(crate) fn egress<'scope, T: Send + 'static>(
             // The thread outlives the operator unless the run has failed, which others see.
             let _ = sender.send(Order::Waker(waker));
         }
-        let mut held: BTreeMap<Epoch, (Capability<Epoch>, Vec<(usize, T)>)> = BTreeMap::new();
+        let mut held: Held<T> = Held::new();
         let mut writing: VecDeque<Capability<Epoch>> = VecDeque::new();
         move |(input, frontier), _| {
             input.for_each(|capability, mail| {
@@ -86,18 +88,17 @@ pub(crate) fn drain<T, S: Sink<T>>(
     receiver: Receiver<Order<T>>,
     acknowledged: &AtomicU64,
     control: &Control,
-    mut handed_over: impl FnMut(Epoch),
+    stats: &Stats,
 ) {
     let mut waker = None;
     for order in receiver {
         match order {
             Order::Waker(found) => waker = Some(found),
             Order::Epoch(epoch, items) => {
-                handed_over(epoch);
-                for item in items {
-                    if let Err(error) = sink.write(epoch, item) {
-                        return control.fail(Error::Sink { name: sink.name(), error });
-                    }
+                stats.handed_over(epoch, Instant::now());
+                let written = stats.time("output", || items.into_iter().try_for_each(|item| sink.write(epoch, item)));
+                if let Err(error) = written {
+                    return control.fail(Error::Sink { name: sink.name(), error });
                 }
                 acknowledged.store(epoch + 1, Ordering::Release);
             }
@@ -107,9 +108,10 @@ pub(crate) fn drain<T, S: Sink<T>>(
             let _ = waker.activate();
         }
     }
-    if !control.failed() {
-        if let Err(error) = sink.finish() {
-            control.fail(Error::Sink { name: sink.name(), error });
-        }
+    if control.failed() {
+        return;
+    }
+    if let Err(error) = sink.finish() {
+        control.fail(Error::Sink { name: sink.name(), error });
     }
 }

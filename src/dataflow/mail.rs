@@ -1,5 +1,6 @@
 //! Mail: one batch addressed to one shard. It is one record to the progress protocol, and moves between threads by pointer.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use timely::Accountable;
@@ -9,6 +10,7 @@ use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::DistributorPact;
 use timely::dataflow::channels::pushers::exchange::Distributor;
 use timely::dataflow::channels::{ContainerBytes, Message};
+use timely::dataflow::operators::Capability;
 use timely::progress::Stamp;
 
 use crate::Epoch;
@@ -21,6 +23,9 @@ pub(crate) struct Mail<T> {
 }
 
 pub(crate) type MailStream<'scope, T> = Stream<'scope, Epoch, Mail<T>>;
+
+/// What an operator keeps until the frontier has passed an epoch: its capability, and (sender, batch) in order of arrival.
+pub(crate) type Held<T> = BTreeMap<Epoch, (Capability<Epoch>, Vec<(usize, T)>)>;
 
 /// Operators send whole batches and build nothing.
 pub(crate) type MailBuilder<T> = NoopBuilder<Mail<T>>;

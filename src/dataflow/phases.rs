@@ -5,16 +5,14 @@
 //! epochs on this shard, so the stage's state never sees two epochs at once: the last phase's frontier says when.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::scheduling::Activator;
 
 use super::Control;
-use super::mail::{Mail, MailBuilder, MailStream, by_address};
+use super::mail::{Held, Mail, MailBuilder, MailStream, by_address};
 use crate::stage::{Inbox, Outbox, Stage};
 use crate::{Epoch, Error};
 
@@ -27,8 +25,11 @@ struct Shared<S> {
     first: RefCell<Option<Activator>>,
 }
 
-/// What an operator keeps for one epoch: its capability, and (sender, batch) in order of arrival.
-type Held<T> = BTreeMap<Epoch, (Capability<Epoch>, Vec<(usize, T)>)>;
+/// Makes a stage's inbox of sorted mail.
+type Opens<S, T> = fn(Vec<(usize, T)>) -> Inbox<<S as Stage>::Input, <S as Stage>::Exchange>;
+
+/// Picks what goes on of a stage's outbox.
+type Sends<S, T> = fn(Outbox<<S as Stage>::Exchange, <S as Stage>::Output>) -> Vec<(usize, T)>;
 
 /// Installs a stage behind `input`; its output stays on the shard that gave it.
 pub(crate) fn phases<'scope, S: Stage>(
@@ -53,15 +54,15 @@ fn inputs<S: Stage>(mail: Vec<(usize, S::Input)>) -> Inbox<S::Input, S::Exchange
     Inbox::Input(mail.into_iter().map(|(_, item)| item).collect())
 }
 
-/// One phase as an operator: `inbox` makes the stage's inbox of sorted mail, `sent` picks what goes on.
+/// One phase as an operator.
 fn phase<'scope, S: Stage, T: Send + 'static, U: Send + 'static>(
     stream: MailStream<'scope, T>,
     shared: &Rc<Shared<S>>,
     control: &Arc<Control>,
     number: usize,
     count: usize,
-    inbox: fn(Vec<(usize, T)>) -> Inbox<S::Input, S::Exchange>,
-    sent: fn(Outbox<S::Exchange, S::Output>) -> Vec<(usize, U)>,
+    inbox: Opens<S, T>,
+    sent: Sends<S, U>,
 ) -> MailStream<'scope, U> {
     let scope = stream.scope();
     let (shard, shards) = (scope.index(), scope.peers());
@@ -71,7 +72,7 @@ fn phase<'scope, S: Stage, T: Send + 'static, U: Send + 'static>(
         if number == 0 && count > 1 {
             *shared.first.borrow_mut() = Some(scope.activator_for(info.address));
         }
-        let mut held: Held<T> = BTreeMap::new();
+        let mut held: Held<T> = Held::new();
         move |(input, frontier), output| {
             input.for_each(|capability, mail| {
                 if let (Some(batch), Some(capability)) = (mail.batch.take(), capability.retain_least(0)) {

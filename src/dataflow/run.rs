@@ -5,7 +5,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::bounded;
 use timely::dataflow::operators::probe::Probe;
@@ -133,12 +133,7 @@ impl Threads {
         let (wakers, shared) = (Arc::clone(wakers), Arc::clone(control));
         let source = spawn("source", Box::new(move || pump(source, senders, &wakers, &shared)))?;
         let (acknowledged, shared, stats) = (Arc::clone(acknowledged), Arc::clone(control), Arc::clone(stats));
-        let sink = spawn(
-            "sink",
-            Box::new(move || {
-                drain(sink, written, &acknowledged, &shared, |epoch| stats.handed_over(epoch, Instant::now()))
-            }),
-        )?;
+        let sink = spawn("sink", Box::new(move || drain(sink, written, &acknowledged, &shared, &stats)))?;
         Ok(Threads { source, sink })
     }
 

@@ -9,7 +9,7 @@ use super::decision::decide;
 use super::graph_unet::{Config, GraphUNet, Pyramid};
 use super::instances::instances;
 use crate::layers::Weights;
-use crate::report::Stats;
+use crate::report::{Clock, Stats};
 use crate::segmentation::{Classes, Segmentation};
 use crate::{BoxError, Error, KnnGraph, Nodes};
 
@@ -123,12 +123,13 @@ impl Model {
             let expected = format!("{} neighbours a node (k = {}) for model {}", expected, config.k, self.0.name);
             return Err(Error::Value { what: "kNN graph", found: graph.k.to_string(), expected }.into());
         }
-        let pyramid = Pyramid::build(graph, config, stats)?;
-        let decided = stats.time("layers", || {
+        let mut clock = Clock::default();
+        let pyramid = Pyramid::build(graph, config, &mut clock)?;
+        let decided = clock.time("layers", || {
             let logits = self.0.network.forward(&pyramid);
             decide(&logits, config, self.0.groups.as_deref())
         });
-        Ok(stats.time("objects", || {
+        let labelled = clock.time("objects", || {
             let class: Vec<u8> = decided.iter().map(|(class, _)| *class).collect();
             let instance = instances(graph, &class, &self.0.reach2);
             let of = |node: &u32| (*node != Nodes::NONE).then(|| decided[*node as usize]);
@@ -139,6 +140,8 @@ impl Model {
                 instance,
                 classes: Arc::clone(&self.0.classes),
             }
-        }))
+        });
+        stats.record(clock);
+        Ok(labelled)
     }
 }

@@ -228,3 +228,49 @@ fn a_query_is_maintained_as_the_collection_changes() {
         assert!(seen[&6].is_empty(), "after the last sweep nothing is live");
     }
 }
+
+#[test]
+fn edges_and_labels_of_a_sweep_are_collections_to_ask() {
+    use thalweg::dataflow::operators::CountTotal;
+
+    /// Points on a line, one more each frame: their degrees in the graph of the two nearest are known.
+    struct Line(i64);
+    impl Source for Line {
+        type Item = thalweg::Frame;
+        fn name(&self) -> String {
+            "line".into()
+        }
+        fn next(&mut self) -> Result<Next<thalweg::Frame>, BoxError> {
+            self.0 += 1;
+            let n = self.0 as usize + 2;
+            let x = (0..n).map(|i| (i * i) as f32).collect();
+            let frame = thalweg::Frame { id: self.0 - 1, x, y: vec![0.0; n], z: vec![0.0; n], ..Default::default() };
+            Ok(if self.0 > 4 { Next::End } else { Next::Item(frame) })
+        }
+    }
+    let degrees_of = |n: usize| {
+        // By hand: on squares 0, 1, 4, 9, … the nearest two of i ≥ 2 are i − 1 and i − 2 or i + 1; brute force says which.
+        let x: Vec<f32> = (0..n).map(|i| (i * i) as f32).collect();
+        let mut degree = BTreeMap::<u32, isize>::new();
+        for i in 0..n {
+            let mut others: Vec<_> = (0..n).filter(|&j| j != i).map(|j| (((x[i] - x[j]).powi(2)), j)).collect();
+            others.sort_by(|a, b| a.partial_cmp(b).unwrap());
+            others.iter().take(2).for_each(|(_, j)| *degree.entry(*j as u32).or_default() += 1);
+        }
+        degree.into_iter().collect::<Vec<_>>()
+    };
+    for workers in [1, 2, 4] {
+        let sink = Collect::default();
+        Pipeline::from_source(Line(0))
+            .workers(workers)
+            .run(|points| points.knn_graph(2).edges(|edges| edges.map(|(_, dst, _)| dst).count_total()), sink.clone())
+            .unwrap();
+        let mut answer = BTreeMap::<(u32, isize), isize>::new();
+        for (epoch, delta) in sink.items() {
+            delta.rows.into_iter().for_each(|(row, diff)| *answer.entry(row).or_default() += diff);
+            answer.retain(|_, diff| *diff != 0);
+            let expected = if epoch < 4 { degrees_of(epoch as usize + 3) } else { Vec::new() };
+            assert_eq!(answer.keys().copied().collect::<Vec<_>>(), expected, "epoch {epoch}, {workers} workers");
+        }
+    }
+}

@@ -1,4 +1,5 @@
 //! The core's integration tests, one binary: the adapter and the builder under load, errors, panics and back-pressure.
 
 mod dataflow;
+mod law;
 mod parity;

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use thalweg::knn::{Points3, knn_graph};
 use thalweg::layers::{EdgeConv, Matrix, Neighbors, PointNetConv, Positions, SageAggregation, SageConv, Weights};
 use thalweg::models::graph_unet::{Config, GraphUNet, Pyramid};
-use thalweg::report::Stats;
+use thalweg::report::Clock;
 use thalweg::voxel::voxels;
 use thalweg::{Frame, KnnGraph, Nodes};
 
@@ -68,7 +68,7 @@ fn graph_unet_gives_the_logits_of_pytorch_geometric() {
             of_point: found.of_point,
         };
         let graph = KnnGraph { nodes: Arc::new(nodes), k: lists.k, dst: lists.dst, d2: lists.d2 };
-        let pyramid = Pyramid::build(&graph, &config, &Stats::default()).unwrap();
+        let pyramid = Pyramid::build(&graph, &config, &mut Clock::default()).unwrap();
         for (l, level) in pyramid.levels.iter().enumerate() {
             assert_eq!(level.dst, ints(&file, &format!("level.{l}.neighbours")), "{name}: lists of level {l}");
             assert_eq!(level.parent, ints(&file, &format!("level.{l}.parent")), "{name}: parents of level {l}");

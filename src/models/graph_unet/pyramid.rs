@@ -4,7 +4,7 @@ use super::config::Config;
 use super::features::{GEOMETRY, geometry, heights, scalars};
 use crate::knn::{Points3, knn_graph};
 use crate::layers::{Matrix, Positions};
-use crate::report::Stats;
+use crate::report::Clock;
 use crate::voxel::voxels;
 use crate::{Error, KnnGraph};
 
@@ -57,11 +57,11 @@ pub struct Pyramid {
 }
 
 impl Pyramid {
-    /// Builds the levels above `graph`, which is level 0, and everyone's features; times go into `stats`.
+    /// Builds the levels above `graph`, which is level 0, and everyone's features; times go into `clock`.
     ///
     /// # Errors
     /// None for a graph of finite points; the kNN engine's own otherwise.
-    pub fn build(graph: &KnnGraph, config: &Config, stats: &Stats) -> Result<Pyramid, Error> {
+    pub fn build(graph: &KnnGraph, config: &Config, clock: &mut Clock) -> Result<Pyramid, Error> {
         let nodes = &graph.nodes;
         let mut level = Level {
             x: nodes.x.clone(),
@@ -71,10 +71,10 @@ impl Pyramid {
             dst: graph.dst.clone(),
             ..Level::default()
         };
-        let mut ground = stats.time("features", || heights(level.positions(), &config.columns, config.hag_scale));
+        let mut ground = clock.time("features", || heights(level.positions(), &config.columns, config.hag_scale));
         let mut levels = Vec::with_capacity(config.levels);
         for l in 0..config.levels {
-            stats.time("features", || {
+            clock.time("features", || {
                 let extra = if l == 0 { Some(scalars(nodes, config)) } else { None };
                 level.features = features(&level, &ground, extra.as_ref(), config.edge(l) as f32);
             });
@@ -82,10 +82,10 @@ impl Pyramid {
                 levels.push(level);
                 break;
             }
-            let above = stats.time("voxels", || voxels(&level.x, &level.y, &level.z, config.edge(l + 1)));
+            let above = clock.time("level_voxels", || voxels(&level.x, &level.y, &level.z, config.edge(l + 1)));
             let pick = |v: &[f32]| above.representative.iter().map(|&i| v[i as usize]).collect::<Vec<_>>();
             let (x, y, z) = (pick(&level.x), pick(&level.y), pick(&level.z));
-            let lists = stats.time("knn", || knn_graph(Points3::new(&x, &y, &z)?, config.k))?;
+            let lists = clock.time("level_knn", || knn_graph(Points3::new(&x, &y, &z)?, config.k))?;
             let mut lifted = Matrix::zeros(x.len(), ground.cols());
             for (i, &child) in above.representative.iter().enumerate() {
                 lifted.row_mut(i).copy_from_slice(ground.row(child as usize));
