@@ -87,13 +87,22 @@ pub(super) fn key_id(key: u64) -> u32 {
 pub(super) struct Found {
     pub(super) d2: Vec<f32>,
     pub(super) id: Vec<u32>,
+    /// What the map calls the points; unused by an index.
+    pub(super) tag: Vec<u32>,
 }
 
 impl Found {
-    /// Room for `points`, with what [`Isa::pack`] and [`Found::pad`] may overwrite behind them.
-    pub(super) fn new(points: usize) -> Self {
-        let len = points + super::MAX_K + LANES;
-        Found { d2: vec![f32::INFINITY; len], id: vec![u32::MAX; len] }
+    pub(super) const EMPTY: Found = Found { d2: Vec::new(), id: Vec::new(), tag: Vec::new() };
+
+    /// Makes room up to `end`, with what [`Isa::pack`] and [`Found::pad`] may overwrite behind it.
+    #[inline(always)]
+    pub(super) fn reserve(&mut self, end: usize) {
+        let end = end + super::MAX_K + LANES;
+        if self.id.len() < end {
+            self.d2.resize(2 * end, f32::INFINITY);
+            self.id.resize(2 * end, u32::MAX);
+            self.tag.resize(2 * end, u32::MAX);
+        }
     }
 
     /// Fills up `from..to` with sentinels to a multiple of `block`, at least one; returns the new end. It may overwrite some slots behind.

@@ -23,6 +23,14 @@ impl Unit {
         [self.p[0][slot], self.p[1][slot], self.p[2][slot]]
     }
 
+    /// Puts a point into a slot.
+    pub(super) fn set(&mut self, slot: usize, p: [f32; 3], id: u32) {
+        for (column, v) in self.p.iter_mut().zip(p) {
+            column[slot] = v;
+        }
+        self.id[slot] = id;
+    }
+
     /// Its bounding box and smallest id; [`Bounds::EMPTY`] without points.
     pub(super) fn bounds(&self) -> Bounds {
         let mut bounds = Bounds::EMPTY;
@@ -46,6 +54,15 @@ pub(super) struct Bounds {
 impl Bounds {
     /// Around nothing.
     pub(super) const EMPTY: Bounds = Bounds { lo: [f32::NAN; 3], hi: [f32::NAN; 3], first: NO_ID };
+
+    /// Squared distance to another box; NaN if one is empty.
+    pub(super) fn d2(&self, other: &Bounds) -> f32 {
+        let gap = |axis: usize| {
+            let gap = (self.lo[axis] - other.hi[axis]).max(other.lo[axis] - self.hi[axis]);
+            if gap < 0.0 { 0.0 } else { gap }
+        };
+        gap(0) * gap(0) + gap(1) * gap(1) + gap(2) * gap(2)
+    }
 
     /// Grows around another box.
     #[inline(always)]

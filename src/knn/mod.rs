@@ -33,26 +33,33 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod changes;
 mod isa;
+mod labels;
 mod layout;
 mod lists;
+mod live;
+mod map;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod network;
 mod points;
+mod reverse;
 mod scalar;
 mod search;
 mod simd;
 mod tree;
 
 use crate::Error;
-use isa::{Isa, Job};
+use isa::{Isa, Job, Keys};
 use layout::{LANES, NO_ID};
-use search::{BATCH, Batch, Searcher, Sink};
-use tree::Tree;
+use search::{BATCH, Batch, Members, Scratch, Searcher, Sink};
+use tree::{Item, Tree};
 
+pub use changes::{IdLists, ListChanges};
 pub use lists::NeighborLists;
+pub use map::{Edit, Effort, KnnMap};
 pub use points::Points3;
 pub use simd::Simd;
 
@@ -71,6 +78,7 @@ pub fn knn_graph(points: Points3<'_>, k: usize) -> Result<NeighborLists, Error> 
 pub struct KnnIndex {
     simd: Simd,
     tree: Tree,
+    items: Vec<Item<()>>,
     len: usize,
 }
 
@@ -82,7 +90,7 @@ impl KnnIndex {
 
     /// Builds an index that uses one instruction set. All give the same bits.
     pub fn with_simd(points: Points3<'_>, simd: Simd) -> Self {
-        let mut index = KnnIndex { simd, tree: Tree::default(), len: 0 };
+        let mut index = KnnIndex { simd, tree: Tree::default(), items: Vec::new(), len: 0 };
         index.rebuild(points);
         index
     }
@@ -90,7 +98,7 @@ impl KnnIndex {
     /// Replaces the points, keeping the memory.
     pub fn rebuild(&mut self, points: Points3<'_>) {
         self.len = points.len();
-        self.tree.rebuild(points);
+        build(&mut self.tree, &mut self.items, points);
     }
 
     /// Number of points.
@@ -131,12 +139,19 @@ impl KnnIndex {
     pub fn nearest(&self, queries: Points3<'_>, k: usize) -> Result<NeighborLists, Error> {
         check(k)?;
         let mut order = Tree::default();
-        order.rebuild(queries);
+        build(&mut order, &mut Vec::new(), queries);
         let mut lists = NeighborLists::default();
         lists.reset(queries.len(), k.min(self.len));
         self.simd.run(All { queries: &order, tree: &self.tree, own: false, lists: &mut lists });
         Ok(lists)
     }
+}
+
+/// A tree over points whose ids are their indices.
+fn build(tree: &mut Tree, items: &mut Vec<Item<()>>, points: Points3<'_>) {
+    items.clear();
+    items.extend((0..points.len()).map(|i| Item { p: points.get(i), id: i as u32, tag: () }));
+    tree.rebuild(items, LANES, &mut |_, _, _| ());
 }
 
 fn check(k: usize) -> Result<(), Error> {
@@ -149,7 +164,7 @@ fn check(k: usize) -> Result<(), Error> {
 
 impl Sink for NeighborLists {
     #[inline(always)]
-    fn list(&mut self, id: u32, keys: &isa::Keys) {
+    fn list(&mut self, _: usize, id: u32, keys: &Keys, _: Members<'_>) {
         self.set(id as usize, keys);
     }
 }
@@ -181,7 +196,9 @@ impl All<'_> {
     #[inline(always)]
     fn search<I: Isa, const R: usize>(self, isa: I) {
         let k = self.lists.k;
-        let mut searcher = Searcher::new(isa, self.tree, k, self.own);
+        let mut scratch = Scratch::new();
+        let mut searcher = Searcher::<I, false>::new(isa, self.tree, &[], k, self.own, &mut scratch);
+        let mut near = [0; 16];
         // 32 seeds give the exact bound of lists up to 16; 64 and 128 do for longer ones.
         let seeds = 4 * (k + 1).div_ceil(17).next_power_of_two();
         let mut batch = Batch::EMPTY;
@@ -197,7 +214,8 @@ impl All<'_> {
                     (false, _) => self.tree.unit_near(&batch) / seeds * seeds,
                 };
                 let from = from.min(self.tree.units.len().saturating_sub(seeds));
-                let near = &self.tree.units[from..(from + seeds).min(self.tree.units.len())];
+                let near: &mut [u32] = &mut near[..seeds.min(self.tree.units.len())];
+                near.iter_mut().zip(from as u32..).for_each(|(unit, index)| *unit = index);
                 searcher.search::<R>(&batch, near, self.lists);
             }
         }

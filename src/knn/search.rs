@@ -21,8 +21,29 @@ const PIVOT: usize = 4;
 
 /// Where the lists go.
 pub(super) trait Sink {
-    /// Takes the list of a point: keys ascending, of which the first `k` count. Implementations are `#[inline(always)]`.
-    fn list(&mut self, id: u32, keys: &Keys);
+    /// Takes the list of the batch's point `at`: keys ascending, at least `k` of them, then sentinels. Implementations are `#[inline(always)]`.
+    fn list(&mut self, at: usize, id: u32, keys: &Keys, members: Members<'_>);
+}
+
+/// The points that a list's keys were selected from: ids and tags.
+#[derive(Clone, Copy)]
+pub(super) struct Members<'a> {
+    id: &'a [u32],
+    tag: &'a [u32],
+}
+
+impl Members<'_> {
+    /// The tag of a member; [`NO_ID`] of none.
+    #[inline(always)]
+    pub(super) fn tag<I: Isa>(&self, isa: I, id: u32) -> u32 {
+        for (ids, tags) in self.id.chunks_exact(LANES).zip(self.tag.chunks_exact(LANES)) {
+            let mask = isa.equal(ids.first_chunk().expect("whole units"), id);
+            if mask != 0 {
+                return tags[mask.trailing_zeros() as usize % LANES];
+            }
+        }
+        NO_ID
+    }
 }
 
 /// Points to be searched for, as columns. Slots after the last repeat it up to a multiple of eight.
@@ -94,44 +115,56 @@ impl Near {
     }
 }
 
-/// What a search needs besides the tree, kept from batch to batch.
-pub(super) struct Searcher<'a, I> {
-    isa: I,
-    tree: &'a Tree,
-    /// Neighbours wanted.
-    k: usize,
-    /// The points are in the tree themselves and not their own neighbours.
-    own: bool,
+/// Memory that searches use again.
+pub(super) struct Scratch {
     near: Near,
     listed: Vec<u32>,
     found: Found,
     stack: Vec<(u32, u32)>,
 }
 
-impl<'a, I: Isa> Searcher<'a, I> {
-    pub(super) fn new(isa: I, tree: &'a Tree, k: usize, own: bool) -> Self {
+impl Scratch {
+    pub(super) fn new() -> Self {
         let column = || vec![f32::NAN; LIMIT + 2 * LANES];
-        Searcher {
-            isa,
-            tree,
-            k,
-            own,
-            near: Near {
-                lo: [column(), column(), column()],
-                hi: [column(), column(), column()],
-                unit: vec![0; LIMIT + 2 * LANES],
-                len: 0,
-            },
-            listed: vec![0; BATCH * (LIMIT + LANES)],
-            found: Found::new(BATCH * (LIMIT * LANES + super::MAX_K)),
-            stack: Vec::new(),
-        }
+        let near = Near {
+            lo: [column(), column(), column()],
+            hi: [column(), column(), column()],
+            unit: vec![0; LIMIT + 2 * LANES],
+            len: 0,
+        };
+        Scratch { near, listed: vec![0; LIMIT], found: Found::EMPTY, stack: Vec::new() }
+    }
+}
+
+/// Searches a tree, batch after batch.
+pub(super) struct Searcher<'a, I, const TAGGED: bool> {
+    isa: I,
+    tree: &'a Tree,
+    /// The tags of each unit's points, if [`Sink::list`] is to know them.
+    tags: &'a [[u32; LANES]],
+    /// Neighbours wanted; what else is found is handed over with them, nearest first.
+    k: usize,
+    /// The points are in the tree themselves and not their own neighbours.
+    own: bool,
+    scratch: &'a mut Scratch,
+}
+
+impl<'a, I: Isa, const TAGGED: bool> Searcher<'a, I, TAGGED> {
+    pub(super) fn new(
+        isa: I,
+        tree: &'a Tree,
+        tags: &'a [[u32; LANES]],
+        k: usize,
+        own: bool,
+        scratch: &'a mut Scratch,
+    ) -> Self {
+        Searcher { isa, tree, tags, k, own, scratch }
     }
 
     /// Searches every point of a batch, and hands over its id and keys, `R` of them, of which the first `k` count.
     /// `seeds` are units near the batch; the more points they hold and the nearer they are, the quicker.
     #[inline(always)]
-    pub(super) fn search<const R: usize>(&mut self, batch: &Batch, seeds: &[Unit], sink: &mut impl Sink) {
+    pub(super) fn search<const R: usize>(&mut self, batch: &Batch, seeds: &[u32], sink: &mut impl Sink) {
         let mut limits = [0.0; BATCH];
         for at in (0..batch.len).step_by(LANES) {
             let lanes: &mut [f32; LANES] = limits[at..].first_chunk_mut().expect("a batch is whole units");
@@ -141,7 +174,7 @@ impl<'a, I: Isa> Searcher<'a, I> {
         let widest = limits[..batch.len].iter().copied().fold(0.0, f32::max);
         if !self.gather(&bounds, widest) {
             let isa = self.isa;
-            return isa.run(Far::<R, _, _> {
+            return isa.run(Far::<R, TAGGED, _, _> {
                 searcher: self,
                 batch,
                 bounds: &bounds,
@@ -150,26 +183,25 @@ impl<'a, I: Isa> Searcher<'a, I> {
             });
         }
         // One pivot of every eight first: its true distance then limits the other seven.
-        let mut lists = [[SENTINEL; super::MAX_K]; BATCH / LANES];
-        self.search_some::<R>(batch, &limits, |i| i % LANES == PIVOT, |i, keys| lists[i / LANES] = *keys);
-        for at in (0..batch.len).step_by(LANES) {
-            if at + PIVOT < batch.len {
-                self.limit_by_pivot(batch, at, key_d2(lists[at / LANES][self.k - 1]), &mut limits);
-                sink.list(batch.id[at + PIVOT], &lists[at / LANES]);
-            }
+        let mut reach = [0.0; BATCH];
+        self.search_some::<R, true>(batch, &limits, &mut reach, sink);
+        for at in (PIVOT..batch.len).step_by(LANES) {
+            self.limit_by_pivot(batch, at, reach[at], &mut limits);
         }
-        self.search_some::<R>(batch, &limits, |i| i % LANES != PIVOT, |i, keys| sink.list(batch.id[i], keys));
+        self.search_some::<R, false>(batch, &limits, &mut reach, sink);
     }
 
-    /// Searches some of a batch's points, all of them in each of three steps, so that the processor can work on several at once.
+    /// Searches the pivots of a batch or the rest, all of them in each of three steps, so that the processor can work on several at
+    /// once; notes the squared distances of their `k`-th neighbours.
     #[inline(always)]
-    fn search_some<const R: usize>(
+    fn search_some<const R: usize, const PIVOTS: bool>(
         &mut self,
         batch: &Batch,
         limits: &[f32; BATCH],
-        which: impl Fn(usize) -> bool,
-        mut emit: impl FnMut(usize, &Keys),
+        reach: &mut [f32; BATCH],
+        sink: &mut impl Sink,
     ) {
+        let which = |i: usize| (i % LANES == PIVOT) == PIVOTS;
         let mut listed = [0; BATCH + 1];
         let mut found = [0; BATCH + 1];
         for i in 0..batch.len {
@@ -180,15 +212,18 @@ impl<'a, I: Isa> Searcher<'a, I> {
             if which(i) {
                 let units = listed[i]..listed[i + 1];
                 let end = self.find(batch.point(i), batch.id[i], limits[i], units, found[i]);
-                found[i + 1] = self.found.pad(found[i], end, block(R));
+                found[i + 1] = self.scratch.found.pad(found[i], end, block(R));
             }
         }
         let mut keys = [SENTINEL; super::MAX_K];
         for i in 0..batch.len {
             if which(i) {
                 let range = found[i]..found[i + 1];
-                self.isa.select::<R>(&self.found.d2[range.clone()], &self.found.id[range], &mut keys);
-                emit(i, &keys);
+                let found = &self.scratch.found;
+                let members = Members { id: &found.id[range.clone()], tag: &found.tag[range.clone()] };
+                self.isa.select::<R>(&found.d2[range], members.id, &mut keys);
+                reach[i] = key_d2(keys[self.k - 1]);
+                sink.list(i, batch.id[i], &keys, members);
             }
         }
     }
@@ -196,9 +231,9 @@ impl<'a, I: Isa> Searcher<'a, I> {
     /// The triangle inequality: the pivot and its neighbours are no further than its `k`-th distance and the way to it. The factor and
     /// the summand are far above what rounding and denormals can lose.
     #[inline(always)]
-    fn limit_by_pivot(&self, batch: &Batch, at: usize, d2: f32, limits: &mut [f32; BATCH]) {
-        let (o, reach) = (batch.point(at + PIVOT), d2.sqrt());
-        for (i, limit) in limits.iter_mut().enumerate().skip(at).take(LANES) {
+    fn limit_by_pivot(&self, batch: &Batch, pivot: usize, d2: f32, limits: &mut [f32; BATCH]) {
+        let (o, reach) = (batch.point(pivot), d2.sqrt());
+        for (i, limit) in limits.iter_mut().enumerate().skip(pivot - PIVOT).take(LANES) {
             let (dx, dy, dz) = (batch.p[0][i] - o[0], batch.p[1][i] - o[1], batch.p[2][i] - o[2]);
             let way = reach + (dx * dx + dy * dy + dz * dz).sqrt();
             *limit = limit.min(way * way * 1.00001 + 1e-30);
@@ -208,7 +243,7 @@ impl<'a, I: Isa> Searcher<'a, I> {
     /// For the eight points of the batch from `at`: an upper bound of the `k`-th squared distance, the exact one among the seeds where
     /// there are up to 32 seeds; of more, groups of 32 are looked at and the worst of them taken.
     #[inline(always)]
-    fn seed_limits(&self, batch: &Batch, at: usize, seeds: &[Unit]) -> [f32; LANES] {
+    fn seed_limits(&self, batch: &Batch, at: usize, seeds: &[u32]) -> [f32; LANES] {
         let isa = self.isa;
         let q = [lanes(isa, &batch.p[0], at), lanes(isa, &batch.p[1], at), lanes(isa, &batch.p[2], at)];
         let groups = seeds.len().div_ceil(4).max(1);
@@ -222,8 +257,9 @@ impl<'a, I: Isa> Searcher<'a, I> {
             let mut runs = [[infinite; 16]; 2];
             for i in 0..32 {
                 let seed = i * groups + group;
-                if let Some(unit) = seeds.get(seed / LANES) {
-                    let p = unit.point(seed % LANES);
+                if let Some(&unit) = seeds.get(seed / LANES) {
+                    // Slot by slot in turn, because the last ones of a unit may be empty.
+                    let p = self.tree.units[unit as usize].point((seed + seed / LANES) % LANES);
                     let dx = isa.sub(isa.splat(p[0]), q[0]);
                     let dy = isa.sub(isa.splat(p[1]), q[1]);
                     let dz = isa.sub(isa.splat(p[2]), q[2]);
@@ -246,14 +282,15 @@ impl<'a, I: Isa> Searcher<'a, I> {
     /// Collects the units whose boxes are within `limit` of the batch; false if they are more than [`LIMIT`].
     #[inline(always)]
     fn gather(&mut self, batch: &Bounds, limit: f32) -> bool {
-        let (isa, tree, near) = (self.isa, self.tree, &mut self.near);
+        let (isa, tree) = (self.isa, self.tree);
+        let Scratch { near, stack, .. } = &mut *self.scratch;
         let lo = [isa.splat(batch.lo[0]), isa.splat(batch.lo[1]), isa.splat(batch.lo[2])];
         let hi = [isa.splat(batch.hi[0]), isa.splat(batch.hi[1]), isa.splat(batch.hi[2])];
         let limit = isa.splat(limit);
         near.len = 0;
-        self.stack.clear();
-        self.stack.push(tree.root);
-        while let Some((height, index)) = self.stack.pop() {
+        stack.clear();
+        stack.push(tree.root);
+        while let Some((height, index)) = stack.pop() {
             let node = tree.node(height, index);
             let mut mask = isa.le(node_d2(isa, node, lo, hi), limit);
             if height == 0 {
@@ -268,7 +305,7 @@ impl<'a, I: Isa> Searcher<'a, I> {
                 }
             } else {
                 while mask != 0 {
-                    self.stack.push((height - 1, node.child[mask.trailing_zeros() as usize % LANES]));
+                    stack.push((height - 1, node.child[mask.trailing_zeros() as usize % LANES]));
                     mask &= mask - 1;
                 }
             }
@@ -283,16 +320,20 @@ impl<'a, I: Isa> Searcher<'a, I> {
         let isa = self.isa;
         let q = [isa.splat(p[0]), isa.splat(p[1]), isa.splat(p[2])];
         let (zero, limit) = (isa.splat(0.0), isa.splat(limit));
-        for from in (0..self.near.len).step_by(LANES) {
+        let room = at + self.scratch.near.len + LANES;
+        if self.scratch.listed.len() < room {
+            self.scratch.listed.resize(2 * room, 0);
+        }
+        for from in (0..self.scratch.near.len).step_by(LANES) {
             let mut gap = [zero; 3];
             for axis in 0..3 {
-                let below = isa.sub(lanes(isa, &self.near.lo[axis], from), q[axis]);
-                let above = isa.sub(q[axis], lanes(isa, &self.near.hi[axis], from));
+                let below = isa.sub(lanes(isa, &self.scratch.near.lo[axis], from), q[axis]);
+                let above = isa.sub(q[axis], lanes(isa, &self.scratch.near.hi[axis], from));
                 gap[axis] = isa.max(zero, isa.max(below, above));
             }
             let mask = isa.le(sum_of_squares(isa, gap[0], gap[1], gap[2]), limit);
-            let units = self.near.unit[from..].first_chunk().expect("the columns are padded");
-            isa.pack_ids(units, mask, &mut self.listed[at..]);
+            let units = self.scratch.near.unit[from..].first_chunk().expect("the columns are padded");
+            isa.pack_ids(units, mask, &mut self.scratch.listed[at..]);
             at += mask.count_ones() as usize;
         }
         at
@@ -305,15 +346,19 @@ impl<'a, I: Isa> Searcher<'a, I> {
         let q = [isa.splat(p[0]), isa.splat(p[1]), isa.splat(p[2])];
         let limit = isa.splat(limit);
         let own = if self.own { id } else { NO_ID };
-        for &unit in &self.listed[units] {
-            let unit = &self.tree.units[unit as usize];
+        self.scratch.found.reserve(at + units.len() * LANES);
+        for &index in &self.scratch.listed[units] {
+            let unit = &self.tree.units[index as usize];
             let dx = isa.sub(isa.load(&unit.p[0]), q[0]);
             let dy = isa.sub(isa.load(&unit.p[1]), q[1]);
             let dz = isa.sub(isa.load(&unit.p[2]), q[2]);
             let d2 = sum_of_squares(isa, dx, dy, dz);
             let mask = isa.le(d2, limit) & !isa.equal(&unit.id, own);
-            isa.pack(d2, mask, &mut self.found.d2[at..]);
-            isa.pack_ids(&unit.id, mask, &mut self.found.id[at..]);
+            isa.pack(d2, mask, &mut self.scratch.found.d2[at..]);
+            isa.pack_ids(&unit.id, mask, &mut self.scratch.found.id[at..]);
+            if TAGGED {
+                isa.pack_ids(&self.tags[index as usize], mask, &mut self.scratch.found.tag[at..]);
+            }
             at += mask.count_ones() as usize;
         }
         at
@@ -327,10 +372,11 @@ impl<'a, I: Isa> Searcher<'a, I> {
         let lo = [isa.splat(bounds.lo[0]), isa.splat(bounds.lo[1]), isa.splat(bounds.lo[2])];
         let hi = [isa.splat(bounds.hi[0]), isa.splat(bounds.hi[1]), isa.splat(bounds.hi[2])];
         let mut lists = vec![[SENTINEL; super::MAX_K]; batch.len];
+        let mut tags = vec![[NO_ID; super::MAX_K]; batch.len];
         let mut worst = key(limits.iter().copied().fold(0.0, f32::max), NO_ID);
         let mut heap = BinaryHeap::from([Reverse((0, self.tree.root.0 + 1, self.tree.root.1))]);
         loop {
-            self.near.len = 0;
+            self.scratch.near.len = 0;
             while let Some(Reverse((nearest, height, index))) = heap.pop() {
                 if nearest > worst {
                     heap.clear();
@@ -346,50 +392,60 @@ impl<'a, I: Isa> Searcher<'a, I> {
                 } else {
                     let unit = self.tree.leaves[index as usize / LANES].get(index as usize % LANES);
                     for axis in 0..3 {
-                        self.near.lo[axis][self.near.len] = unit.lo[axis];
-                        self.near.hi[axis][self.near.len] = unit.hi[axis];
+                        self.scratch.near.lo[axis][self.scratch.near.len] = unit.lo[axis];
+                        self.scratch.near.hi[axis][self.scratch.near.len] = unit.hi[axis];
                     }
-                    self.near.unit[self.near.len] = index;
-                    self.near.len += 1;
-                    if self.near.len == ROUND {
+                    self.scratch.near.unit[self.scratch.near.len] = index;
+                    self.scratch.near.len += 1;
+                    if self.scratch.near.len == ROUND {
                         break;
                     }
                 }
             }
-            if self.near.len == 0 {
+            if self.scratch.near.len == 0 {
                 break;
             }
-            self.near.close();
+            self.scratch.near.close();
             worst = 0;
+            self.scratch.found.reserve(R);
             for (i, list) in lists.iter_mut().enumerate() {
-                for (at, &key) in list[..k].iter().enumerate() {
-                    self.found.d2[at] = key_d2(key);
-                    self.found.id[at] = key_id(key);
+                for (at, &key) in list[..R].iter().enumerate() {
+                    self.scratch.found.d2[at] = key_d2(key);
+                    self.scratch.found.id[at] = key_id(key);
+                    self.scratch.found.tag[at] = tags[i][at];
                 }
                 let listed = self.list_units(batch.point(i), limits[i], 0);
-                let end = self.find(batch.point(i), batch.id[i], limits[i], 0..listed, k);
-                let end = self.found.pad(0, end, block(R));
-                isa.select::<R>(&self.found.d2[..end], &self.found.id[..end], list);
+                let end = self.find(batch.point(i), batch.id[i], limits[i], 0..listed, R);
+                let end = self.scratch.found.pad(0, end, block(R));
+                let members = Members { id: &self.scratch.found.id[..end], tag: &self.scratch.found.tag[..end] };
+                isa.select::<R>(&self.scratch.found.d2[..end], members.id, list);
+                if TAGGED {
+                    for (tag, &key) in tags[i].iter_mut().zip(&list[..R]) {
+                        *tag = members.tag(isa, key_id(key));
+                    }
+                }
                 limits[i] = limits[i].min(key_d2(list[k - 1]));
                 worst = worst.max(list[k - 1].min(key(limits[i], NO_ID)));
             }
         }
-        for (i, list) in lists.iter().enumerate() {
-            sink.list(batch.id[i], list);
+        for (i, (list, tags)) in lists.iter_mut().zip(&tags).enumerate() {
+            // What lies beyond the k-th is not complete here.
+            list[k..].fill(SENTINEL);
+            sink.list(i, batch.id[i], list, Members { id: &list.map(key_id), tag: tags });
         }
     }
 }
 
 /// [`Searcher::search_far`] as a function of its own, out of the way of the usual path but with the same instruction set.
-struct Far<'s, 'a, const R: usize, I, S> {
-    searcher: &'s mut Searcher<'a, I>,
+struct Far<'s, 'a, const R: usize, const TAGGED: bool, I, S> {
+    searcher: &'s mut Searcher<'a, I, TAGGED>,
     batch: &'s Batch,
     bounds: &'s Bounds,
     limits: &'s mut [f32],
     sink: &'s mut S,
 }
 
-impl<const R: usize, I: Isa, S: Sink> Job for Far<'_, '_, R, I, S> {
+impl<const R: usize, const TAGGED: bool, I: Isa, S: Sink> Job for Far<'_, '_, R, TAGGED, I, S> {
     type Out = ();
 
     #[inline(always)]
@@ -431,19 +487,19 @@ impl Tree {
 
 /// Eight lanes of a column from `at`.
 #[inline(always)]
-fn lanes<I: Isa>(isa: I, column: &[f32], at: usize) -> I::F {
+pub(super) fn lanes<I: Isa>(isa: I, column: &[f32], at: usize) -> I::F {
     isa.load(column[at..].first_chunk().expect("columns are padded to whole registers"))
 }
 
 #[inline(always)]
-fn sum_of_squares<I: Isa>(isa: I, x: I::F, y: I::F, z: I::F) -> I::F {
+pub(super) fn sum_of_squares<I: Isa>(isa: I, x: I::F, y: I::F, z: I::F) -> I::F {
     isa.add(isa.add(isa.mul(x, x), isa.mul(y, y)), isa.mul(z, z))
 }
 
 /// Squared distances from a box to the eight of a node: no more than that of any pair of points inside, also after rounding,
 /// because subtraction, squaring and addition of what is not negative round monotonically.
 #[inline(always)]
-fn node_d2<I: Isa>(isa: I, node: &Node, lo: [I::F; 3], hi: [I::F; 3]) -> I::F {
+pub(super) fn node_d2<I: Isa>(isa: I, node: &Node, lo: [I::F; 3], hi: [I::F; 3]) -> I::F {
     let zero = isa.splat(0.0);
     let mut gap = [zero; 3];
     for axis in 0..3 {

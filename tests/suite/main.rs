@@ -1,5 +1,6 @@
 //! The core's integration tests, one binary: the adapter and the builder under load, errors, panics and back-pressure.
 
 mod dataflow;
+mod knn;
 mod law;
 mod parity;

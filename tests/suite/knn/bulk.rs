@@ -1,6 +1,6 @@
 //! All nodes at once, on every instruction set of the machine.
 
-use crate::cloud::{Cloud, Rng, SHAPES, brute, cloud, point};
+use super::cloud::{Cloud, Rng, SHAPES, brute, cloud, point};
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
 use std::num::NonZero;
 use thalweg::knn::{KnnIndex, NeighborLists, Points3, Simd, knn_graph};
