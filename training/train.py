@@ -29,7 +29,7 @@ LICENCE = {
 }
 TRAINED_ON = {
     "driving": "SemanticKITTI sequences 00-05 and 09, first ten frames each",
-    "airborne": "IGN LiDAR HD tiles of IGNF/ign-pdal-tools and IGNF/las-digital-models",
+    "airborne": "IGN LiDAR HD tiles of IGNF/ign-pdal-tools, IGNF/las-digital-models and IGNF/lidar-prod",
 }
 
 
