@@ -29,7 +29,7 @@ LICENCE = {
 }
 TRAINED_ON = {
     "driving": "SemanticKITTI sequences 00-05 and 09, first ten frames each",
-    "airborne": "IGN LiDAR HD tiles of IGNF/ign-pdal-tools and IGNF/las-digital-models",
+    "airborne": "IGN LiDAR HD tiles of IGNF/ign-pdal-tools, IGNF/las-digital-models and IGNF/lidar-prod",
 }
 
 
@@ -125,7 +125,6 @@ def main():
     parser.add_argument("--data", default=DATA)
     parser.add_argument("--output")
     parser.add_argument("--every", type=int, default=250, help="steps between validations and checkpoints")
-    parser.add_argument("--final-fit", action="store_true", help="train on the validation frames too")
     parser.add_argument("--loaders", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -139,8 +138,6 @@ def main():
     frames, validation = data.load(name, options.data, "train"), data.load(name, options.data, "validation")
     held = validation[::3] if name == "driving" else validation
     held = prepare(held, config)
-    if options.final_fit:
-        frames = frames + validation
     ids = [c["id"] for c in config["classes"]]
     place = {i: g for g, group in enumerate(config["groups"]) for i in group["ids"]}
     group_of, groups = torch.tensor([place[i] for i in ids]), len(config["groups"])
