@@ -37,7 +37,8 @@ pub fn create(path: &Path, schema: SchemaRef) -> Result<Box<dyn RecordWriter>, E
         Some("jsonl") => Box::new(crate::jsonl::JsonlWriter::create(path, schema)?),
         _ => {
             let found = ending.map_or("a name without an ending".into(), |e| format!("the ending .{e}"));
-            return Err(Error::unsupported(path, found, ".parquet, .arrow, .csv, .jsonl"));
+            let expected = "a name ending in .parquet, .arrow, .csv or .jsonl".into();
+            return Err(Error::Value { what: "output", found: format!("{} with {found}", path.display()), expected });
         }
     })
 }

@@ -7,7 +7,7 @@ use thalweg::{BoxError, Frame, Next, Source};
 /// Time between two frames that have no stamps, or none that tells (ns): 10 Hz.
 const STEP_NS: i64 = 100_000_000;
 /// Waits shorter than this are slept through, so that a frame leaves on time.
-const NAP: Duration = Duration::from_millis(20);
+const NAP: Duration = Duration::from_millis(2);
 
 /// Holds frames back to the pace of their event time: at rate 1 as they were recorded, at 2 twice as fast; 0 = no pacing.
 ///

@@ -94,13 +94,13 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     truth: Option<String>,
     /// Worker threads; the output does not depend on them
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_name = "N")]
     workers: Option<String>,
     /// One JSON object on stdout when the run ends
     #[arg(long)]
     json: bool,
     /// Replay speed: 1 as recorded, 0 as fast as possible
-    #[arg(long, value_name = "X")]
+    #[arg(long, allow_hyphen_values = true, value_name = "X")]
     rate: Option<String>,
     /// Go on as files or folders grow
     #[arg(long)]
@@ -109,10 +109,10 @@ struct Options {
     #[arg(long = "loop")]
     looped: bool,
     /// Position of the first frame to read
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_name = "N")]
     start_offset: Option<String>,
     /// Position of the first frame not to read any more
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_name = "N")]
     until: Option<String>,
     /// A key of the pipeline's own, repeatable
     #[arg(long, value_name = "KEY=VALUE")]

@@ -15,6 +15,9 @@ use super::Control;
 use super::mail::{Mail, MailBuilder, MailStream};
 use crate::{Epoch, Error, Next, Source};
 
+/// How long a source that has nothing is left alone.
+const IDLE: Duration = Duration::from_millis(2);
+
 /// What a source delivered, and when it was asked for.
 pub(crate) struct Arrival<T> {
     pub item: T,
@@ -88,7 +91,7 @@ pub(crate) fn pump<S: Source>(
                 wake(wakers, shard);
                 epoch += 1;
             }
-            Ok(Next::Idle) => std::thread::sleep(Duration::from_millis(10)),
+            Ok(Next::Idle) => std::thread::sleep(IDLE),
             Ok(Next::End) => break,
             Err(error) => {
                 control.fail(Error::Source { name: source.name(), error });

@@ -162,10 +162,10 @@ impl Stage for Standing {
                 let net = Changes::net(pieces)?;
                 let mut by_shard: Vec<Changes<PointColumns>> = (0..out.shards()).map(|_| Changes::default()).collect();
                 let shards = out.shards() as u64;
-                let mut to = |id: u64| &mut by_shard[(id % shards) as usize];
-                net.removed.iter().for_each(|&id| to(id).removed.push(id));
-                net.inserted.rows().for_each(|(id, row)| to(id).inserted.push(id, row));
-                net.moved.rows().for_each(|(id, row)| to(id).moved.push(id, row));
+                let to = |id: u64| (id % shards) as usize;
+                net.removed.iter().for_each(|&id| by_shard[to(id)].removed.push(id));
+                net.inserted.rows().for_each(|(id, row)| by_shard[to(id)].inserted.push(id, row));
+                net.moved.rows().for_each(|(id, row)| by_shard[to(id)].moved.push(id, row));
                 by_shard.into_iter().enumerate().for_each(|(shard, changes)| out.send(shard, changes));
             }
             Inbox::Exchange(mail) => {
