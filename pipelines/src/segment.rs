@@ -1,8 +1,10 @@
 //! `segment`: frames in, a class, a confidence and an object number for every point out.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use thalweg::{Flow, Frame, Model, Pipeline, Report, Segmentation};
+use thalweg::{BoxError, Flow, Frame, Model, Pipeline, Report, Segmentation};
+use thalweg_connectors::format;
 use thalweg_connectors::segments::Roll;
 
 use crate::input::{self, Drive};
@@ -35,10 +37,19 @@ pub(crate) fn model(settings: &Settings) -> Result<Model, Failure> {
     models::open(settings.model.as_deref().unwrap_or(default))
 }
 
+/// LAS intensities are counts on each maker's own scale, not the 0–1 that a network was trained with: it does without.
+fn trusted(mut frame: Frame) -> Result<Frame, BoxError> {
+    let las = |path: &Arc<Path>| format::by_extension(path).is_some_and(|format| format.name == "las");
+    if frame.path.as_ref().is_some_and(las) {
+        frame.intensity = None;
+    }
+    Ok(frame)
+}
+
 /// The pipeline itself.
 pub(crate) fn plan(points: Flow<Frame, Frame>, model: &Model) -> Flow<Frame, Segmentation> {
     let config = model.config();
-    points.voxel_downsample(config.s0).knn_graph(config.k).infer(model)
+    points.map("intensity", trusted).voxel_downsample(config.s0).knn_graph(config.k).infer(model)
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
