@@ -8,7 +8,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[non_exhaustive]
 pub enum Error {
     /// A source could not deliver its next item.
-    #[error("{name}: {error}")]
+    #[error("{}", named(name, error))]
     Source {
         /// The source's name.
         name: String,
@@ -26,7 +26,7 @@ pub enum Error {
         error: BoxError,
     },
     /// A sink could not write or publish.
-    #[error("{name}: {error}")]
+    #[error("{}", named(name, error))]
     Sink {
         /// The sink's name.
         name: String,
@@ -66,4 +66,10 @@ pub enum Error {
     /// The dataflow runtime could not start.
     #[error("dataflow runtime: {0}")]
     Runtime(String),
+}
+
+/// The error with its name before it, unless it begins with that name of its own.
+fn named(name: &str, error: &BoxError) -> String {
+    let text = error.to_string();
+    if text.starts_with(name) { text } else { format!("{name}: {text}") }
 }

@@ -5,7 +5,7 @@
 //!
 //! The world is laid out beside a gently winding centre line `y = f(x)`: a place is named by `x` and by its distance `d` from
 //! the centre line (left positive). Blocks of 96 m begin with a crossing; six lots a side follow. Ground is a height field;
-//! everything else is a [`Solid`]: a convex body or an ellipsoid, opaque or a lattice of leaves. All beams of one azimuth
+//! everything else is a `Solid`: a convex body or an ellipsoid, opaque or a lattice of leaves. All beams of one azimuth
 //! share a vertical plane, so a solid is cut once a column, and the ground's profile is walked once a column.
 //!
 //! Sensor after the Velodyne HDL-64E as mounted in KITTI (Geiger et al., "Are we ready for autonomous driving?", CVPR 2012):

@@ -1,10 +1,10 @@
 //! The one place that knows timely and differential: how sources, stages and sinks become operators.
 //!
-//! - [`mail`]: what travels between operators, one batch addressed to one shard;
-//! - [`phases`]: a [`crate::Stage`] as a chain of operators, one a phase;
-//! - [`ingest`], [`egress`]: where source and sink threads meet the workers;
-//! - [`query`]: a stage's output as a differential collection;
-//! - [`run`]: workers, back-pressure, and how a run ends, well or badly.
+//! - `mail`: what travels between operators, one batch addressed to one shard;
+//! - `phases`: a [`crate::Stage`] as a chain of operators, one a phase;
+//! - `ingest`, `egress`: where source and sink threads meet the workers;
+//! - `query`: a stage's output as a differential collection;
+//! - `run`: workers, back-pressure, and how a run ends, well or badly.
 
 mod control;
 mod egress;
