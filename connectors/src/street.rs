@@ -18,6 +18,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::label;
 use libm::{asinf, atan, atan2f, cos, cosf, sin, sinf, tanf};
 use thalweg::{BoxError, Frame, Next, Pose, Source, Truth};
 
@@ -70,9 +71,6 @@ const TRUNK: u8 = 16;
 const TERRAIN: u8 = 17;
 const POLE: u8 = 18;
 const TRAFFIC_SIGN: u8 = 19;
-
-/// SemanticKITTI's raw id of each train id.
-const RAW_ID: [u32; 20] = [0, 10, 11, 15, 18, 20, 30, 31, 32, 40, 44, 48, 49, 50, 51, 70, 71, 72, 80, 81];
 
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -1241,8 +1239,8 @@ pub fn write_kitti(dir: &Path, frames: u64, seed: u64) -> io::Result<()> {
         let (truth, intensity) = (frame.truth.unwrap_or_default(), frame.intensity.unwrap_or_default());
         let mut points = Vec::with_capacity(frame.x.len() * 16);
         let mut labels = Vec::with_capacity(frame.x.len() * 4);
-        for i in 0..frame.x.len() {
-            for value in [frame.x[i], frame.y[i], frame.z[i], intensity[i]] {
+        for (i, intensity) in intensity.into_iter().enumerate() {
+            for value in [frame.x[i], frame.y[i], frame.z[i], intensity] {
                 points.extend_from_slice(&value.to_le_bytes());
             }
             let object = match truth.instance[i] {
@@ -1253,7 +1251,8 @@ pub fn write_kitti(dir: &Path, frames: u64, seed: u64) -> io::Result<()> {
                     *objects.entry(instance).or_insert(fresh)
                 }
             };
-            let label = RAW_ID[usize::from(truth.class[i])] | u32::from(object) << 16;
+            let raw = label::raw_id(truth.class[i]).unwrap_or_default();
+            let label = u32::from(raw) | u32::from(object) << 16;
             labels.extend_from_slice(&label.to_le_bytes());
         }
         std::fs::write(temp.path().join(format!("velodyne/{number:06}.bin")), points)?;
@@ -1371,7 +1370,7 @@ mod tests {
         let points: Vec<f32> =
             read("velodyne/000001.bin").chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
         assert_eq!(points.chunks_exact(4).map(|p| p[1]).collect::<Vec<_>>(), frame.y);
-        let class = |raw: u32| RAW_ID.iter().position(|&id| id == raw & 0xffff).unwrap() as u8;
+        let class = |raw: u32| label::train_id(raw as u16);
         let labels: Vec<u32> =
             read("labels/000001.label").chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect();
         let truth = frame.truth.unwrap();

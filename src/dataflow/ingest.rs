@@ -12,6 +12,7 @@ use timely::dataflow::operators::generic::operator::source;
 use timely::scheduling::SyncActivator;
 
 use super::Control;
+use super::control::lock;
 use super::mail::{Mail, MailBuilder, MailStream};
 use crate::{Epoch, Error, Next, Source};
 
@@ -37,7 +38,7 @@ pub(crate) fn ingest<'scope, T: Send + 'static>(
     let wakers = Arc::clone(wakers);
     source::<_, MailBuilder<Arrival<T>>, _, _>(scope, "source", move |capability, info| {
         let waker = scope.worker().sync_activator_for(info.address.to_vec());
-        wakers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[shard] = Some(waker);
+        lock(&wakers)[shard] = Some(waker);
         let mut capability = Some(capability);
         if let Some(capability) = capability.as_mut() {
             capability.downgrade(&(shard as Epoch));
@@ -63,7 +64,7 @@ pub(crate) fn ingest<'scope, T: Send + 'static>(
 }
 
 fn wake(wakers: &Wakers, shard: usize) {
-    if let Some(waker) = &wakers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[shard] {
+    if let Some(waker) = &lock(wakers)[shard] {
         // An activation fails only when the worker has gone, and then nobody is left to wake.
         let _ = waker.activate();
     }

@@ -13,6 +13,7 @@ use timely::dataflow::{ProbeHandle, Scope};
 use timely::worker::Worker;
 use timely::{CommunicationConfig, Config, WorkerConfig};
 
+use super::control::lock;
 use super::egress::{drain, egress};
 use super::ingest::{Arrival, Wakers, ingest, pump};
 use super::{Control, MailStream};
@@ -59,9 +60,8 @@ where
     let config = Config { communication: CommunicationConfig::Process(workers), worker: WorkerConfig::default() };
     let guards = timely::execute(config, move |worker| {
         let index = worker.index();
-        let receiver = receivers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[index].take();
-        let orders =
-            if index == 0 { orders.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take() } else { None };
+        let receiver = lock(&receivers)[index].take();
+        let orders = if index == 0 { lock(&orders).take() } else { None };
         let Some(receiver) = receiver else { return };
         let name = || format!("worker {index}");
         let probe = context.control.guard(name, || {
