@@ -5,6 +5,7 @@
 //! arrival order, the number of workers, or what came before.
 
 pub mod changes;
+pub mod contacts;
 pub mod dataflow;
 pub mod error;
 pub mod frame;

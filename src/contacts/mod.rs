@@ -1,0 +1,75 @@
+//! Spread of infection over contacts: the rows that are live at an as-of time in, a probability for every person out.
+//!
+//! A [`Snapshot`] is the whole input of a model, in one order, so that a result is a function of the live rows and of nothing else: people
+//! are numbered by the bytes of their names, rows are sorted. Models are functions of it ([`RiskModel`]).
+
+mod parameters;
+
+use crate::Error;
+pub use parameters::{Parameters, Prior};
+
+/// Two people met: infection may pass at `t`, once, in either direction, with probability `1 - exp(-rate * duration)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Contact {
+    /// Stamp (ns).
+    pub t: i64,
+    /// The one of smaller number.
+    pub a: u32,
+    /// The one of larger number.
+    pub b: u32,
+    /// Duration (ns), positive; rows of one pair and stamp are added up.
+    pub duration: i64,
+}
+
+/// Somebody was tested; at a stamp tests follow contacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Test {
+    /// Stamp (ns).
+    pub t: i64,
+    /// Who.
+    pub person: u32,
+    /// The result.
+    pub positive: bool,
+}
+
+/// What is known at one as-of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The as-of time (ns); no row is later.
+    pub as_of: i64,
+    /// People known: their numbers are `0..people`, in the order of their names' bytes.
+    pub people: u32,
+    /// Contacts, ascending by (stamp, a, b), each pair and stamp once.
+    pub contacts: Vec<Contact>,
+    /// Tests, ascending; equal rows are independent tests.
+    pub tests: Vec<Test>,
+}
+
+/// What a model says about a snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Risk {
+    /// Probability of being infected (E or I) at the as-of time `[people]`.
+    pub score: Vec<f64>,
+    /// For each person the contacts that carry the risk, (person, weight), largest first, then by number `[people]`.
+    pub because: Vec<Vec<(u32, f32)>>,
+    /// Rounds, where the model has any.
+    pub rounds: u32,
+    /// Whether the rounds came to rest below the tolerance.
+    pub converged: bool,
+    /// The largest change of the last round.
+    pub change: f64,
+    /// People whose tests no history explains; their evidence counts nevertheless, as far as it can.
+    pub contradictions: u32,
+}
+
+/// A model of risk.
+pub trait RiskModel: Send {
+    /// The name in outputs.
+    fn name(&self) -> &'static str;
+
+    /// Everybody's risk, on up to `threads` threads, on whose number no bit depends.
+    ///
+    /// # Errors
+    /// Those of the model; a contradiction in the data is not one.
+    fn risk(&mut self, snapshot: &Snapshot, threads: usize) -> Result<Risk, Error>;
+}
