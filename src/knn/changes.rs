@@ -50,6 +50,23 @@ impl IdLists {
         self.d2.extend_from_slice(d2);
         self.offsets.push(self.d2.len());
     }
+
+    /// Appends a list.
+    pub(super) fn push_row(&mut self, (dst, d2): (&[u64], &[f32])) {
+        self.dst.extend_from_slice(dst);
+        self.d2.extend_from_slice(d2);
+        self.offsets.push(self.d2.len());
+    }
+
+    /// Appends a list of `len` neighbours that are still to be written.
+    #[inline(always)]
+    pub(super) fn push_blank(&mut self, len: usize) -> (&mut [u64], &mut [f32]) {
+        let from = self.d2.len();
+        self.dst.resize(from + len, 0);
+        self.d2.resize(from + len, 0.0);
+        self.offsets.push(from + len);
+        (&mut self.dst[from..], &mut self.d2[from..])
+    }
 }
 
 /// The nodes whose lists differ, bit for bit, from those before the epoch, ascending by id. A node that came has an empty old list, one

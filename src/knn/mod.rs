@@ -50,6 +50,7 @@ mod scalar;
 mod search;
 mod simd;
 mod tree;
+mod voxels;
 
 use crate::Error;
 use isa::{Isa, Job, Keys};
@@ -62,6 +63,7 @@ pub use lists::NeighborLists;
 pub use map::{Edit, Effort, KnnMap};
 pub use points::Points3;
 pub use simd::Simd;
+pub use voxels::VoxelKnn;
 
 /// The most neighbours a list can have.
 pub const MAX_K: usize = 64;

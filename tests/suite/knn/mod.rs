@@ -3,3 +3,4 @@
 mod bulk;
 mod cloud;
 mod map;
+mod voxels;
