@@ -1,31 +1,38 @@
 //! What an epoch did to the lists.
 
+use std::ops::Range;
+
 /// Lists of different lengths: neighbours by (squared distance, id).
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Two are equal if their rows are, wherever these stand in memory.
+#[derive(Clone, Debug, Default)]
 pub struct IdLists {
-    /// Where each list begins in `dst` and `d2`, and where the last one ends `[lists + 1]`.
-    pub offsets: Vec<usize>,
-    /// Ids of the neighbours.
-    pub dst: Vec<u64>,
-    /// Their squared distances.
-    pub d2: Vec<f32>,
+    /// Where each list is in `dst` and `d2`.
+    rows: Vec<Range<usize>>,
+    dst: Vec<u64>,
+    d2: Vec<f32>,
 }
 
-impl Default for IdLists {
-    fn default() -> Self {
-        IdLists { offsets: vec![0], dst: Vec::new(), d2: Vec::new() }
+impl PartialEq for IdLists {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && (0..self.len()).all(|i| self.row(i) == other.row(i))
     }
 }
 
 impl IdLists {
     /// Number of lists.
     pub fn len(&self) -> usize {
-        self.offsets.len() - 1
+        self.rows.len()
     }
 
     /// True without lists.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.rows.is_empty()
+    }
+
+    /// Neighbours of all lists together.
+    pub fn edges(&self) -> usize {
+        self.rows.iter().map(Range::len).sum()
     }
 
     /// Neighbours and squared distances of a list.
@@ -33,13 +40,13 @@ impl IdLists {
     /// # Panics
     /// If there is no such list.
     pub fn row(&self, i: usize) -> (&[u64], &[f32]) {
-        let row = self.offsets[i]..self.offsets[i + 1];
+        let row = self.rows[i].clone();
         (&self.dst[row.clone()], &self.d2[row])
     }
 
     /// Forgets all lists, keeping the memory.
     pub(super) fn clear(&mut self) {
-        self.offsets.truncate(1);
+        self.rows.clear();
         self.dst.clear();
         self.d2.clear();
     }
@@ -48,14 +55,14 @@ impl IdLists {
     pub(super) fn push(&mut self, dst: impl Iterator<Item = u64>, d2: &[f32]) {
         self.dst.extend(dst);
         self.d2.extend_from_slice(d2);
-        self.offsets.push(self.d2.len());
+        self.rows.push(self.d2.len() - d2.len()..self.d2.len());
     }
 
     /// Appends a list.
     pub(super) fn push_row(&mut self, (dst, d2): (&[u64], &[f32])) {
         self.dst.extend_from_slice(dst);
         self.d2.extend_from_slice(d2);
-        self.offsets.push(self.d2.len());
+        self.rows.push(self.d2.len() - d2.len()..self.d2.len());
     }
 
     /// Appends a list of `len` neighbours that are still to be written.
@@ -64,8 +71,14 @@ impl IdLists {
         let from = self.d2.len();
         self.dst.resize(from + len, 0);
         self.d2.resize(from + len, 0.0);
-        self.offsets.push(from + len);
+        self.rows.push(from..from + len);
         (&mut self.dst[from..], &mut self.d2[from..])
+    }
+
+    /// Puts the lists into another order, or leaves some out; none is moved in memory.
+    pub(super) fn arrange(&mut self, order: impl Iterator<Item = usize>) {
+        let rows: Vec<Range<usize>> = order.map(|row| self.rows[row].clone()).collect();
+        self.rows = rows;
     }
 }
 

@@ -1,109 +1,130 @@
 //! Lists that go beyond the offsets with ranks: among the voxels of the 27 tiles around the node, or of all.
 
+use super::offsets::AXIS;
 use super::rows::position;
-use super::tiles::{LEVELS, NONE, SELF, Tile, Tiles, id, limits, members, voxel};
+use super::tiles::{LEVELS, Mask, NONE, Tile, Tiles, id, limits, members, voxel};
 use crate::knn::isa::{Found, Isa, Keys, block, key_d2, key_id};
 use crate::knn::layout::LANES;
 use crate::knn::search::{lanes, sum_of_squares};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Largest squared distance that the tiles around a node take in, wherever in its tile it is: the next voxel outside is nine away.
-pub(super) const BESIDE: f32 = 80.0;
+/// Tiles along an axis from the one in the middle.
+const BESIDE_TILES: u32 = 1;
 
-/// The voxels of the tiles around one, as columns, and which of them changed.
+/// Largest squared distance that the 27 tiles around a node take in, wherever in its tile it is: the next voxel outside is nine away.
+pub(super) const BESIDE: f32 = within(BESIDE_TILES);
+
+/// As far as it is worth while to look at everything.
+const AROUND_TILES: u32 = 3;
+
+const fn within(tiles: u32) -> f32 {
+    let outside = 8 * tiles + 1;
+    (outside * outside - 1) as f32
+}
+
+/// The voxels around a tile, as columns. They are read once for all nodes of the tile.
 #[derive(Default)]
 pub(super) struct Around {
-    /// Of nodes.
-    nodes: Columns,
-    /// Of voxels that came or went.
-    changed: Columns,
-    origin: [u32; 3],
-    tile: Option<u32>,
-}
-
-/// Coordinates within the 24 voxels an axis; codes ascend as ids do.
-#[derive(Default)]
-struct Columns {
-    p: [Vec<f32>; 3],
+    /// By x, y, z in voxels from the corner, six bits each: codes ascend as ids do.
     code: Vec<u32>,
-}
-
-impl Columns {
-    fn clear(&mut self) {
-        self.p.iter_mut().for_each(Vec::clear);
-        self.code.clear();
-    }
-
-    fn push(&mut self, p: [u32; 3]) {
-        self.p.iter_mut().zip(p).for_each(|(column, v)| column.push(v as f32));
-        self.code.push(p[0] << 10 | p[1] << 5 | p[2]);
-    }
-
-    /// Ends the columns with whole registers of points that are near to nothing.
-    fn close(&mut self) {
-        let len = self.code.len().next_multiple_of(LANES);
-        self.p.iter_mut().for_each(|column| column.resize(len, f32::INFINITY));
-        self.code.resize(len, 0);
-    }
+    p: [Vec<f32>; 3],
+    /// How far from the tile's first voxel the corner is along an axis.
+    shift: u32,
+    origin: u64,
 }
 
 impl Around {
-    /// Forgets what it was around.
-    pub(super) fn forget(&mut self) {
-        self.tile = None;
-    }
-
-    /// Looks around a tile, once.
-    pub(super) fn load(&mut self, tiles: &[Tile], index: u32) {
-        if self.tile == Some(index) {
-            return;
-        }
-        self.tile = Some(index);
-        self.nodes.clear();
-        self.changed.clear();
-        let tile = &tiles[index as usize];
-        self.origin = voxel(tile.origin());
-        for (side, &beside) in tile.beside.iter().enumerate() {
-            let beside = if side == SELF { index } else { beside };
+    /// Reads the nodes of the 27 tiles.
+    #[inline(always)]
+    pub(super) fn nodes_beside(&mut self, tiles: &[Tile], tile: u32) {
+        self.begin(&tiles[tile as usize], BESIDE_TILES);
+        for (side, &beside) in tiles[tile as usize].beside.iter().enumerate() {
             if beside != NONE {
-                let [x, y, z] = [side / 9, side / 3 % 3, side % 3].map(|v| 8 * v as u32);
-                let place = |word: usize, bit: u32| [x + word as u32, y + (bit >> 3), z + (bit & 7)];
-                let tile = &tiles[beside as usize];
-                members(&tile.occupied, |word, bit| self.nodes.push(place(word, bit)));
-                members(&tile.changed, |word, bit| self.changed.push(place(word, bit)));
+                self.add(&tiles[beside as usize].occupied, place_of(side));
             }
         }
-        self.nodes.close();
-        self.changed.close();
+        self.close();
     }
 
-    /// A voxel of the tile, as the columns have it.
+    /// Reads the nodes of the tiles up to [`AROUND_TILES`] away.
+    #[inline(always)]
+    fn nodes_around(&mut self, tiles: &Tiles, tile: u32) {
+        let tile = &tiles.all[tile as usize];
+        self.begin(tile, AROUND_TILES);
+        tiles.within(tile, AROUND_TILES, |tile, place| self.add(&tile.occupied, place));
+        self.close();
+    }
+
+    /// Reads what changed in those of the 27 tiles that changed.
+    #[inline(always)]
+    pub(super) fn changes_beside(&mut self, tiles: &[Tile], tile: u32, sides: impl Iterator<Item = usize>) {
+        let tile = &tiles[tile as usize];
+        self.begin(tile, BESIDE_TILES);
+        for side in sides {
+            self.add(&tiles[tile.beside[side] as usize].changed, place_of(side));
+        }
+        self.close();
+    }
+
+    #[inline(always)]
+    fn begin(&mut self, tile: &Tile, reach: u32) {
+        self.code.clear();
+        self.shift = 8 * reach;
+        self.origin = tile.origin();
+    }
+
+    #[inline(always)]
+    fn add(&mut self, mask: &Mask, [x, y, z]: [u32; 3]) {
+        let corner = x << 15 | y << 9 | z << 3;
+        self.code.reserve(512);
+        members(mask, |word, bit| self.code.push(corner + ((word as u32) << 12 | (bit >> 3) << 6 | bit & 7)));
+    }
+
+    /// Makes the columns, and ends them with whole registers of points that are near to nothing.
+    #[inline(always)]
+    fn close(&mut self) {
+        let len = self.code.len();
+        self.code.resize(len.next_multiple_of(LANES), 0);
+        for (column, shift) in self.p.iter_mut().zip([12, 6, 0]) {
+            column.clear();
+            column.extend(self.code.iter().map(|code| (code >> shift & 63) as i32 as f32));
+            column[len..].fill(f32::INFINITY);
+        }
+    }
+
+    /// A node of the tile, as the columns have it.
     #[inline(always)]
     fn local<I: Isa>(&self, isa: I, node: u64) -> [I::F; 3] {
-        let p = voxel(node);
-        [0, 1, 2].map(|axis| isa.splat((p[axis] + 8 - self.origin[axis]) as f32))
+        let (p, origin) = (voxel(node), voxel(self.origin));
+        let local = [0, 1, 2].map(|axis| (p[axis] + self.shift - origin[axis]) as f32);
+        [isa.splat(local[0]), isa.splat(local[1]), isa.splat(local[2])]
     }
 
-    /// Whether a voxel within `reach` of a node came or went.
+    /// Whether one of the voxels is within `reach` of a node.
     #[inline(always)]
-    pub(super) fn changed_within<I: Isa>(&self, isa: I, node: u64, reach: f32) -> bool {
-        let (q, reach) = (self.local(isa, node), isa.splat(reach));
-        (0..self.changed.code.len()).step_by(LANES).any(|at| isa.le(d2(isa, &self.changed.p, q, at), reach) != 0)
+    pub(super) fn any_within<I: Isa>(&self, isa: I, node: u64, reach: f32) -> bool {
+        let (q, reach) = (self.local(isa, node), isa.splat(reach.min(f32::MAX)));
+        for at in (0..self.code.len()).step_by(LANES) {
+            if isa.le(d2(isa, &self.p, q, at), reach) != 0 {
+                return true;
+            }
+        }
+        false
     }
 
-    /// The list of a node from what is around its tile; false if there are not enough within [`BESIDE`].
+    /// The list of a node; false if there are not enough voxels within the squared distance that is taken in.
     #[inline(always)]
-    pub(super) fn list<I: Isa, const R: usize>(&self, isa: I, node: u64, found: &mut Found, list: &mut List) -> bool {
-        let (q, zero, limit) = (self.local(isa, node), isa.splat(0.0), isa.splat(BESIDE));
+    fn list<I: Isa, const R: usize>(&self, isa: I, node: u64, found: &mut Found, list: &mut List) -> bool {
+        let (q, zero, limit) = (self.local(isa, node), isa.splat(0.0), isa.splat(within(self.shift / 8)));
         let mut end = 0;
-        found.reserve(self.nodes.code.len() + R);
-        for at in (0..self.nodes.code.len()).step_by(LANES) {
-            let d2 = d2(isa, &self.nodes.p, q, at);
+        found.reserve(self.code.len() + R);
+        for at in (0..self.code.len()).step_by(LANES) {
+            let d2 = d2(isa, &self.p, q, at);
             // Only the node itself is at no distance.
             let mask = isa.le(d2, limit) & !isa.le(d2, zero);
             isa.pack(d2, mask, &mut found.d2[end..]);
-            isa.pack_ids(self.nodes.code[at..].first_chunk().expect("whole registers"), mask, &mut found.id[end..]);
+            isa.pack_ids(self.code[at..].first_chunk().expect("whole registers"), mask, &mut found.id[end..]);
             end += mask.count_ones() as usize;
         }
         if end < list.k {
@@ -112,36 +133,94 @@ impl Around {
         let end = found.pad(0, end, block(R));
         let mut keys: Keys = [0; crate::knn::MAX_K];
         isa.select::<R>(&found.d2[..end], &found.id[..end], &mut keys);
-        let corner = self.origin.map(|v| v.wrapping_sub(8));
         list.clear();
         for &key in &keys[..list.k] {
             let code = key_id(key);
-            let p = [code >> 10, code >> 5 & 31, code & 31];
-            let p = [0, 1, 2].map(|axis| u64::from(corner[axis].wrapping_add(p[axis])));
-            list.push(p[0] << 42 | p[1] << 21 | p[2], key_d2(key));
+            let from = |bits: u32, axis: u32| {
+                (u64::from(code >> bits & 63).wrapping_sub(u64::from(self.shift))) << (AXIS * axis)
+            };
+            let step = from(12, 2).wrapping_add(from(6, 1)).wrapping_add(from(0, 0));
+            list.push(self.origin.wrapping_add(step), key_d2(key));
         }
         true
     }
 }
 
+/// Tiles from the corner of the 27 to one of them.
+#[inline(always)]
+fn place_of(side: usize) -> [u32; 3] {
+    [side / 9, side / 3 % 3, side % 3].map(|v| v as u32)
+}
+
+/// What has been read around a tile, and room for a search.
+pub(super) struct Search {
+    beside: Around,
+    around: Around,
+    /// Tiles that the two were read around.
+    read: [Option<u32>; 2],
+    found: Found,
+    /// The list found last.
+    pub(super) list: List,
+}
+
+impl Search {
+    pub(super) fn new(k: usize) -> Self {
+        Search {
+            beside: Around::default(),
+            around: Around::default(),
+            read: [None; 2],
+            found: Found::EMPTY,
+            list: List { k, dst: Vec::with_capacity(k), d2: Vec::with_capacity(k) },
+        }
+    }
+
+    /// Forgets what was read: an epoch later it holds no more.
+    pub(super) fn forget(&mut self) {
+        self.read = [None; 2];
+    }
+
+    /// Searches for the list of a node of a tile. It is expected within `reach`, and found wherever it is.
+    #[inline(always)]
+    pub(super) fn run<I: Isa, const R: usize>(&mut self, isa: I, tiles: &Tiles, tile: u32, node: u64, reach: f32) {
+        let Search { beside, around, read, found, list } = self;
+        if reach <= BESIDE {
+            if read[0] != Some(tile) {
+                beside.nodes_beside(&tiles.all, tile);
+                read[0] = Some(tile);
+            }
+            if beside.list::<I, R>(isa, node, found, list) {
+                return;
+            }
+        }
+        if reach <= within(AROUND_TILES) {
+            if read[1] != Some(tile) {
+                around.nodes_around(tiles, tile);
+                read[1] = Some(tile);
+            }
+            if around.list::<I, R>(isa, node, found, list) {
+                return;
+            }
+        }
+        everywhere(tiles, node, list);
+    }
+}
+
 #[inline(always)]
 fn d2<I: Isa>(isa: I, p: &[Vec<f32>; 3], q: [I::F; 3], at: usize) -> I::F {
-    let d = |axis: usize| isa.sub(lanes(isa, &p[axis], at), q[axis]);
-    sum_of_squares(isa, d(0), d(1), d(2))
+    let [x, y, z] = p;
+    let (dx, dy, dz) =
+        (isa.sub(lanes(isa, x, at), q[0]), isa.sub(lanes(isa, y, at), q[1]), isa.sub(lanes(isa, z, at), q[2]));
+    sum_of_squares(isa, dx, dy, dz)
 }
 
 /// A list in the making.
 pub(super) struct List {
-    pub(super) k: usize,
+    k: usize,
     pub(super) dst: Vec<u64>,
     pub(super) d2: Vec<f32>,
 }
 
 impl List {
-    pub(super) fn new(k: usize) -> Self {
-        List { k, dst: Vec::with_capacity(k), d2: Vec::with_capacity(k) }
-    }
-
     fn clear(&mut self) {
         self.dst.clear();
         self.d2.clear();

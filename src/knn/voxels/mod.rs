@@ -26,12 +26,12 @@ mod rows;
 mod tiles;
 
 use super::changes::{IdLists, ListChanges};
-use super::isa::{Found, Isa, Job};
+use super::isa::{Isa, Job};
 use super::reverse;
 use super::search::BATCH;
 use super::{Simd, check};
 use crate::Error;
-use far::{Around, BESIDE, List, everywhere};
+use far::{Around, BESIDE, Search};
 use offsets::{Offsets, Ranks};
 use rows::{Rows, position};
 use rustc_hash::FxHashMap;
@@ -63,7 +63,6 @@ pub struct VoxelKnn {
     /// Tiles that changed in this epoch.
     touched: Vec<u32>,
     scratch: Scratch,
-    found: ListChanges,
     changes: ListChanges,
 }
 
@@ -90,11 +89,13 @@ impl Share {
 struct Scratch {
     occupied: Window,
     changed: Window,
-    around: Around,
-    found: Found,
-    list: List,
+    /// What changed beside a tile.
+    changes: Around,
+    search: Search,
     near: reverse::Near,
     hits: Vec<reverse::Hit>,
+    nearby: Vec<(u32, u32)>,
+    rows: Vec<u32>,
     order: Vec<(u64, u32)>,
 }
 
@@ -125,14 +126,14 @@ impl VoxelKnn {
             scratch: Scratch {
                 occupied: Window::EMPTY,
                 changed: Window::EMPTY,
-                around: Around::default(),
-                found: Found::EMPTY,
-                list: List::new(k),
+                changes: Around::default(),
+                search: Search::new(k),
                 near: reverse::Near::default(),
                 hits: Vec::new(),
+                nearby: Vec::new(),
+                rows: Vec::new(),
                 order: Vec::new(),
             },
-            found: ListChanges::default(),
             changes: ListChanges::default(),
         })
     }
@@ -194,8 +195,9 @@ impl VoxelKnn {
         self.len = self.len + insert.len() - remove.len();
         let nearby = self.nearby();
         let remote = self.remote();
-        let VoxelKnn { k, simd, tiles, rows, scratch, found, .. } = self;
-        simd.run(Epoch { k: *k, tiles, rows, scratch, found, nearby: &nearby, remote: &remote });
+        let VoxelKnn { k, simd, tiles, rows, scratch, changes, .. } = self;
+        simd.run(Epoch { k: *k, tiles, rows, scratch, changes, nearby: &nearby, remote: &remote });
+        self.scratch.nearby = nearby;
         self.sweep();
         self.sort();
         Ok(&self.changes)
@@ -211,16 +213,17 @@ impl VoxelKnn {
         if !self.share.has(&self.tiles.all[tile as usize]) {
             return None;
         }
-        if let Some(row) = self.rows.find(id) {
+        if let Some(row) = self.tiles.all[tile as usize].row(x, bit) {
             let (dst, d2) = self.rows.list(row);
             return Some((dst.to_vec(), d2.to_vec()));
         }
         let mut window = Window::EMPTY;
-        window.load(&self.tiles.all, tile, |tile| &tile.occupied);
+        window.load(&self.tiles.all, tile);
         let mut lists = IdLists::default();
         let offsets = Offsets::get();
-        near(&mut lists, offsets, id, &ranks(offsets, &window, x, bit), self.k);
-        Some((lists.dst, lists.d2))
+        near(&mut lists, offsets, id, &window.ranks(offsets, x, bit), self.k);
+        let (dst, d2) = lists.row(0);
+        Some((dst.to_vec(), d2.to_vec()))
     }
 
     /// All lists of this shard's nodes, ascending by id; `lists` is cleared first. The nodes are returned.
@@ -284,18 +287,21 @@ impl VoxelKnn {
         Ok(())
     }
 
-    /// The tiles around those that changed, each once, and none but this shard's.
-    fn nearby(&self) -> Vec<u32> {
-        let mut nearby = Vec::with_capacity(4 * self.touched.len());
+    /// This shard's tiles with a change in or beside them, and where it is: (tile, side), ascending.
+    fn nearby(&mut self) -> Vec<(u32, u32)> {
+        let mut nearby = std::mem::take(&mut self.scratch.nearby);
+        nearby.clear();
         for &tile in &self.touched {
             let tile = &self.tiles.all[tile as usize];
             if tile.changed != [0; 8] {
-                nearby.extend(tile.beside.iter().filter(|&&beside| beside != NONE));
+                let beside = tile.beside.iter().zip((0..27).rev());
+                nearby.extend(beside.filter(|(beside, _)| **beside != NONE).map(|(&beside, side)| (beside, side)));
             }
         }
         nearby.sort_unstable();
-        nearby.dedup();
-        nearby.retain(|&tile| self.share.has(&self.tiles.all[tile as usize]));
+        if self.share.shards > 1 {
+            nearby.retain(|&(tile, _)| self.share.has(&self.tiles.all[tile as usize]));
+        }
         nearby
     }
 
@@ -332,21 +338,18 @@ impl VoxelKnn {
 
     /// Puts the changes in the order of their nodes.
     fn sort(&mut self) {
-        let (found, changes, order) = (&self.found, &mut self.changes, &mut self.scratch.order);
+        let (changes, order) = (&mut self.changes, &mut self.scratch.order);
         order.clear();
-        order.extend(found.src.iter().zip(0..).map(|(&id, row)| (id, row)));
+        order.extend(changes.src.iter().zip(0..).map(|(&id, row)| (id, row)));
+        // The list of a node that is alone is empty before and after.
+        order.retain(|&(_, row)| {
+            !changes.old.row(row as usize).0.is_empty() || !changes.new.row(row as usize).0.is_empty()
+        });
         order.sort_unstable_by_key(|entry| entry.0);
         changes.src.clear();
-        changes.old.clear();
-        changes.new.clear();
-        for &(id, row) in order.iter() {
-            let (old, new) = (found.old.row(row as usize), found.new.row(row as usize));
-            if !old.0.is_empty() || !new.0.is_empty() {
-                changes.src.push(id);
-                changes.old.push_row(old);
-                changes.new.push_row(new);
-            }
-        }
+        changes.src.extend(order.iter().map(|entry| entry.0));
+        changes.old.arrange(order.iter().map(|entry| entry.1 as usize));
+        changes.new.arrange(order.iter().map(|entry| entry.1 as usize));
     }
 }
 
@@ -356,19 +359,6 @@ fn touch(touched: &mut Vec<u32>, tile: &mut Tile, index: u32, epoch: u32) {
         tile.seen = epoch;
         touched.push(index);
     }
-}
-
-/// The ranks whose bits are set around a voxel.
-#[inline(always)]
-fn ranks(offsets: &Offsets, window: &Window, x: usize, bit: u32) -> Ranks {
-    let mut ranks = [0; 4];
-    window.around(x, bit, |column, pattern| {
-        let more = &offsets.column[column][pattern];
-        for word in 0..4 {
-            ranks[word] |= more[word];
-        }
-    });
-    ranks
 }
 
 /// Appends a list of ranked neighbours: the first `k`.
@@ -381,14 +371,34 @@ fn near(lists: &mut IdLists, offsets: &Offsets, id: u64, ranks: &Ranks, k: usize
     });
 }
 
+/// The ranks around a voxel afterwards, and those that changed: the first word alone where the lists wanted, of a voxel that is or was a
+/// node, have `k` members in it and what follows does not matter.
+#[inline(always)]
+fn around(
+    (occupied, changed): (&Window, &Window),
+    offsets: &Offsets,
+    x: usize,
+    bit: u32,
+    k: usize,
+    is: bool,
+    was: bool,
+) -> (Ranks, Ranks) {
+    let (now, change) = (occupied.inner(offsets, x, bit), changed.inner(offsets, x, bit));
+    let enough = |ranks: u64| ranks.count_ones() as usize >= k;
+    if (enough(now) || !is) && (enough(now ^ change) || !was) {
+        return ([now, 0, 0, 0], [change, 0, 0, 0]);
+    }
+    (occupied.ranks(offsets, x, bit), changed.ranks(offsets, x, bit))
+}
+
 /// An epoch's lists.
 struct Epoch<'a> {
     k: usize,
     tiles: &'a mut Tiles,
     rows: &'a mut Rows,
     scratch: &'a mut Scratch,
-    found: &'a mut ListChanges,
-    nearby: &'a [u32],
+    changes: &'a mut ListChanges,
+    nearby: &'a [(u32, u32)],
     remote: &'a [u32],
 }
 
@@ -409,41 +419,50 @@ impl Job for Epoch<'_> {
 impl Epoch<'_> {
     #[inline(always)]
     fn work<I: Isa, const R: usize>(mut self, isa: I) {
-        self.found.src.clear();
-        self.found.old.clear();
-        self.found.new.clear();
+        self.changes.src.clear();
+        self.changes.old.clear();
+        self.changes.new.clear();
+        self.scratch.search.forget();
         let offsets = Offsets::get();
-        for &tile in self.nearby {
-            self.tile::<I, R>(isa, offsets, tile);
+        for sides in self.nearby.chunk_by(|a, b| a.0 == b.0) {
+            self.tile::<I, R>(isa, offsets, sides[0].0, sides);
         }
-        // What is remote and near a change was looked at with its tile.
+        // What is remote and near a change was looked at with its tile, as were rows that have another node by now.
+        let mut rest: Vec<(u32, u32)> = Vec::new();
         for &row in self.remote {
-            let node = self.rows.node(row);
-            if let (Some(found), Some((tile, ..))) = (self.rows.find(node), self.tiles.find(node))
-                && found == row
-                && self.nearby.binary_search(&tile).is_err()
+            if let Some((tile, ..)) = self.tiles.find(self.rows.node(row))
+                && self.nearby.binary_search_by_key(&tile, |entry| entry.0).is_err()
             {
-                self.scratch.around.forget();
-                self.refresh::<I, R>(isa, tile, node, row);
+                rest.push((tile, row));
             }
+        }
+        rest.sort_unstable();
+        for (tile, row) in rest {
+            self.refresh::<I, R>(isa, tile, self.rows.node(row), row);
         }
     }
 
     /// Works out the lists of a tile that is near a change.
     #[inline(always)]
-    fn tile<I: Isa, const R: usize>(&mut self, isa: I, offsets: &Offsets, index: u32) {
+    fn tile<I: Isa, const R: usize>(&mut self, isa: I, offsets: &Offsets, index: u32, sides: &[(u32, u32)]) {
         let k = self.k;
-        self.scratch.around.forget();
-        self.scratch.changed.load(&self.tiles.all, index, |tile| &tile.changed);
         let tile = &self.tiles.all[index as usize];
-        let (origin, occupied, changed, far) = (tile.origin(), tile.occupied, tile.changed, tile.far);
+        let (origin, occupied, differs, far) = (tile.origin(), tile.occupied, tile.changed, tile.far);
+        let sides = || sides.iter().map(|&(_, side)| side as usize % 27);
+        self.scratch.changed.clear();
+        for side in sides() {
+            self.scratch.changed.add(side, &self.tiles.all[tile.beside[side] as usize].changed);
+        }
         let touched = self.scratch.changed.touched();
-        let mut still_far = far;
-        let concerned: Mask = std::array::from_fn(|x| (occupied[x] | changed[x]) & (touched[x] | far[x]));
+        let concerned: Mask = std::array::from_fn(|x| (occupied[x] | differs[x]) & (touched[x] | far[x]));
         if concerned == [0; 8] {
             return;
         }
-        self.scratch.occupied.load(&self.tiles.all, index, |tile| &tile.occupied);
+        self.scratch.occupied.load(&self.tiles.all, index);
+        let (mut still_far, mut changes_read) = (far, false);
+        let old_rows = std::mem::take(&mut self.tiles.all[index as usize].rows);
+        let (mut next, mut rows) = (old_rows.iter().copied(), std::mem::take(&mut self.scratch.rows));
+        rows.clear();
         for (x, bits) in concerned.into_iter().enumerate() {
             let mut bits = bits;
             while bits != 0 {
@@ -451,78 +470,86 @@ impl Epoch<'_> {
                 bits &= bits - 1;
                 let set = |mask: &Mask| mask[x] >> bit & 1 == 1;
                 let node = tiles::id(origin, x, bit);
-                let (is, differs, was_far) = (set(&occupied), set(&changed), set(&far));
-                let was = is != differs;
-                let change = ranks(offsets, &self.scratch.changed, x, bit);
-                let now = ranks(offsets, &self.scratch.occupied, x, bit);
+                let (is, was) = (set(&occupied), set(&occupied) != set(&differs));
+                let old_row = if set(&far) { next.next() } else { None };
+                let windows = (&self.scratch.occupied, &self.scratch.changed);
+                let (now, change) = if old_row.is_none() {
+                    around(windows, offsets, x, bit, k, is, was)
+                } else if set(&touched) {
+                    (windows.0.ranks(offsets, x, bit), windows.1.ranks(offsets, x, bit))
+                } else {
+                    ([0; 4], [0; 4])
+                };
                 let full = is && offsets::count(&now) >= k;
-                if is && was && was_far && !full {
+                if let Some(row) = old_row
+                    && is
+                    && !full
+                {
                     // Far before and afterwards.
-                    if let Some(row) = self.rows.find(node) {
-                        self.scratch.around.load(&self.tiles.all, index);
-                        let reach = self.rows.reach(row);
-                        let beside = self.scratch.around.changed_within(isa, node, reach);
-                        if beside || (reach > BESIDE && self.remote.binary_search(&row).is_ok()) {
-                            self.refresh::<I, R>(isa, index, node, row);
-                        }
+                    rows.push(row);
+                    let reach = self.rows.reach(row);
+                    let concerned =
+                        change != [0; 4] || (reach > BESIDE && self.remote.binary_search(&row).is_ok()) || {
+                            if !std::mem::replace(&mut changes_read, true) {
+                                self.scratch.changes.changes_beside(&self.tiles.all, index, sides());
+                            }
+                            self.scratch.changes.any_within(isa, node, reach)
+                        };
+                    if concerned {
+                        self.refresh::<I, R>(isa, index, node, row);
                     }
                     continue;
                 }
-                if is && was && !was_far && offsets::count_before(&now, &change) >= k {
+                if is && was && old_row.is_none() && offsets::count_before(&now, &change) >= k {
                     continue;
                 }
                 // The list changes: the old one first.
-                self.found.src.push(node);
-                if !was {
-                    self.found.old.push_row((&[], &[]));
-                } else if was_far {
-                    if let Some(row) = self.rows.find(node) {
-                        self.found.old.push_row(self.rows.list(row));
-                        self.rows.remove(row);
-                    }
+                self.changes.src.push(node);
+                if let Some(row) = old_row {
+                    self.changes.old.push_row(self.rows.list(row));
+                    self.rows.remove(row);
                     still_far[x] &= !(1 << bit);
-                } else {
+                } else if was {
                     let before: Ranks = std::array::from_fn(|word| now[word] ^ change[word]);
-                    near(&mut self.found.old, offsets, node, &before, k);
+                    near(&mut self.changes.old, offsets, node, &before, k);
+                } else {
+                    self.changes.old.push_row((&[], &[]));
                 }
                 if !is {
-                    self.found.new.push_row((&[], &[]));
+                    self.changes.new.push_row((&[], &[]));
                 } else if full {
-                    near(&mut self.found.new, offsets, node, &now, k);
+                    near(&mut self.changes.new, offsets, node, &now, k);
                 } else {
-                    self.scratch.around.load(&self.tiles.all, index);
-                    self.far::<I, R>(isa, node);
+                    self.scratch.search.run::<I, R>(isa, self.tiles, index, node, BESIDE);
                     let row = self.rows.add(node);
-                    let list = &self.scratch.list;
+                    let list = &self.scratch.search.list;
                     self.rows.set(row, &list.dst, &list.d2, BESIDE);
-                    self.found.new.push_row((&list.dst, &list.d2));
+                    self.changes.new.push_row((&list.dst, &list.d2));
                     still_far[x] |= 1 << bit;
+                    rows.push(row);
                 }
             }
         }
-        self.tiles.all[index as usize].far = still_far;
-    }
-
-    /// Searches for a far list.
-    #[inline(always)]
-    fn far<I: Isa, const R: usize>(&mut self, isa: I, node: u64) {
-        let Scratch { around, found, list, .. } = &mut *self.scratch;
-        if !around.list::<I, R>(isa, node, found, list) {
-            everywhere(self.tiles, node, list);
+        let tile = &mut self.tiles.all[index as usize];
+        tile.far = still_far;
+        tile.rows = old_rows;
+        if tile.rows != rows {
+            tile.rows.clear();
+            tile.rows.extend_from_slice(&rows);
         }
+        self.scratch.rows = rows;
     }
 
     /// Searches again for a far list, and writes it out if it changed.
     #[inline(always)]
     fn refresh<I: Isa, const R: usize>(&mut self, isa: I, tile: u32, node: u64, row: u32) {
-        self.scratch.around.load(&self.tiles.all, tile);
-        self.far::<I, R>(isa, node);
-        let list = &self.scratch.list;
+        self.scratch.search.run::<I, R>(isa, self.tiles, tile, node, self.rows.reach(row));
+        let list = &self.scratch.search.list;
         let (dst, d2) = self.rows.list(row);
         if dst != list.dst || d2 != list.d2 {
-            self.found.src.push(node);
-            self.found.old.push_row((dst, d2));
-            self.found.new.push_row((&list.dst, &list.d2));
+            self.changes.src.push(node);
+            self.changes.old.push_row((dst, d2));
+            self.changes.new.push_row((&list.dst, &list.d2));
             self.rows.set(row, &list.dst, &list.d2, BESIDE);
         }
     }
@@ -548,19 +575,21 @@ impl Job for Whole<'_> {
             loaded.clear();
             for &node in slab {
                 let Some((tile, x, bit)) = graph.tiles.find(node) else { continue };
-                if graph.tiles.all[tile as usize].far[x] >> bit & 1 == 1 {
-                    if let Some(row) = graph.rows.find(node) {
-                        lists.push_row(graph.rows.list(row));
-                    }
+                if let Some(row) = graph.tiles.all[tile as usize].row(x, bit) {
+                    lists.push_row(graph.rows.list(row));
                     continue;
                 }
                 let next = loaded.len();
                 let at = *loaded.entry(tile).or_insert(next);
                 if at == next {
                     windows.resize_with(windows.len().max(next + 1), || Window::EMPTY);
-                    windows[at].load(&graph.tiles.all, tile, |tile| &tile.occupied);
+                    windows[at].load(&graph.tiles.all, tile);
                 }
-                near(lists, offsets, node, &ranks(offsets, &windows[at], x, bit), graph.k);
+                let mut ranks = [windows[at].inner(offsets, x, bit), 0, 0, 0];
+                if (ranks[0].count_ones() as usize) < graph.k {
+                    ranks = windows[at].ranks(offsets, x, bit);
+                }
+                near(lists, offsets, node, &ranks, graph.k);
             }
         }
     }

@@ -4,6 +4,8 @@
 //! in the order of (dx, dy, dz) wherever the voxel is. The 250 offsets of squared distance 1 to 14 (there is none of 15, and all of them lie
 //! within three voxels an axis) are numbered in that order: their *ranks*. A neighbourhood is then a set of ranks, 250 bits, and the `k`
 //! nearest are its first `k` members: no distance is computed and nothing is sorted.
+//!
+//! The first 56 ranks, up to squared distance 5, are one word. Half of the lists of 16 end there, and the tables for it fit the first cache.
 
 use std::sync::LazyLock;
 
@@ -16,6 +18,12 @@ pub(super) const SIDE: usize = 2 * NEAR + 1;
 /// The largest squared distance of an offset with a rank.
 const LAST: i32 = 14;
 
+/// How far the offsets of the first 56 ranks go along an axis.
+pub(super) const INNER: usize = 2;
+
+/// Voxels an axis in the neighbourhood of the first 56 ranks.
+pub(super) const INNER_SIDE: usize = 2 * INNER + 1;
+
 /// Bits of the id of each axis.
 pub(super) const AXIS: u32 = 21;
 
@@ -24,8 +32,11 @@ pub(super) type Ranks = [u64; 4];
 
 /// What is known about offsets.
 pub(super) struct Offsets {
-    /// For each column (dx, dy) of the neighbourhood, and each occupation of its seven voxels, the ranks of those that are occupied.
-    pub(super) column: Box<[[Ranks; 1 << SIDE]; SIDE * SIDE]>,
+    /// For each occupation of the seven voxels of a column, and each column (dx, dy) of the neighbourhood, the ranks of those that are
+    /// occupied. Columns are inside: were they a power of two of bytes apart, they would push each other out of the cache.
+    pub(super) column: Box<[[Ranks; SIDE * SIDE]; 1 << SIDE]>,
+    /// For each occupation of five voxels and each column of the 5 x 5 x 5 inside, those of the first 56 ranks that are occupied.
+    pub(super) inner: Box<[[u64; INNER_SIDE * INNER_SIDE]; 1 << INNER_SIDE]>,
     /// By rank: what is added to an id.
     pub(super) step: [u64; 256],
     /// By rank: the squared distance.
@@ -47,15 +58,26 @@ impl Offsets {
         let d2 = |o: &[i32; 3]| o.iter().map(|v| v * v).sum::<i32>();
         let mut offsets: Vec<[i32; 3]> = all().filter(|o| (1..=LAST).contains(&d2(o))).collect();
         offsets.sort_by_key(|o| (d2(o), *o));
-        let mut tables =
-            Offsets { column: Box::new([[[0; 4]; 1 << SIDE]; SIDE * SIDE]), step: [0; 256], d2: [0.0; 256] };
+        let mut tables = Offsets {
+            column: Box::new([[[0; 4]; SIDE * SIDE]; 1 << SIDE]),
+            inner: Box::new([[0; INNER_SIDE * INNER_SIDE]; 1 << INNER_SIDE]),
+            step: [0; 256],
+            d2: [0.0; 256],
+        };
         for (rank, offset) in offsets.iter().enumerate() {
             let step = offset.iter().fold(0i64, |id, &v| (id << AXIS) + i64::from(v));
             tables.step[rank] = step as u64;
             tables.d2[rank] = d2(offset) as f32;
             let [x, y, z] = offset.map(|v| (v + near) as usize);
-            for (pattern, ranks) in tables.column[x * SIDE + y].iter_mut().enumerate() {
-                ranks[rank / 64] |= (pattern as u64 >> z & 1) << (rank % 64);
+            for (pattern, columns) in tables.column.iter_mut().enumerate() {
+                columns[x * SIDE + y][rank / 64] |= (pattern as u64 >> z & 1) << (rank % 64);
+            }
+        }
+        let narrow = NEAR - INNER;
+        for (pattern, columns) in tables.inner.iter_mut().enumerate() {
+            for (at, ranks) in columns.iter_mut().enumerate() {
+                let (x, y) = (at / INNER_SIDE + narrow, at % INNER_SIDE + narrow);
+                *ranks = tables.column[pattern << narrow][x * SIDE + y][0] & ((1 << 56) - 1);
             }
         }
         tables

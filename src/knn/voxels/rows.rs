@@ -1,15 +1,13 @@
-//! Stored lists: of the nodes whose neighbours lie beyond the offsets with ranks.
+//! Stored lists: of the nodes whose neighbours lie beyond the offsets with ranks. A tile knows the rows of its nodes.
 
 use crate::knn::live::LiveTree;
 use crate::knn::tree::Item;
-use rustc_hash::FxHashMap;
 
 use super::tiles::voxel;
 
 /// Lists of up to `k`, by node.
 pub(super) struct Rows {
     k: usize,
-    at: FxHashMap<u64, u32>,
     free: Vec<u32>,
     id: Vec<u64>,
     dst: Vec<u64>,
@@ -34,7 +32,6 @@ impl Rows {
     pub(super) fn new(k: usize) -> Self {
         Rows {
             k,
-            at: FxHashMap::default(),
             free: Vec::new(),
             id: Vec::new(),
             dst: Vec::new(),
@@ -45,11 +42,6 @@ impl Rows {
             remote: LiveTree::new(),
             waiting: Vec::new(),
         }
-    }
-
-    /// Where a node's list is, if it is stored.
-    pub(super) fn find(&self, id: u64) -> Option<u32> {
-        self.at.get(&id).copied()
     }
 
     /// The node of a row.
@@ -81,7 +73,6 @@ impl Rows {
             self.id.len() as u32 - 1
         });
         self.id[row as usize] = id;
-        self.at.insert(id, row);
         row
     }
 
@@ -112,7 +103,6 @@ impl Rows {
         if std::mem::take(&mut self.is_remote[row as usize]) {
             self.leave(row);
         }
-        self.at.remove(&self.id[row as usize]);
         self.free.push(row);
     }
 
@@ -142,6 +132,6 @@ impl Rows {
 
     /// Bytes held, the index of remote nodes left out.
     pub(super) fn memory(&self) -> usize {
-        self.at.capacity() * 16 + self.id.capacity() * 18 + self.dst.capacity() * 8 + self.d2.capacity() * 4
+        self.id.capacity() * 18 + self.dst.capacity() * 8 + self.d2.capacity() * 4
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A voxel's id has 21 bits an axis, x above y above z. So have tiles 18, and each level of the pyramid three fewer, down to one root.
 
-use super::offsets::{AXIS, NEAR, SIDE};
+use super::offsets::{AXIS, INNER, INNER_SIDE, NEAR, Offsets, Ranks, SIDE};
 use rustc_hash::FxHashMap;
 
 /// Bits of a tile's key, or of a place in the pyramid, of each axis.
@@ -29,8 +29,10 @@ pub(super) struct Tile {
     pub(super) occupied: Mask,
     /// Voxels that were nodes before the epoch or are afterwards, but not both.
     pub(super) changed: Mask,
-    /// Nodes whose lists go beyond the offsets with ranks; their lists are stored.
+    /// Nodes whose lists go beyond the offsets with ranks.
     pub(super) far: Mask,
+    /// Where their lists are stored, in the order of their bits.
+    pub(super) rows: Vec<u32>,
     /// The tiles around it and itself, by x, y, z.
     pub(super) beside: [u32; 27],
     /// The last epoch that had it on its list.
@@ -65,6 +67,15 @@ impl Tile {
     #[inline(always)]
     pub(super) fn origin(&self) -> u64 {
         place(self.key).into_iter().fold(0, |id, v| id << AXIS | u64::from(v) << 3)
+    }
+
+    /// Where the list of a far node is stored; None of any other voxel.
+    pub(super) fn row(&self, x: usize, bit: u32) -> Option<u32> {
+        if self.far[x] >> bit & 1 == 0 {
+            return None;
+        }
+        let before = self.far[..x].iter().map(|word| word.count_ones()).sum::<u32>();
+        self.rows.get((before + (self.far[x] & ((1 << bit) - 1)).count_ones()) as usize).copied()
     }
 }
 
@@ -118,8 +129,15 @@ impl Tiles {
     }
 
     fn add(&mut self, at: [u32; 3]) -> u32 {
-        let mut tile =
-            Tile { key: key(at), occupied: [0; 8], changed: [0; 8], far: [0; 8], beside: [NONE; 27], seen: 0 };
+        let mut tile = Tile {
+            key: key(at),
+            occupied: [0; 8],
+            changed: [0; 8],
+            far: [0; 8],
+            rows: Vec::new(),
+            beside: [NONE; 27],
+            seen: 0,
+        };
         let index = self.free.pop().unwrap_or(self.all.len() as u32);
         self.at.insert(tile.key, index);
         for (side, beside) in tile.beside.iter_mut().enumerate() {
@@ -182,6 +200,40 @@ impl Tiles {
         }
     }
 
+    /// Calls `each` with the tiles that are up to `reach` tiles from one along every axis, and how many from the corner they are.
+    pub(super) fn within(&self, tile: &Tile, reach: u32, mut each: impl FnMut(&Tile, [u32; 3])) {
+        let centre = place(tile.key);
+        let low = centre.map(|v| v.saturating_sub(reach));
+        let high = centre.map(|v| (v + reach).min((1 << KEY) - 1));
+        let shift = [0, 1, 2].map(|axis| reach - (centre[axis] - low[axis]));
+        let span = |axis: usize, of: u32| {
+            let from = low[axis].max(of << 3) & 7;
+            let to = high[axis].min((of << 3) + 7) & 7;
+            (from, to)
+        };
+        for x in low[0] >> 3..=high[0] >> 3 {
+            for y in low[1] >> 3..=high[1] >> 3 {
+                for z in low[2] >> 3..=high[2] >> 3 {
+                    let Some(mask) = self.above[0].get(&key([x, y, z])) else { continue };
+                    let ((x0, x1), (y0, y1), (z0, z1)) = (span(0, x), span(1, y), span(2, z));
+                    let row = (1u64 << (z1 + 1)) - (1 << z0);
+                    let plane = (y0..=y1).fold(0, |plane, y| plane | row << (8 * y));
+                    for word in x0..=x1 {
+                        let mut bits = mask[word as usize & 7] & plane;
+                        while bits != 0 {
+                            let bit = bits.trailing_zeros();
+                            bits &= bits - 1;
+                            let at = [x << 3 | word, y << 3 | bit >> 3, z << 3 | bit & 7];
+                            if let Some(tile) = self.tile(key(at)) {
+                                each(tile, [0, 1, 2].map(|axis| at[axis] - low[axis] + shift[axis]));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// The tile of a key.
     pub(super) fn tile(&self, key: u64) -> Option<&Tile> {
         self.at.get(&key).map(|&index| &self.all[index as usize])
@@ -208,82 +260,126 @@ pub(super) fn limits(level: usize, place_key: u64) -> [(f32, f32); 3] {
     })
 }
 
-/// The bits in and around a tile: columns along z from three voxels below the tile to three above, as bits 0 to 13, for x and y likewise.
+/// The bits in and around a tile: columns along z from three voxels below the tile to three above, as bits 0 to 13; for x as far around
+/// it, for y as far as the tiles beside it go.
 pub(super) struct Window {
-    columns: [[u16; 16]; 16],
-    /// No bit is set.
-    pub(super) empty: bool,
+    rows: [[u16; 24]; 16],
+    /// Whether a row has any bit.
+    some: [bool; 16],
 }
 
 impl Window {
-    pub(super) const EMPTY: Window = Window { columns: [[0; 16]; 16], empty: true };
+    pub(super) const EMPTY: Window = Window { rows: [[0; 24]; 16], some: [false; 16] };
 
-    /// Reads the masks in and around a tile.
+    /// Forgets all bits.
     #[inline(always)]
-    pub(super) fn load(&mut self, tiles: &[Tile], tile: u32, mask: impl Fn(&Tile) -> &Mask) {
-        const EIGHT: i32 = 8;
-        let beside = &tiles[tile as usize].beside;
-        let mut some = 0;
-        for row in 0..8 + 2 * NEAR {
-            let x = row as i32 - NEAR as i32;
-            let (side, x) = ((x.div_euclid(EIGHT) + 1) as usize, x.rem_euclid(EIGHT) as usize);
-            let word = |y: usize, z: usize| match beside[side * 9 + y * 3 + z] {
-                NONE => 0,
-                index => mask(&tiles[index as usize])[x],
-            };
-            let mut wide = [0u16; 24];
-            for y in 0..3 {
-                let (below, level, above) = (word(y, 0), word(y, 1), word(y, 2));
-                some |= below | level | above;
-                let [below, level, above] = [below, level, above].map(u64::to_le_bytes);
-                for i in 0..8 {
-                    let (below, level, above) = (u16::from(below[i]), u16::from(level[i]), u16::from(above[i]));
-                    wide[8 * y + i] = below >> (8 - NEAR) | level << NEAR | (above & ((1 << NEAR) - 1)) << (8 + NEAR);
-                }
+    pub(super) fn clear(&mut self) {
+        for (row, some) in self.rows.iter_mut().zip(&mut self.some) {
+            if std::mem::take(some) {
+                *row = [0; 24];
             }
-            self.columns[row][..14].copy_from_slice(&wide[8 - NEAR..16 + NEAR]);
         }
-        self.empty = some == 0;
     }
 
-    /// The columns around a voxel of the tile, as patterns of seven bits whose middle one is level with it, through `each`.
+    /// Adds the mask of the tile at a side, 0 to 26.
     #[inline(always)]
-    pub(super) fn around(&self, x: usize, bit: u32, mut each: impl FnMut(usize, usize)) {
-        let (y, z) = ((bit >> 3) as usize, bit & 7);
-        for dx in 0..SIDE {
-            let row = &self.columns[(x + dx) & 15];
-            for dy in 0..SIDE {
-                each(dx * SIDE + dy, usize::from(row[(y + dy) & 15] >> z) & ((1 << SIDE) - 1));
+    pub(super) fn add(&mut self, side: usize, mask: &Mask) {
+        let (words, first) = match side / 9 {
+            0 => (8 - NEAR..8, 0),
+            1 => (0..8, NEAR),
+            _ => (0..NEAR, 8 + NEAR),
+        };
+        let column = side / 3 % 3 * 8;
+        for (row, x) in (first..).zip(words) {
+            let word = mask[x];
+            if word != 0 {
+                let row = row & 15;
+                self.some[row] = true;
+                for (wide, byte) in self.rows[row][column..column + 8].iter_mut().zip(word.to_le_bytes()) {
+                    let byte = u16::from(byte);
+                    *wide |= match side % 3 {
+                        0 => byte >> (8 - NEAR),
+                        1 => byte << NEAR,
+                        _ => (byte & ((1 << NEAR) - 1)) << (8 + NEAR),
+                    };
+                }
             }
         }
+    }
+
+    /// The occupancy of a tile and those beside it.
+    #[inline(always)]
+    pub(super) fn load(&mut self, tiles: &[Tile], tile: u32) {
+        self.clear();
+        for (side, &beside) in tiles[tile as usize].beside.iter().enumerate() {
+            if beside != NONE {
+                self.add(side, &tiles[beside as usize].occupied);
+            }
+        }
+    }
+
+    /// The ranks whose bits are set around a voxel of the tile.
+    #[inline(always)]
+    pub(super) fn ranks(&self, offsets: &Offsets, x: usize, bit: u32) -> Ranks {
+        let (y, z) = ((bit >> 3) as usize + 8 - NEAR, bit & 7);
+        let mut ranks = [0; 4];
+        for dx in 0..SIDE {
+            let row = (x + dx) & 15;
+            if self.some[row] {
+                let columns: &[u16; SIDE] = self.rows[row][y..].first_chunk().expect("rows are wide enough");
+                for dy in 0..SIDE {
+                    let more = &offsets.column[usize::from(columns[dy] >> z) & 127][dx * SIDE + dy];
+                    for word in 0..4 {
+                        ranks[word] |= more[word];
+                    }
+                }
+            }
+        }
+        ranks
+    }
+
+    /// The first 56 ranks of [`Window::ranks`].
+    #[inline(always)]
+    pub(super) fn inner(&self, offsets: &Offsets, x: usize, bit: u32) -> u64 {
+        const NARROW: usize = NEAR - INNER;
+        let (y, z) = ((bit >> 3) as usize + 8 - INNER, (bit & 7) + NARROW as u32);
+        let mut ranks = 0;
+        for dx in 0..INNER_SIDE {
+            let row = (x + NARROW + dx) & 15;
+            if self.some[row] {
+                let columns: &[u16; INNER_SIDE] = self.rows[row][y..].first_chunk().expect("rows are wide enough");
+                for dy in 0..INNER_SIDE {
+                    ranks |= offsets.inner[usize::from(columns[dy] >> z) & 31][dx * INNER_SIDE + dy];
+                }
+            }
+        }
+        ranks
     }
 
     /// The voxels of the tile that have a bit set within three voxels along every axis.
     #[inline(always)]
     pub(super) fn touched(&self) -> Mask {
-        // Along z, then y, then x: the union over seven places each.
-        let spread = |v: u16| (0..SIDE).fold(0u16, |all, by| all | v >> by);
-        let mut flat = [[0u16; 8]; 14];
-        for (flat, row) in flat.iter_mut().zip(&self.columns) {
-            let mut tall = [0u16; 16];
-            for (tall, v) in tall.iter_mut().zip(row) {
-                *tall = spread(*v);
-            }
-            for (y, flat) in flat.iter_mut().enumerate() {
-                for by in 0..SIDE {
-                    *flat |= tall[(y + by) & 15];
-                }
-            }
-        }
         let mut mask = [0; 8];
-        for (x, word) in mask.iter_mut().enumerate() {
-            let mut row = [0u16; 8];
-            for flat in &flat[x..x + SIDE] {
-                for (row, v) in row.iter_mut().zip(flat) {
-                    *row |= v;
+        for (row, _) in self.some.iter().enumerate().filter(|(_, some)| **some) {
+            // Along z, then y: the union over seven places each.
+            let mut tall = self.rows[row];
+            for v in &mut tall {
+                // Two places, then four, then seven.
+                *v |= *v >> 1;
+                *v |= *v >> 2;
+                *v |= *v >> 3;
+            }
+            let mut flat = [0u16; 8];
+            for by in 8 - NEAR..8 - NEAR + SIDE {
+                for (flat, v) in flat.iter_mut().zip(&tall[by..by + 8]) {
+                    *flat |= v;
                 }
             }
-            *word = u64::from_le_bytes(row.map(|v| v as u8));
+            let flat = u64::from_le_bytes(flat.map(|v| v as u8));
+            // Along x: this row is within three of words row - 6 to row.
+            for word in &mut mask[row.saturating_sub(SIDE - 1).min(8)..(row + 1).min(8)] {
+                *word |= flat;
+            }
         }
         mask
     }
