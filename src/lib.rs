@@ -12,6 +12,7 @@ pub mod frame;
 pub mod graph;
 pub mod knn;
 pub mod layers;
+pub mod map;
 pub mod models;
 pub mod pipeline;
 pub mod report;

@@ -157,17 +157,47 @@ impl<I: Send + 'static, T: Send + 'static> Flow<I, T> {
         D: ExchangeData,
         R: ExchangeData,
     {
+        let updates = move |epoch: Epoch, item, updates: &mut Vec<(D, Epoch, isize)>| {
+            rows(item, &mut |row| {
+                updates.push((row.clone(), epoch, 1));
+                updates.push((row, epoch + 1, -1));
+            });
+        };
+        self.ask(updates, logic)
+    }
+
+    /// [`Flow::query`] of a stage whose items are changes: `rows` lists the rows of one item with the difference that it makes to
+    /// each one's multiplicity, and rows stay in the collection until an item takes them back.
+    pub fn query_changes<D, R>(
+        self,
+        rows: impl Fn(T, &mut dyn FnMut(D, isize)) + Send + Sync + Clone + 'static,
+        logic: impl for<'scope> Fn(VecCollection<'scope, Epoch, D, isize>) -> VecCollection<'scope, Epoch, R, isize>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Flow<I, Delta<R>>
+    where
+        D: ExchangeData,
+        R: ExchangeData,
+    {
+        let updates = move |epoch: Epoch, item, updates: &mut Vec<(D, Epoch, isize)>| {
+            rows(item, &mut |row, diff| updates.push((row, epoch, diff)));
+        };
+        self.ask(updates, logic)
+    }
+
+    fn ask<D: ExchangeData, R: ExchangeData>(
+        self,
+        updates: impl Fn(Epoch, T, &mut Vec<(D, Epoch, isize)>) + Send + Sync + Clone + 'static,
+        logic: impl for<'scope> Fn(VecCollection<'scope, Epoch, D, isize>) -> VecCollection<'scope, Epoch, R, isize>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Flow<I, Delta<R>> {
         let before = self.install;
         Flow {
             install: Box::new(move |run: &Run, input, scope| {
-                let rows = rows.clone();
-                let updates = move |epoch: Epoch, item, updates: &mut Vec<(D, Epoch, isize)>| {
-                    rows(item, &mut |row| {
-                        updates.push((row.clone(), epoch, 1));
-                        updates.push((row, epoch + 1, -1));
-                    });
-                };
-                dataflow::query(before(run, input, scope), updates, &logic)
+                dataflow::query(before(run, input, scope), updates.clone(), &logic)
             }),
         }
     }

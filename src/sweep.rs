@@ -9,14 +9,18 @@ use crate::pipeline::{Delta, Flow};
 use crate::report::Stats;
 use crate::stage::Map;
 use crate::voxel::voxels;
-use crate::{BoxError, Epoch, Error, Frame, KnnGraph, Nodes, Segmentation};
+use crate::{BoxError, Epoch, Error, Frame, KnnGraph, Nodes, Returns, Segmentation};
 
-/// Counts what the frame brought, and splits off its finite points.
-fn count(frame: &Frame, nodes: usize, finite: usize, stats: &Stats) {
+/// Counts what the frame brought: `nodes` of its points are in a graph, `finite` might be.
+pub(crate) fn count(frame: &Frame, nodes: usize, finite: usize, stats: &Stats) {
     stats.origin(frame.origin);
     stats.nodes(nodes as u64);
     stats.dropped("non_finite", (frame.len() - finite) as u64);
     frame.dropped.iter().for_each(|(reason, count)| stats.dropped(reason, *count));
+}
+
+fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
+    rows.iter().map(|&i| column[i as usize]).collect()
 }
 
 /// Every finite point as a node.
@@ -25,9 +29,13 @@ fn all_points(frame: Frame) -> Nodes {
     let point: Vec<u32> = (0..frame.len() as u32).filter(|&i| frame.is_finite(i as usize)).collect();
     let mut of_point = vec![Nodes::NONE; frame.len()];
     point.iter().enumerate().for_each(|(node, &point)| of_point[point as usize] = node as u32);
-    let pick = |v: &[f32]| point.iter().map(|&i| v[i as usize]).collect();
-    let (x, y, z) = (pick(&frame.x), pick(&frame.y), pick(&frame.z));
-    Nodes { frame, x, y, z, point, of_point }
+    let (x, y, z) = (pick(&frame.x, &point), pick(&frame.y, &point), pick(&frame.z, &point));
+    let intensity = frame.intensity.as_ref().map(|v| pick(v, &point));
+    let returns = frame
+        .returns
+        .as_ref()
+        .map(|returns| Returns { number: pick(&returns.number, &point), count: pick(&returns.count, &point) });
+    Nodes { frame, x, y, z, point, of_point, intensity, returns }
 }
 
 /// One node a voxel of edge `edge` (m) that holds a finite point.
@@ -38,9 +46,12 @@ fn downsample(frame: Frame, edge: f64, stats: &Stats) -> Nodes {
     for node in nodes.of_point.iter_mut().filter(|node| **node != Nodes::NONE) {
         *node = found.of_point[*node as usize];
     }
-    let pick = |v: &[f32]| found.representative.iter().map(|&i| v[i as usize]).collect();
-    (nodes.x, nodes.y, nodes.z) = (pick(&nodes.x), pick(&nodes.y), pick(&nodes.z));
-    nodes.point = found.representative.iter().map(|&i| nodes.point[i as usize]).collect();
+    let rows = &found.representative;
+    (nodes.x, nodes.y, nodes.z) = (pick(&nodes.x, rows), pick(&nodes.y, rows), pick(&nodes.z, rows));
+    nodes.point = pick(&nodes.point, rows);
+    nodes.intensity = nodes.intensity.map(|v| pick(&v, rows));
+    nodes.returns =
+        nodes.returns.map(|returns| Returns { number: pick(&returns.number, rows), count: pick(&returns.count, rows) });
     count(&nodes.frame, nodes.len(), finite, stats);
     nodes
 }

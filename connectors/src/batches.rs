@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, Float32Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt8Array, UInt32Array,
-    UInt64Array,
+    ArrayRef, DictionaryArray, Float32Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt8Array,
+    UInt32Array, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
+use thalweg::map::{MapChanges, MapGraph};
 use thalweg::{KnnGraph, Segmentation};
 
 use crate::error::Error;
@@ -94,32 +95,114 @@ pub fn knn_schema() -> SchemaRef {
     ]))
 }
 
+/// The columns of [`knn_schema`], and `diff` i8: −1 for a row that stood before the frame, +1 for one that stands after it.
+pub fn knn_changes_schema() -> SchemaRef {
+    let columns = knn_schema().fields().iter().map(|field| field.as_ref().clone()).collect::<Vec<_>>();
+    Arc::new(Schema::new([columns, vec![field("diff", DataType::Int8)]].concat()))
+}
+
 /// One row per node and neighbour under [`knn_schema`], sorted by (`src`, `rank`); ids are point indices.
 pub fn knn_batches(graph: &KnnGraph) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + '_> {
-    let point = &graph.nodes.point;
-    let k = graph.k.max(1);
-    let schema = knn_schema();
-    // Whole nodes a batch: no division an edge.
-    let nodes = (ROWS / k).max(1);
-    Box::new((0..graph.dst.len() / k).step_by(nodes).map(move |first| {
-        let of_batch = &point[first..point.len().min(first + nodes)];
-        let rows = first * k..(first + of_batch.len()) * k;
-        let mut src = Vec::with_capacity(rows.len());
-        let mut rank = Vec::with_capacity(rows.len());
-        for &point in of_batch {
-            src.extend(std::iter::repeat_n(u64::from(point), k));
-            rank.extend(0..k as u8);
+    let (point, k) = (&graph.nodes.point, graph.k);
+    let lists = point.iter().enumerate().map(move |(i, &src)| {
+        let row = i * k..(i + 1) * k;
+        let dst = graph.dst[row.clone()].iter().map(|&node| u64::from(point[node as usize]));
+        List { src: u64::from(src), diff: 1, dst, d2: &graph.d2[row] }
+    });
+    edge_batches(graph.nodes.frame.id, knn_schema(), lists)
+}
+
+/// One row per voxel and neighbour under [`knn_schema`], sorted by (`src`, `rank`).
+pub fn map_batches(graph: &MapGraph) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + '_> {
+    let lists = graph.id.iter().enumerate().map(|(i, &src)| {
+        let row = i * graph.k..(i + 1) * graph.k;
+        List { src, diff: 1, dst: graph.dst[row.clone()].iter().copied(), d2: &graph.d2[row] }
+    });
+    edge_batches(graph.frame, knn_schema(), lists)
+}
+
+/// One row per neighbour in the old (−1) and the new (+1) lists that a frame changed, under [`knn_changes_schema`], sorted by
+/// (`src`, `diff`, `rank`).
+pub fn map_changes_batches(changes: &MapChanges) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + '_> {
+    let lists = changes.lists.src.iter().enumerate().flat_map(|(i, &src)| {
+        [(-1, changes.lists.old.row(i)), (1, changes.lists.new.row(i))].map(|(diff, (dst, d2))| List {
+            src,
+            diff,
+            dst: dst.iter().copied(),
+            d2,
+        })
+    });
+    edge_batches(changes.frame, knn_changes_schema(), lists)
+}
+
+/// One node's neighbours, nearest first, and the difference that they make.
+struct List<'a, I> {
+    src: u64,
+    diff: i8,
+    dst: I,
+    d2: &'a [f32],
+}
+
+/// Rows of one batch.
+struct Edges {
+    src: Vec<u64>,
+    rank: Vec<u8>,
+    dst: Vec<u64>,
+    d2: Vec<f32>,
+    diff: Vec<i8>,
+}
+
+impl Edges {
+    fn with_room() -> Edges {
+        Edges {
+            src: Vec::with_capacity(ROWS),
+            rank: Vec::with_capacity(ROWS),
+            dst: Vec::with_capacity(ROWS),
+            d2: Vec::with_capacity(ROWS),
+            diff: Vec::new(),
         }
-        let dst: Vec<u64> = graph.dst[rows.clone()].iter().map(|&node| u64::from(point[node as usize])).collect();
-        batch(
-            schema.clone(),
-            vec![
-                Arc::new(Int64Array::from_value(graph.nodes.frame.id, rows.len())),
-                Arc::new(UInt64Array::from(src)),
-                Arc::new(UInt8Array::from(rank)),
-                Arc::new(UInt64Array::from(dst)),
-                Arc::new(Float32Array::from(graph.d2[rows].to_vec())),
-            ],
-        )
+    }
+
+    fn extend(&mut self, list: List<'_, impl Iterator<Item = u64>>, differs: bool) {
+        let k = list.d2.len();
+        self.src.extend(std::iter::repeat_n(list.src, k));
+        self.rank.extend(0..k as u8);
+        self.dst.extend(list.dst);
+        self.d2.extend_from_slice(list.d2);
+        if differs {
+            self.diff.extend(std::iter::repeat_n(list.diff, k));
+        }
+    }
+
+    fn batch(self, frame: i64, schema: SchemaRef) -> Result<RecordBatch, Error> {
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from_value(frame, self.src.len())),
+            Arc::new(UInt64Array::from(self.src)),
+            Arc::new(UInt8Array::from(self.rank)),
+            Arc::new(UInt64Array::from(self.dst)),
+            Arc::new(Float32Array::from(self.d2)),
+        ];
+        if !self.diff.is_empty() {
+            columns.push(Arc::new(Int8Array::from(self.diff)));
+        }
+        batch(schema, columns)
+    }
+}
+
+/// Lists as rows, whole lists a batch; with the column `diff` where the schema has it.
+fn edge_batches<'a, I: Iterator<Item = u64> + 'a>(
+    frame: i64,
+    schema: SchemaRef,
+    lists: impl Iterator<Item = List<'a, I>> + 'a,
+) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + 'a> {
+    let differs = schema.field_with_name("diff").is_ok();
+    let mut lists = lists.filter(|list| !list.d2.is_empty()).peekable();
+    Box::new(std::iter::from_fn(move || {
+        lists.peek()?;
+        let mut edges = Edges::with_room();
+        while let Some(list) = lists.next_if(|list| edges.src.len() + list.d2.len() <= ROWS) {
+            edges.extend(list, differs);
+        }
+        Some(edges.batch(frame, schema.clone()))
     }))
 }

@@ -137,11 +137,11 @@ pub fn segment(settings: &Settings, context: &Context) -> Result<Scores, Failure
     if settings.truth.is_some() {
         return Err(Failure::config("truth: found a file, expected none: segment takes the labels beside its input"));
     }
-    let (source, model) = segment::open(settings, context)?;
+    let (source, nodes, model) = segment::open(settings, context)?;
     let confusion = Arc::new(Mutex::new(Confusion::default()));
     let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
     (context.watch)(pipeline.stats());
-    pipeline.run(|points| segment::plan(points, &model), Tally(Arc::clone(&confusion)))?;
+    pipeline.run(|points| segment::plan(points, nodes, &model), Tally(Arc::clone(&confusion)))?;
     let confusion = confusion.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if confusion.unlabelled == confusion.frames {
         let found = format!("{}: found no labels", settings.input.join(", "));

@@ -5,6 +5,7 @@ pub mod failure;
 pub mod input;
 pub mod knn;
 pub mod models;
+pub mod nodes;
 pub mod output;
 pub mod pipeline;
 pub mod segment;

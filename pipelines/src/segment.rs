@@ -8,6 +8,7 @@ use thalweg_connectors::format;
 use thalweg_connectors::segments::Roll;
 
 use crate::input::{self, Drive};
+use crate::nodes::Nodes;
 use crate::pipeline::{Context, Ready};
 use crate::settings::Keys;
 use crate::{Failure, Settings, models, output};
@@ -23,12 +24,13 @@ pub const READY: Ready = Ready {
     run,
 };
 
-fn keys(settings: &Settings) -> Result<(Drive, Roll), Failure> {
+fn keys(settings: &Settings) -> Result<(Nodes, Drive, Roll), Failure> {
     let mut keys = Keys::of(&settings.set);
+    let nodes = Nodes::take(&mut keys);
     let drive = if input::is_street(&settings.input) { Drive::take(&mut keys) } else { Drive { frames: 0, seed: 0 } };
     let roll = output::roll(&mut keys);
     keys.done()?;
-    Ok((drive, roll))
+    Ok((nodes, drive, roll))
 }
 
 /// The model that the settings name, else the one for the input's kind.
@@ -46,28 +48,34 @@ fn trusted(mut frame: Frame) -> Result<Frame, BoxError> {
     Ok(frame)
 }
 
-/// The pipeline itself.
-pub(crate) fn plan(points: Flow<Frame, Frame>, model: &Model) -> Flow<Frame, Segmentation> {
+/// The pipeline itself: over each sweep, or over a map whose voxels are the network's own unless another edge is set.
+pub(crate) fn plan(points: Flow<Frame, Frame>, nodes: Nodes, model: &Model) -> Flow<Frame, Segmentation> {
     let config = model.config();
-    points.map("intensity", trusted).voxel_downsample(config.s0).knn_graph(config.k).infer(model)
+    let points = points.map("intensity", trusted);
+    match nodes {
+        Nodes::Sweep => points.voxel_downsample(config.s0).knn_graph(config.k).infer(model),
+        Nodes::Map { voxel, window } => {
+            points.map_window(voxel.unwrap_or(config.s0), window).knn_graph(config.k).infer(model)
+        }
+    }
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
-    let (drive, roll) = keys(settings)?;
+    let (nodes, drive, roll) = keys(settings)?;
     let model = model(settings)?;
     let (source, warnings) = input::open(settings, drive, &context.drain)?;
     warnings.iter().for_each(|warning| (context.warn)(warning));
     let sink = output::labels(settings, roll)?;
     let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
     (context.watch)(pipeline.stats());
-    Ok(pipeline.run(|points| plan(points, &model), sink)?)
+    Ok(pipeline.run(|points| plan(points, nodes, &model), sink)?)
 }
 
-/// Opens what `eval` needs: the source, and the model.
-pub(crate) fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Model), Failure> {
-    let (drive, _) = keys(settings)?;
+/// Opens what `eval` needs: the source, the nodes, and the model.
+pub(crate) fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Nodes, Model), Failure> {
+    let (nodes, drive, _) = keys(settings)?;
     let model = model(settings)?;
     let (source, warnings) = input::open(settings, drive, &context.drain)?;
     warnings.iter().for_each(|warning| (context.warn)(warning));
-    Ok((source, model))
+    Ok((source, nodes, model))
 }

@@ -232,6 +232,16 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// Takes `keys` that do not fit what else is set: each one that is there is a problem.
+    pub fn refuse(&mut self, keys: &[&'static str], expected: &str) {
+        for &key in keys {
+            self.known.push(key);
+            if let Some(text) = self.left.remove(key) {
+                self.problems.push(format!("--set {key}: found {text}, expected {expected}"));
+            }
+        }
+    }
+
     /// All problems, keys nobody took among them.
     ///
     /// # Errors

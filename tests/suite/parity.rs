@@ -58,7 +58,8 @@ fn graph_unet_gives_the_logits_of_pytorch_geometric() {
         let pick = |v: &[f32]| found.representative.iter().map(|&i| v[i as usize]).collect::<Vec<_>>();
         let (nx, ny, nz) = (pick(&x), pick(&y), pick(&z));
         let lists = knn_graph(Points3::new(&nx, &ny, &nz).unwrap(), config.k).unwrap();
-        let frame = Frame { x, y, z, intensity: Some(floats(&file, "intensity")), ..Frame::default() };
+        let intensity = Some(pick(&floats(&file, "intensity")));
+        let frame = Frame { x, y, z, ..Frame::default() };
         let nodes = Nodes {
             frame: Arc::new(frame),
             point: found.representative,
@@ -66,6 +67,8 @@ fn graph_unet_gives_the_logits_of_pytorch_geometric() {
             y: ny,
             z: nz,
             of_point: found.of_point,
+            intensity,
+            returns: None,
         };
         let graph = KnnGraph { nodes: Arc::new(nodes), k: lists.k, dst: lists.dst, d2: lists.d2 };
         let pyramid = Pyramid::build(&graph, &config, &mut Clock::default()).unwrap();

@@ -6,8 +6,8 @@
 use rustc_hash::FxHashMap;
 
 use super::config::{Config, Input};
+use crate::Nodes;
 use crate::layers::{Matrix, Positions};
-use crate::{Frame, Nodes};
 
 /// Columns that [`geometry`] writes.
 pub(super) const GEOMETRY: usize = 10;
@@ -108,18 +108,16 @@ pub(super) fn heights(p: Positions<'_>, edges: &[f64], scale: f32) -> Matrix {
 /// The scalar inputs of level 0: `[nodes, inputs]`.
 pub(super) fn scalars(nodes: &Nodes, config: &Config) -> Matrix {
     let mut out = Matrix::zeros(nodes.len(), config.inputs.len());
-    let frame: &Frame = &nodes.frame;
     for i in 0..nodes.len() {
-        let point = nodes.point[i] as usize;
         for ((out, input), scale) in out.row_mut(i).iter_mut().zip(&config.inputs).zip(&config.input_scales) {
             let value = match input {
                 Input::Z => nodes.z[i],
                 Input::Range => (nodes.x[i] * nodes.x[i] + nodes.y[i] * nodes.y[i]).sqrt(),
-                Input::Intensity => frame.intensity.as_ref().map_or(0.0, |v| v[point]),
-                Input::HasIntensity => f32::from(u8::from(frame.intensity.is_some())),
-                Input::ReturnRatio => frame.returns.as_ref().map_or(0.0, |r| ratio(r.number[point], r.count[point])),
-                Input::Returns => frame.returns.as_ref().map_or(0.0, |r| f32::from(r.count[point])),
-                Input::HasReturns => f32::from(u8::from(frame.returns.is_some())),
+                Input::Intensity => nodes.intensity.as_ref().map_or(0.0, |v| v[i]),
+                Input::HasIntensity => f32::from(u8::from(nodes.intensity.is_some())),
+                Input::ReturnRatio => nodes.returns.as_ref().map_or(0.0, |r| ratio(r.number[i], r.count[i])),
+                Input::Returns => nodes.returns.as_ref().map_or(0.0, |r| f32::from(r.count[i])),
+                Input::HasReturns => f32::from(u8::from(nodes.returns.is_some())),
             };
             *out = bounded(value * scale);
         }

@@ -1,0 +1,115 @@
+//! What one posed frame holds of each voxel: counts and sums of integers, which any order of points gives alike.
+
+use std::sync::Arc;
+
+use super::Grid;
+use crate::{BoxError, Error, Frame, Pose};
+
+/// The points of one frame in one voxel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The voxel.
+    pub id: u64,
+    /// Number of points.
+    pub points: u32,
+    /// Sum of their intensities in steps of 1/255; 0 for a frame without.
+    pub intensity: u32,
+}
+
+/// A frame on the grid.
+#[derive(Clone, Debug)]
+pub struct FrameCells {
+    /// The frame.
+    pub frame: Arc<Frame>,
+    /// Where its sensor stood: `world_from_sensor`.
+    pub pose: Pose,
+    /// The grid.
+    pub grid: Grid,
+    /// The voxel of each point, or [`FrameCells::NONE`] `[points]`.
+    pub of_point: Vec<u64>,
+    /// The voxels that hold a point, ascending by id.
+    pub cells: Vec<Cell>,
+}
+
+impl FrameCells {
+    /// The voxel of a point that is not finite or beyond the grid; no voxel's id has 64 bits.
+    pub const NONE: u64 = u64::MAX;
+
+    /// Puts a frame on the grid: `world = world_from_sensor · p` in f64, sums left to right, without fused multiply-add.
+    ///
+    /// # Errors
+    /// A frame without a pose, named.
+    pub fn new(frame: Arc<Frame>, grid: Grid) -> Result<FrameCells, BoxError> {
+        let Some(pose) = frame.pose else {
+            let path = frame.path.as_ref().map_or(String::new(), |path| format!(" ({})", path.display()));
+            let (found, expected) =
+                (format!("none with frame {}{path}", frame.id), "one for each frame of a map".into());
+            return Err(Error::Value { what: "pose", found, expected }.into());
+        };
+        let of_point: Vec<u64> = (frame.x.iter().zip(&frame.y).zip(&frame.z))
+            .map(|((&x, &y), &z)| grid.id(pose.apply([x, y, z].map(f64::from))).unwrap_or(Self::NONE))
+            .collect();
+        let cells = cells(&of_point, frame.intensity.as_deref());
+        Ok(FrameCells { frame, pose, grid, of_point, cells })
+    }
+
+    /// Number of points in a voxel.
+    pub fn points(&self) -> usize {
+        self.cells.iter().map(|cell| cell.points as usize).sum()
+    }
+}
+
+/// Points grouped by voxel.
+fn cells(of_point: &[u64], intensity: Option<&[f32]>) -> Vec<Cell> {
+    // The cast takes NaN to 0.
+    let quantum = |point: usize| intensity.map_or(0, |v| (v[point].clamp(0.0, 1.0) * 255.0 + 0.5) as u32);
+    let mut cells: Vec<Cell> = Vec::with_capacity(of_point.len() / 2);
+    let join = |cells: &mut Vec<Cell>, cell: Cell| match cells.last_mut() {
+        Some(last) if last.id == cell.id => {
+            last.points += cell.points;
+            last.intensity += cell.intensity;
+        }
+        _ => cells.push(cell),
+    };
+    // A sensor's beam stays in a voxel for some points: joining these first leaves less to sort.
+    for (point, &id) in of_point.iter().enumerate().filter(|(_, id)| **id != FrameCells::NONE) {
+        join(&mut cells, Cell { id, points: 1, intensity: quantum(point) });
+    }
+    cells.sort_unstable_by_key(|cell| cell.id);
+    let runs = std::mem::take(&mut cells);
+    runs.into_iter().for_each(|cell| join(&mut cells, cell));
+    cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_grouped_by_voxel_and_those_without_one_left_out() {
+        let frame = Frame {
+            x: vec![0.5, 2.5, f32::NAN, 0.1, 3e38],
+            y: vec![0.5, 0.5, 0.0, 0.9, 0.0],
+            z: vec![0.5, 0.5, 0.0, 0.9, 0.0],
+            intensity: Some(vec![1.0, 0.5, 0.0, 0.2, 0.0]),
+            pose: Some(Pose([[1.0, 0.0, 0.0, -1.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])),
+            ..Frame::default()
+        };
+        let grid = Grid::new(1.0).unwrap();
+        let found = FrameCells::new(Arc::new(frame), grid).unwrap();
+        let (a, b) = (grid.id([-1.0, 0.0, 0.0]).unwrap(), grid.id([1.0, 0.0, 0.0]).unwrap());
+        assert_eq!(found.of_point, [a, b, FrameCells::NONE, a, FrameCells::NONE]);
+        let cells = [Cell { id: a, points: 2, intensity: 255 + 51 }, Cell { id: b, points: 1, intensity: 128 }];
+        assert_eq!((found.points(), found.cells), (3, cells.to_vec()));
+    }
+
+    #[test]
+    fn a_frame_without_a_pose_is_an_error_that_names_it() {
+        let frame = Frame { id: 7, path: Some(std::path::Path::new("scans/a.bin").into()), ..Frame::default() };
+        let error = FrameCells::new(Arc::new(frame), Grid::new(1.0).unwrap()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "pose: found none with frame 7 (scans/a.bin), expected one for each frame of a map"
+        );
+    }
+}
