@@ -1,5 +1,7 @@
 //! The program from outside: exit codes, output bytes, JSON, configuration, signals.
 
+mod map;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
