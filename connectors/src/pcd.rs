@@ -1,11 +1,12 @@
 //! Point Cloud Library's PCD: ascii, binary and binary_compressed (LZF over the fields, one after the other).
 //!
 //! The header's text names each field, its SIZE, TYPE and COUNT, and the number of POINTS. A record has no padding but what the header names
-//! (`_`). A non-finite point keeps its index; VIEWPOINT is not used. <https://pointclouds.org/documentation/tutorials/pcd_file_format.html>
+//! (`_`). A non-finite point keeps its index. VIEWPOINT (position, then a quaternion, w first) is the frame's pose, less the origin on both of its
+//! sides; one that is no rigid transform is none. <https://pointclouds.org/documentation/tutorials/pcd_file_format.html>
 
 use std::path::Path;
 
-use thalweg::Frame;
+use thalweg::{Frame, Pose};
 
 use crate::error::{At, Error};
 use crate::fields::{Field, Parts, Scalar, first, frame};
@@ -36,6 +37,8 @@ pub(crate) struct Header {
     pub(crate) fields: Vec<Field>,
     pub(crate) points: usize,
     pub(crate) encoding: Encoding,
+    /// `world_from_sensor`, if the header has one.
+    viewpoint: Option<Pose>,
     /// Offset of the first byte after the header.
     pub(crate) data: usize,
     /// Number of the header's last line, from 1.
@@ -52,7 +55,7 @@ impl Header {
     /// A line that breaks the format, or declared sizes that the file cannot hold.
     pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Header, Error> {
         let (mut names, mut sizes, mut types, mut counts) = (vec![], vec![], vec![], vec![]);
-        let (mut width, mut height, mut points) = (None, 1, None);
+        let (mut width, mut height, mut points, mut viewpoint) = (None, 1, None, None);
         let mut lines = Lines::new(bytes);
         loop {
             let Some(line) = lines.next() else {
@@ -68,7 +71,8 @@ impl Header {
             match words.next() {
                 None => continue,
                 Some(comment) if comment.starts_with('#') => continue,
-                Some("VERSION" | "VIEWPOINT") => {}
+                Some("VERSION") => {}
+                Some("VIEWPOINT") => viewpoint = pose(words),
                 Some("FIELDS" | "COLUMNS") => names = words.map(str::to_string).collect(),
                 Some("SIZE") => sizes = words.map(|w| number(Some(w))).collect::<Result<_, _>>()?,
                 Some("TYPE") => types = words.map(str::to_string).collect(),
@@ -85,7 +89,8 @@ impl Header {
                     };
                     let fields = fields(path, names, &sizes, &types, &counts)?;
                     let points = number_of_points(path, width, height, points)?;
-                    return Ok(Header { fields, points, encoding, data: lines.offset(), line: line.number });
+                    let (data, line) = (lines.offset(), line.number);
+                    return Ok(Header { fields, points, encoding, viewpoint, data, line });
                 }
                 Some(_) => return Err(bad("a PCD header entry: VERSION, FIELDS, SIZE, …")),
             }
@@ -96,6 +101,31 @@ impl Header {
     fn record(&self) -> usize {
         self.fields.iter().map(|f| f.scalar.size()).sum()
     }
+}
+
+/// The transform of a VIEWPOINT `tx ty tz qw qx qy qz`; the quaternion need not be a unit.
+fn pose<'a>(words: impl Iterator<Item = &'a str>) -> Option<Pose> {
+    let values: Vec<f64> = words.map(|word| word.parse().ok()).collect::<Option<_>>()?;
+    let [tx, ty, tz, w, x, y, z] = values.try_into().ok()?;
+    let n = w * w + x * x + y * y + z * z;
+    if !(n.is_finite() && n > 0.0 && [tx, ty, tz].iter().all(|t: &f64| t.is_finite())) {
+        return None;
+    }
+    let s = 2.0 / n;
+    Some(Pose([
+        [1.0 - s * (y * y + z * z), s * (x * y - w * z), s * (x * z + w * y), tx],
+        [s * (x * y + w * z), 1.0 - s * (x * x + z * z), s * (y * z - w * x), ty],
+        [s * (x * z - w * y), s * (y * z + w * x), 1.0 - s * (x * x + y * y), tz],
+    ]))
+}
+
+/// The pose of points that have lost `origin`, in a world that has lost it too: `R (p + origin) + t − origin`.
+fn less_origin(pose: &Pose, origin: [f64; 3]) -> Pose {
+    let mut shifted = *pose;
+    for ((row, moved), origin) in shifted.0.iter_mut().zip(pose.apply(origin)).zip(origin) {
+        row[3] = moved - origin;
+    }
+    shifted
 }
 
 fn fields(
@@ -173,14 +203,16 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
     }
     let header = Header::parse(path, &bytes)?;
     let parts = Parts::find(path, &header.fields)?;
-    match header.encoding {
+    let mut frame = match header.encoding {
         Encoding::Ascii => ascii(path, options, &header, &parts, &bytes),
         Encoding::Binary => {
             let records = sized(path, &header, bytes.len() - header.data)?;
             by_row(path, options, &header, &parts, &bytes[header.data..][..records])
         }
         Encoding::Compressed => by_column(path, options, &header, &parts, &decompressed(path, &header, &bytes)?),
-    }
+    }?;
+    frame.pose = header.viewpoint.map(|pose| less_origin(&pose, frame.origin));
+    Ok(frame)
 }
 
 /// Bytes that the records take, if `available` holds them.
@@ -269,4 +301,32 @@ fn ascii(path: &Path, options: &ReadOptions, header: &Header, parts: &Parts, byt
     frame(path, options, parts, header.points, |take| {
         text.rows(&mut Lines::after(body, header.line), header.points, take)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_viewpoint_is_the_pose_and_knows_of_the_origin() {
+        let viewpoint = |text: &str| pose(text.split_whitespace());
+        // A quarter turn about z, by a quaternion that is no unit; then the default.
+        let turned = viewpoint("10 20 30 2 0 0 2").unwrap();
+        assert_eq!(turned, Pose([[0.0, -1.0, 0.0, 10.0], [1.0, 0.0, 0.0, 20.0], [0.0, 0.0, 1.0, 30.0]]));
+        assert_eq!(viewpoint("0 0 0 1 0 0 0"), Some(Pose::IDENTITY));
+        for wrong in [
+            "",
+            "0 0 0 1 0 0",
+            "0 0 0 1 0 0 0 0",
+            "0 0 0 0 0 0 0",
+            "nan 0 0 1 0 0 0",
+            "0 0 0 inf 0 0 0",
+            "0 0 x 1 0 0 0",
+        ] {
+            assert_eq!(viewpoint(wrong), None, "{wrong}");
+        }
+        let origin = [1000.0, -2000.0, 0.0];
+        let [x, y, z] = turned.apply([1003.0, -2004.0, 5.0]);
+        assert_eq!(less_origin(&turned, origin).apply([3.0, -4.0, 5.0]), [x - 1000.0, y + 2000.0, z]);
+    }
 }

@@ -22,6 +22,10 @@ impl Source for Recorded {
     }
 }
 
+fn recorded(frames: Vec<Frame>) -> Recorded {
+    Recorded(frames.into_iter())
+}
+
 const VOXEL: f64 = 0.3;
 
 /// A drive through the same few places, so that voxels are left and occupied again: frames of any size, some empty, with
@@ -106,7 +110,7 @@ fn run<O: Clone + Send + 'static>(
     plan: impl FnOnce(Flow<Frame, Frame>) -> Flow<Frame, O>,
 ) -> (Report, Vec<(u64, O)>) {
     let sink = Collect::default();
-    let source = Recorded(frames.to_vec().into_iter());
+    let source = recorded(frames.to_vec());
     let report = Pipeline::from_source(source).workers(workers).run(plan, sink.clone()).unwrap();
     (report, sink.items())
 }
@@ -259,8 +263,7 @@ fn a_query_of_the_edges_is_kept_up_to_date() {
 fn a_plan_that_cannot_be_is_a_named_error() {
     let frames = drive(41, 3);
     let fails = |frames: Vec<Frame>, plan: fn(Flow<Frame, Frame>) -> Flow<Frame, MapGraph>| {
-        let source = Recorded(frames.into_iter());
-        Pipeline::from_source(source).workers(2).run(plan, Collect::default()).unwrap_err().to_string()
+        Pipeline::from_source(recorded(frames)).workers(2).run(plan, Collect::default()).unwrap_err().to_string()
     };
     let mut unposed = frames.clone();
     unposed[1].pose = None;
