@@ -16,6 +16,9 @@ use crate::{Failure, Settings};
 /// Edge of a map's voxels (m) where it is not set.
 const VOXEL: f64 = 0.2;
 
+/// Frames in a map's window where it is not set.
+const WINDOW: usize = 20;
+
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
     name: "knn",
@@ -73,12 +76,12 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
         }
         Nodes::Map { voxel, window } if changes => {
             let sink = output::table(settings, knn_changes_schema(), map_changes_batches, roll)?;
-            let voxel = voxel.unwrap_or(VOXEL);
+            let (voxel, window) = (voxel.unwrap_or(VOXEL), window.unwrap_or(WINDOW));
             pipeline.run(|points| points.map_window(voxel, window).knn_graph(k).changes(), sink)?
         }
         Nodes::Map { voxel, window } => {
             let sink = output::table(settings, knn_schema(), map_batches, roll)?;
-            let voxel = voxel.unwrap_or(VOXEL);
+            let (voxel, window) = (voxel.unwrap_or(VOXEL), window.unwrap_or(WINDOW));
             pipeline.run(|points| points.map_window(voxel, window).knn_graph(k).lists(), sink)?
         }
     })

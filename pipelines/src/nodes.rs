@@ -11,8 +11,8 @@ pub enum Nodes {
     Map {
         /// Edge of a voxel (m), where it is set.
         voxel: Option<f64>,
-        /// Frames.
-        window: usize,
+        /// Frames, where it is set.
+        window: Option<usize>,
     },
 }
 
@@ -25,8 +25,8 @@ impl Nodes {
             return Nodes::Sweep;
         }
         let voxel = keys.take("voxel", Metres(None), "a length in metres, above 0", |v| v.0.is_some());
-        let window = keys.take("window", 20, "a number of frames, 1 or more", |n| *n > 0);
-        Nodes::Map { voxel: voxel.0, window }
+        let window = keys.take("window", Frames(None), "a number of frames, 1 or more", |n| n.0.is_some());
+        Nodes::Map { voxel: voxel.0, window: window.0 }
     }
 }
 
@@ -37,5 +37,15 @@ impl std::str::FromStr for Metres {
     type Err = std::num::ParseFloatError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Metres(Some(text.parse()?).filter(|v: &f64| v.is_finite() && *v > 0.0)))
+    }
+}
+
+/// A number of frames above 0, or none.
+struct Frames(Option<usize>);
+
+impl std::str::FromStr for Frames {
+    type Err = std::num::ParseIntError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Frames(Some(text.parse()?).filter(|n| *n > 0)))
     }
 }

@@ -13,6 +13,9 @@ use crate::pipeline::{Context, Ready};
 use crate::settings::Keys;
 use crate::{Failure, Settings, models, output};
 
+/// Frames in a map's window where it is not set: models trained on sweeps do best on few.
+const WINDOW: usize = 3;
+
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
     name: "segment",
@@ -55,7 +58,8 @@ pub(crate) fn plan(points: Flow<Frame, Frame>, nodes: Nodes, model: &Model) -> F
     match nodes {
         Nodes::Sweep => points.voxel_downsample(config.s0).knn_graph(config.k).infer(model),
         Nodes::Map { voxel, window } => {
-            points.map_window(voxel.unwrap_or(config.s0), window).knn_graph(config.k).infer(model)
+            let (voxel, window) = (voxel.unwrap_or(config.s0), window.unwrap_or(WINDOW));
+            points.map_window(voxel, window).knn_graph(config.k).infer(model)
         }
     }
 }

@@ -14,6 +14,8 @@ pub struct Cell {
     pub points: u32,
     /// Sum of their intensities in steps of 1/255; 0 for a frame without.
     pub intensity: u32,
+    /// Sum of where in the voxel they are, in steps of 1/256 of its edge, per axis.
+    pub offset: [u32; 3],
 }
 
 /// A frame on the grid.
@@ -46,10 +48,24 @@ impl FrameCells {
                 (format!("none with frame {}{path}", frame.id), "one for each frame of a map".into());
             return Err(Error::Value { what: "pose", found, expected }.into());
         };
-        let of_point: Vec<u64> = (frame.x.iter().zip(&frame.y).zip(&frame.z))
-            .map(|((&x, &y), &z)| grid.id(pose.apply([x, y, z].map(f64::from))).unwrap_or(Self::NONE))
-            .collect();
-        let cells = cells(&of_point, frame.intensity.as_deref());
+        let mut of_point = Vec::with_capacity(frame.len());
+        let mut cells: Vec<Cell> = Vec::with_capacity(frame.len() / 2);
+        for (point, ((&x, &y), &z)) in frame.x.iter().zip(&frame.y).zip(&frame.z).enumerate() {
+            let Some((id, offset)) = grid.locate(pose.apply([x, y, z].map(f64::from))) else {
+                of_point.push(Self::NONE);
+                continue;
+            };
+            of_point.push(id);
+            // The cast takes NaN to 0.
+            let quantum = |v: &Vec<f32>| (v[point].clamp(0.0, 1.0) * 255.0 + 0.5) as u32;
+            let intensity = frame.intensity.as_ref().map_or(0, quantum);
+            // A sensor's beam stays in a voxel for some points: joining these first leaves less to sort.
+            join(&mut cells, Cell { id, points: 1, intensity, offset: offset.map(u32::from) });
+        }
+        cells.sort_unstable_by_key(|cell| cell.id);
+        let runs = cells.len();
+        let sorted = std::mem::replace(&mut cells, Vec::with_capacity(runs));
+        sorted.into_iter().for_each(|cell| join(&mut cells, cell));
         Ok(FrameCells { frame, pose, grid, of_point, cells })
     }
 
@@ -59,26 +75,16 @@ impl FrameCells {
     }
 }
 
-/// Points grouped by voxel.
-fn cells(of_point: &[u64], intensity: Option<&[f32]>) -> Vec<Cell> {
-    // The cast takes NaN to 0.
-    let quantum = |point: usize| intensity.map_or(0, |v| (v[point].clamp(0.0, 1.0) * 255.0 + 0.5) as u32);
-    let mut cells: Vec<Cell> = Vec::with_capacity(of_point.len() / 2);
-    let join = |cells: &mut Vec<Cell>, cell: Cell| match cells.last_mut() {
+/// Adds a cell to the last one if they are of one voxel.
+fn join(cells: &mut Vec<Cell>, cell: Cell) {
+    match cells.last_mut() {
         Some(last) if last.id == cell.id => {
             last.points += cell.points;
             last.intensity += cell.intensity;
+            last.offset.iter_mut().zip(cell.offset).for_each(|(sum, offset)| *sum += offset);
         }
         _ => cells.push(cell),
-    };
-    // A sensor's beam stays in a voxel for some points: joining these first leaves less to sort.
-    for (point, &id) in of_point.iter().enumerate().filter(|(_, id)| **id != FrameCells::NONE) {
-        join(&mut cells, Cell { id, points: 1, intensity: quantum(point) });
     }
-    cells.sort_unstable_by_key(|cell| cell.id);
-    let runs = std::mem::take(&mut cells);
-    runs.into_iter().for_each(|cell| join(&mut cells, cell));
-    cells
 }
 
 #[cfg(test)]
@@ -99,7 +105,10 @@ mod tests {
         let found = FrameCells::new(Arc::new(frame), grid).unwrap();
         let (a, b) = (grid.id([-1.0, 0.0, 0.0]).unwrap(), grid.id([1.0, 0.0, 0.0]).unwrap());
         assert_eq!(found.of_point, [a, b, FrameCells::NONE, a, FrameCells::NONE]);
-        let cells = [Cell { id: a, points: 2, intensity: 255 + 51 }, Cell { id: b, points: 1, intensity: 128 }];
+        let cells = [
+            Cell { id: a, points: 2, intensity: 255 + 51, offset: [128 + 25, 128 + 230, 128 + 230] },
+            Cell { id: b, points: 1, intensity: 128, offset: [128; 3] },
+        ];
         assert_eq!((found.points(), found.cells), (3, cells.to_vec()));
     }
 

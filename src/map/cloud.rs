@@ -1,8 +1,12 @@
 //! The window's voxels as the nodes of a model's graph: what a network that labels sweeps sees of a map.
 //!
-//! Nodes stand at their voxels' centres, taken into the newest frame's sensor frame; neighbours are those of the map's graph, found
-//! between integer indices. A node's intensity is the mean over its live points, in steps of 1/32: sums of integers, so the same
-//! for any history. Labels go back to the newest frame's points by voxel.
+//! A node's features are those of its voxel's live points: their mean place, in steps of 1/16 of the edge, taken into the newest
+//! frame's sensor frame, and their mean intensity, in steps of 1/32. Sums of integers, so the same for any history, and steps, so
+//! that most stay as they are while points come and go. Neighbours are those of the map's graph, found between integer indices.
+//! Labels go back to the newest frame's points by voxel.
+//!
+//! A network trained on points needs them to stand where points do: on two KITTI drives it loses a tenth of its accuracy or more
+//! between voxel centres.
 
 use std::sync::Arc;
 
@@ -10,8 +14,11 @@ use super::{FrameCells, Voxel};
 use crate::knn::{Points3, knn_graph};
 use crate::{Error, KnnGraph, Nodes};
 
-/// Steps of a node's intensity.
-const STEPS: u64 = 32;
+/// Steps of a node's place along an edge of its voxel.
+const PLACES: u64 = 16;
+
+/// Steps of a node's intensity from 0 to 1.
+const SHADES: u64 = 32;
 
 /// The window after a frame.
 pub(super) struct Snapshot {
@@ -33,8 +40,8 @@ impl Snapshot {
         lists.d2.iter_mut().for_each(|d2| *d2 *= grid.d2_scale());
 
         let sensor_from_world = pose.inverse();
-        let places: Vec<[f32; 3]> =
-            self.ids.iter().map(|&id| sensor_from_world.apply(grid.centre(id)).map(|v| v as f32)).collect();
+        let place = |(&id, voxel)| sensor_from_world.apply(grid.place(id, offset(voxel))).map(|v| v as f32);
+        let places: Vec<[f32; 3]> = self.ids.iter().zip(&self.voxels).map(place).collect();
         let axis = |axis: usize| places.iter().map(|p| p[axis]).collect::<Vec<f32>>();
         let (x, y, z) = (axis(0), axis(1), axis(2));
         let intensity = frame.intensity.is_some().then(|| self.voxels.iter().map(intensity).collect());
@@ -53,11 +60,19 @@ impl Snapshot {
     }
 }
 
+/// Mean place of a voxel's points in it (edges), at the middle of its step.
+fn offset(voxel: &Voxel) -> [f64; 3] {
+    let whole = 256 * voxel.points.max(1);
+    // A sum of offsets rounded down: half a unit a point makes up for it.
+    let step = |sum: u64| PLACES * (2 * sum + voxel.points) / (2 * whole);
+    voxel.offset.map(|sum| (step(sum) as f64 + 0.5) / PLACES as f64)
+}
+
 /// Mean intensity of a voxel's points, to the nearest step, halves up.
 fn intensity(voxel: &Voxel) -> f32 {
-    let points = voxel.points.max(1);
-    let step = (2 * STEPS * voxel.intensity + 255 * points) / (2 * 255 * points);
-    step as f32 / STEPS as f32
+    let whole = 255 * voxel.points.max(1);
+    let step = (2 * SHADES * voxel.intensity + whole) / (2 * whole);
+    step as f32 / SHADES as f32
 }
 
 #[cfg(test)]
@@ -78,13 +93,17 @@ mod tests {
         let elsewhere = grid.id([0.0, 0.0, 0.0]).unwrap();
         ids.push(elsewhere);
         ids.sort();
-        let voxels = vec![Voxel { points: 3, intensity: 2 * 128 + 127 }; 3];
+        // Means of 127.67 / 255, and of a quarter, a half and three quarters of the edge, the last in the step above.
+        let voxels = vec![Voxel { points: 3, intensity: 2 * 128 + 127, offset: [190, 382, 576] }; 3];
         let graph = Snapshot { newest, ids, voxels }.graph(16).unwrap();
         let nodes = &graph.nodes;
         assert_eq!(nodes.of_point, [1, Nodes::NONE, 2, 1]);
         assert_eq!(nodes.point, [Nodes::NONE, 0, 2]);
-        assert_eq!((nodes.x[1], nodes.y[1], nodes.z[1]), (1.5, 0.5, 0.5));
-        assert_eq!((nodes.x[0], nodes.y[0], nodes.z[0]), (0.5, 9.5, 0.5));
+        let half = 1.0 / 32.0;
+        let place = [0.25 - half, 0.5 - half, 0.75 + half];
+        // Into the sensor's frame: x from the world's y, y from its −x.
+        assert_eq!([nodes.x[0], nodes.y[0], nodes.z[0]], [place[1], 10.0 - place[0], place[2]]);
+        assert_eq!([nodes.x[1], nodes.y[1], nodes.z[1]], [1.0 + place[1], 1.0 - place[0], place[2]]);
         assert_eq!(nodes.intensity, Some(vec![0.5; 3]));
         assert_eq!((graph.k, &graph.dst[2..4], &graph.d2[2..4]), (2, &[2, 0][..], &[4.0, 82.0][..]));
     }

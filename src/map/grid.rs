@@ -43,13 +43,21 @@ impl Grid {
     /// ```
     #[inline]
     pub fn id(self, world: [f64; 3]) -> Option<u64> {
-        let index = world.map(|v| (v / self.voxel).floor());
+        self.locate(world).map(|(id, _)| id)
+    }
+
+    /// [`Grid::id`], and where in its voxel the point is: 1/256 of the edge on each axis, rounded down.
+    #[inline]
+    pub(super) fn locate(self, world: [f64; 3]) -> Option<(u64, [u8; 3])> {
+        let scaled = world.map(|v| v / self.voxel);
+        let index = scaled.map(f64::floor);
         let inside = |v: f64| v >= -(HALF as f64) && v < HALF as f64;
         if !(inside(index[0]) && inside(index[1]) && inside(index[2])) {
             return None;
         }
         let [x, y, z] = index.map(|v| (v as i64 + HALF) as u64);
-        Some(x << (2 * BITS) | y << BITS | z)
+        let offset = std::array::from_fn(|axis| ((scaled[axis] - index[axis]) * 256.0) as u8);
+        Some((x << (2 * BITS) | y << BITS | z, offset))
     }
 
     /// The index of a voxel on each axis, as the coordinates of its node: exact in f32.
@@ -66,6 +74,12 @@ impl Grid {
     /// What a squared distance between indices is multiplied by to be one in m².
     pub fn d2_scale(self) -> f32 {
         (self.voxel * self.voxel) as f32
+    }
+
+    /// A place in a voxel, from `offset` (edges) off its lower corner, in the world (m).
+    pub(super) fn place(self, id: u64, offset: [f64; 3]) -> [f64; 3] {
+        let index = self.index(id);
+        std::array::from_fn(|axis| (index[axis] as f64 + offset[axis]) * self.voxel)
     }
 
     fn index(self, id: u64) -> [i64; 3] {

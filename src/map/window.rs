@@ -14,6 +14,8 @@ pub struct Voxel {
     pub points: u64,
     /// Sum of their intensities in steps of 1/255.
     pub intensity: u64,
+    /// Sum of where in the voxel they are, in steps of 1/256 of its edge, per axis.
+    pub offset: [u64; 3],
 }
 
 /// Which voxels one frame made part of the map, and which left it.
@@ -57,6 +59,7 @@ impl Window {
             };
             voxel.points += u64::from(cell.points);
             voxel.intensity += u64::from(cell.intensity);
+            voxel.offset.iter_mut().zip(cell.offset).for_each(|(sum, offset)| *sum += u64::from(offset));
         }
         self.live.push_back(cells);
         let old = if self.live.len() > self.frames { self.live.pop_front() } else { None };
@@ -66,6 +69,7 @@ impl Window {
                 let voxel = held.get_mut();
                 voxel.points -= u64::from(cell.points);
                 voxel.intensity -= u64::from(cell.intensity);
+                voxel.offset.iter_mut().zip(cell.offset).for_each(|(sum, offset)| *sum -= u64::from(offset));
                 if voxel.points == 0 {
                     removed.push(cell.id);
                     held.remove();
@@ -96,7 +100,7 @@ mod tests {
     use super::*;
 
     fn cells(ids: &[u64]) -> Vec<Cell> {
-        ids.iter().map(|&id| Cell { id, points: id as u32, intensity: 3 * id as u32 }).collect()
+        ids.iter().map(|&id| Cell { id, points: id as u32, intensity: 3 * id as u32, offset: [id as u32; 3] }).collect()
     }
 
     #[test]
@@ -104,10 +108,10 @@ mod tests {
         let mut window = Window::new(2);
         assert_eq!(window.push(cells(&[1, 2])), (vec![], vec![1, 2]));
         assert_eq!(window.push(cells(&[2, 3])), (vec![], vec![3]));
-        assert_eq!(window.voxel(2), Some(Voxel { points: 4, intensity: 12 }));
+        assert_eq!(window.voxel(2), Some(Voxel { points: 4, intensity: 12, offset: [4; 3] }));
         assert_eq!(window.push(cells(&[1])), (vec![], vec![]), "1 left and came in one frame, 2 is in the second");
         assert_eq!(window.push(cells(&[])), (vec![2, 3], vec![]));
-        assert_eq!((window.len(), window.voxel(1)), (1, Some(Voxel { points: 1, intensity: 3 })));
+        assert_eq!((window.len(), window.voxel(1)), (1, Some(Voxel { points: 1, intensity: 3, offset: [1; 3] })));
         assert_eq!(window.push(cells(&[])), (vec![1], vec![]));
         assert!(window.is_empty());
     }
