@@ -115,8 +115,8 @@ pub fn knn_batches(graph: &KnnGraph) -> Box<dyn Iterator<Item = Result<RecordBat
 /// One row per voxel and neighbour under [`knn_schema`], sorted by (`src`, `rank`).
 pub fn map_batches(graph: &MapGraph) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + '_> {
     let lists = graph.id.iter().enumerate().map(|(i, &src)| {
-        let row = i * graph.k..(i + 1) * graph.k;
-        List { src, diff: 1, dst: graph.dst[row.clone()].iter().copied(), d2: &graph.d2[row] }
+        let (dst, d2) = graph.lists.row(i);
+        List { src, diff: 1, dst: dst.iter().copied(), d2 }
     });
     edge_batches(graph.frame, knn_schema(), lists)
 }

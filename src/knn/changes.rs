@@ -44,6 +44,11 @@ impl IdLists {
         (&self.dst[row.clone()], &self.d2[row])
     }
 
+    /// Multiplies all squared distances: those between voxel indices become square metres.
+    pub fn scale(&mut self, by: f32) {
+        self.d2.iter_mut().for_each(|d2| *d2 *= by);
+    }
+
     /// Forgets all lists, keeping the memory.
     pub(super) fn clear(&mut self) {
         self.rows.clear();
@@ -59,7 +64,7 @@ impl IdLists {
     }
 
     /// Appends a list.
-    pub(super) fn push_row(&mut self, (dst, d2): (&[u64], &[f32])) {
+    pub(crate) fn push_row(&mut self, (dst, d2): (&[u64], &[f32])) {
         self.dst.extend_from_slice(dst);
         self.d2.extend_from_slice(d2);
         self.rows.push(self.d2.len() - d2.len()..self.d2.len());

@@ -1,12 +1,16 @@
-//! The kNN graph of a map: one engine that follows the occupied voxels, and its lists as a whole or as changes.
+//! The kNN graph of a map, its space dealt out to the shards, and its lists as a whole or as changes.
 //!
 //! Distances are taken between voxel indices, `dx*dx + dy*dy + dz*dz` in f32; neighbours are ordered by (that, id). What is handed
 //! out is in m²: that times `(voxel · voxel) as f32`.
 
-use super::{VoxelChanges, update_ids};
-use crate::knn::{Edit, IdLists, KnnMap, ListChanges};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::VoxelChanges;
+use crate::knn::{IdLists, ListChanges, VoxelKnn};
 use crate::report::Stats;
-use crate::{BoxError, Error};
+use crate::stage::{Inbox, Outbox, Stage};
+use crate::{BoxError, Epoch, Error};
 
 /// The lists that a frame changed.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,18 +22,14 @@ pub struct MapChanges {
 }
 
 /// The whole graph after a frame.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MapGraph {
     /// The frame's number.
     pub frame: i64,
     /// Ids of the occupied voxels, ascending `[nodes]`.
     pub id: Vec<u64>,
-    /// Neighbours a node: `min(k, nodes - 1)`.
-    pub k: usize,
-    /// Ids of the neighbours, by (`d2`, id), `[nodes, k]` row-major.
-    pub dst: Vec<u64>,
-    /// Squared distances in m², `[nodes, k]` row-major.
-    pub d2: Vec<f32>,
+    /// Their neighbours, `min(k, nodes - 1)` each, by (`d2`, id), squared distances in m² `[nodes]`.
+    pub lists: IdLists,
 }
 
 /// A directed edge of a map as a row of a collection: (src voxel, dst voxel, bits of d2 in m² as f32).
@@ -58,61 +58,147 @@ impl MapChanges {
     }
 }
 
-/// The engine, made when the first frame comes.
-pub(super) struct MapLists {
-    k: usize,
-    map: Option<KnnMap>,
-    /// Ids of the nodes, ascending; kept by [`MapLists::whole`] alone.
-    ids: Vec<u64>,
+/// What a shard works out of an epoch, and how the shards' parts become one output.
+pub(super) trait Part: Sized + Send + 'static {
+    /// The stage's name.
+    const NAME: &'static str;
+
+    /// This shard's part.
+    fn of(knn: &mut VoxelKnn, edit: &VoxelChanges, stats: &Stats) -> Result<Self, Error>;
+
+    /// All parts of an epoch as one.
+    fn join(parts: Vec<Self>) -> Option<Self>;
 }
 
-impl MapLists {
-    pub fn new(k: usize) -> MapLists {
-        MapLists { k, map: None, ids: Vec::new() }
-    }
+impl Part for MapChanges {
+    const NAME: &'static str = "knn_changes";
 
-    /// The lists that an epoch changes.
-    pub fn changes(&mut self, edit: &VoxelChanges, stats: &Stats) -> Result<MapChanges, BoxError> {
-        let changes = stats.time("knn", || self.apply(edit))?;
-        let lists = stats.time("lists", || {
-            let scale = edit.grid.d2_scale();
-            let scaled = |lists: &IdLists| IdLists {
-                offsets: lists.offsets.clone(),
-                dst: lists.dst.clone(),
-                d2: lists.d2.iter().map(|d2| d2 * scale).collect(),
-            };
-            ListChanges { src: changes.src.clone(), old: scaled(&changes.old), new: scaled(&changes.new) }
-        });
-        stats.edges((lists.old.dst.len() + lists.new.dst.len()) as u64);
+    fn of(knn: &mut VoxelKnn, edit: &VoxelChanges, stats: &Stats) -> Result<Self, Error> {
+        stats.time("knn", || knn.apply(&edit.removed, &edit.inserted).map(drop))?;
+        let mut lists = knn.take();
+        stats.time("lists", || [&mut lists.old, &mut lists.new].map(|lists| lists.scale(edit.grid.d2_scale())));
+        stats.edges((lists.old.edges() + lists.new.edges()) as u64);
         Ok(MapChanges { frame: edit.frame, lists })
     }
 
-    /// All lists after an epoch.
-    pub fn whole(&mut self, edit: &VoxelChanges, stats: &Stats) -> Result<MapGraph, BoxError> {
-        stats.time("knn", || self.apply(edit).map(drop))?;
-        let graph = stats.time("lists", || {
-            update_ids(&mut self.ids, &edit.removed, &edit.inserted);
-            let k = self.k.min(self.ids.len().saturating_sub(1));
-            let scale = edit.grid.d2_scale();
-            let (mut dst, mut d2) = (Vec::with_capacity(self.ids.len() * k), Vec::with_capacity(self.ids.len() * k));
-            for &id in &self.ids {
-                for (other, distance) in self.map.iter().filter_map(|map| map.list(id)).flatten() {
-                    dst.push(other);
-                    d2.push(distance * scale);
-                }
-            }
-            MapGraph { frame: edit.frame, id: self.ids.clone(), k, dst, d2 }
+    fn join(mut parts: Vec<Self>) -> Option<Self> {
+        if parts.len() < 2 {
+            return parts.pop();
+        }
+        let mut lists = ListChanges::default();
+        for (src, part, row) in order(parts.iter().map(|part| &part.lists.src[..])) {
+            lists.src.push(src);
+            lists.old.push_row(parts[part].lists.old.row(row));
+            lists.new.push_row(parts[part].lists.new.row(row));
+        }
+        Some(MapChanges { frame: parts[0].frame, lists })
+    }
+}
+
+impl Part for MapGraph {
+    const NAME: &'static str = "knn_lists";
+
+    fn of(knn: &mut VoxelKnn, edit: &VoxelChanges, stats: &Stats) -> Result<Self, Error> {
+        stats.time("knn", || knn.apply(&edit.removed, &edit.inserted).map(drop))?;
+        let mut lists = IdLists::default();
+        let id = stats.time("lists", || {
+            let id = knn.lists(&mut lists);
+            lists.scale(edit.grid.d2_scale());
+            id
         });
-        stats.edges(graph.dst.len() as u64);
-        Ok(graph)
+        stats.edges(lists.edges() as u64);
+        Ok(MapGraph { frame: edit.frame, id, lists })
     }
 
-    fn apply(&mut self, edit: &VoxelChanges) -> Result<&ListChanges, Error> {
-        let map = match self.map.take() {
-            Some(map) => map,
-            None => KnnMap::new(self.k)?,
+    fn join(mut parts: Vec<Self>) -> Option<Self> {
+        if parts.len() < 2 {
+            return parts.pop();
+        }
+        let mut whole = MapGraph { frame: parts[0].frame, ..MapGraph::default() };
+        for (id, part, row) in order(parts.iter().map(|part| &part.id[..])) {
+            whole.id.push(id);
+            whole.lists.push_row(parts[part].lists.row(row));
+        }
+        Some(whole)
+    }
+}
+
+/// Rows of several parts in one order: (id, part, row), ascending.
+fn order<'a>(parts: impl Iterator<Item = &'a [u64]>) -> Vec<(u64, usize, usize)> {
+    let rows = |(part, ids): (usize, &'a [u64])| ids.iter().enumerate().map(move |(row, &id)| (id, part, row));
+    let mut order: Vec<_> = parts.enumerate().flat_map(rows).collect();
+    // Ascending runs: the stable sort merges them.
+    order.sort();
+    order
+}
+
+/// What shards send each other.
+pub(super) enum Letter<P> {
+    /// To every shard: which voxels came and went. They all know what is occupied, and each has the lists of its part of space.
+    Edit(Arc<VoxelChanges>),
+    /// To the shard that puts an epoch together.
+    Part(P),
+}
+
+/// The graph's stage on one shard.
+pub(super) struct Sharded<P> {
+    k: usize,
+    knn: Option<VoxelKnn>,
+    stats: Arc<Stats>,
+    part: PhantomData<fn() -> P>,
+}
+
+impl<P: Part> Sharded<P> {
+    pub fn new(k: usize, stats: &Arc<Stats>) -> Self {
+        Sharded { k, knn: None, stats: Arc::clone(stats), part: PhantomData }
+    }
+}
+
+impl<P: Part> Stage for Sharded<P> {
+    type Input = VoxelChanges;
+    type Exchange = Letter<P>;
+    type Output = P;
+
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn phases(&self) -> usize {
+        3
+    }
+
+    fn step(
+        &mut self,
+        epoch: Epoch,
+        _: usize,
+        inbox: Inbox<VoxelChanges, Letter<P>>,
+        out: &mut Outbox<Letter<P>, P>,
+    ) -> Result<(), BoxError> {
+        let mail = match inbox {
+            Inbox::Input(edits) => {
+                for edit in edits.into_iter().map(Arc::new) {
+                    (0..out.shards()).for_each(|shard| out.send(shard, Letter::Edit(Arc::clone(&edit))));
+                }
+                return Ok(());
+            }
+            Inbox::Exchange(mail) => mail,
         };
-        let insert: Vec<_> = edit.inserted.iter().map(|&id| (id, edit.grid.position(id))).collect();
-        self.map.insert(map).apply(&Edit { remove: &edit.removed, insert: &insert, moves: &[] })
+        let mut parts = Vec::new();
+        for (_, letter) in mail {
+            match letter {
+                Letter::Edit(edit) => {
+                    if self.knn.is_none() {
+                        self.knn = Some(VoxelKnn::sharded(self.k, out.shard(), out.shards())?);
+                    }
+                    if let Some(knn) = &mut self.knn {
+                        let part = P::of(knn, &edit, &self.stats)?;
+                        out.send(epoch as usize % out.shards(), Letter::Part(part));
+                    }
+                }
+                Letter::Part(part) => parts.push(part),
+            }
+        }
+        P::join(parts).into_iter().for_each(|whole| out.give(whole));
+        Ok(())
     }
 }

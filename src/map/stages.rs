@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cloud::Snapshot;
-use super::graph::MapLists;
+use super::graph::{Part, Sharded};
 use super::{FrameCells, Grid, MapChanges, MapEdge, MapGraph, VoxelChanges, Window, update_ids};
 use crate::dataflow::{ExchangeData, VecCollection};
 use crate::models::Model;
@@ -74,24 +74,17 @@ pub struct MapKnn<I> {
 impl<I: Send + 'static> MapKnn<I> {
     /// The lists that change, frame by frame: summed up to a frame they are [`MapKnn::lists`] there.
     pub fn changes(self) -> Flow<I, MapChanges> {
-        self.graph("knn_changes", MapLists::changes)
+        self.graph()
     }
 
     /// All lists after each frame.
     pub fn lists(self) -> Flow<I, MapGraph> {
-        self.graph("knn_lists", MapLists::whole)
+        self.graph()
     }
 
-    fn graph<O: Send + 'static>(
-        self,
-        name: &'static str,
-        lists: fn(&mut MapLists, &VoxelChanges, &Stats) -> Result<O, BoxError>,
-    ) -> Flow<I, O> {
+    fn graph<P: Part>(self) -> Flow<I, P> {
         let k = self.k;
-        self.window.changes().stage(move |stats| {
-            let (stats, mut graph) = (Arc::clone(stats), MapLists::new(k));
-            Map::new(name, move |edit: VoxelChanges| lists(&mut graph, &edit, &stats))
-        })
+        self.window.changes().stage(move |stats| Sharded::new(k, stats))
     }
 
     /// Asks a differential query of the graph's edges, which stay as long as they are live.

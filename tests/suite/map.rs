@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use thalweg::map::{MapChanges, MapGraph};
+use thalweg::map::MapGraph;
 use thalweg::pipeline::Delta;
 use thalweg::sink::Collect;
 use thalweg::{BoxError, Flow, Frame, Next, Pipeline, Pose, Report, Source};
@@ -116,18 +116,16 @@ fn run<O: Clone + Send + 'static>(
 }
 
 fn whole(graph: &MapGraph) -> Vec<Row> {
-    (0..graph.dst.len())
-        .map(|i| (graph.id[i / graph.k], (i % graph.k) as u8, graph.dst[i], graph.d2[i].to_bits()))
-        .collect()
+    rows(&graph.id, &graph.lists)
 }
 
-fn lists(changes: &MapChanges, lists: &thalweg::knn::IdLists) -> Vec<Row> {
+fn rows(src: &[u64], lists: &thalweg::knn::IdLists) -> Vec<Row> {
     let row = |(i, &src): (usize, &u64)| {
         let (dst, d2) = lists.row(i);
         let entry = move |(rank, (&dst, d2)): (usize, (&u64, &f32))| (src, rank as u8, dst, d2.to_bits());
         dst.iter().zip(d2).enumerate().map(entry).collect::<Vec<_>>()
     };
-    changes.lists.src.iter().enumerate().flat_map(row).collect()
+    src.iter().enumerate().flat_map(row).collect()
 }
 
 #[test]
@@ -135,7 +133,7 @@ fn whole_and_changes_are_the_brute_force_graph_of_the_window() {
     for (seed, window, k) in [(1, 1, 4), (2, 3, 1), (3, 3, 16), (4, 7, 5), (5, 40, 64)] {
         let frames = drive(seed, 40);
         let expected = oracle(&frames, window, k);
-        for workers in [1, 2, 4] {
+        for workers in [1, 2, 4, 8] {
             let case = format!("seed {seed}, window {window}, k {k}, {workers} workers");
             let (report, graphs) = run(&frames, workers, |p| p.map_window(VOXEL, window).knn_graph(k).lists());
             assert_eq!(graphs.len(), frames.len(), "{case}");
@@ -156,7 +154,8 @@ fn whole_and_changes_are_the_brute_force_graph_of_the_window() {
             let (_, changes) = run(&frames, workers, |p| p.map_window(VOXEL, window).knn_graph(k).changes());
             let mut live = BTreeMap::<Row, i64>::new();
             for (epoch, change) in &changes {
-                let (old, new) = (lists(change, &change.lists.old), lists(change, &change.lists.new));
+                let (old, new) =
+                    (rows(&change.lists.src, &change.lists.old), rows(&change.lists.src, &change.lists.new));
                 assert_eq!(change.frame, *epoch as i64);
                 assert!(change.lists.src.windows(2).all(|pair| pair[0] < pair[1]), "{case}, epoch {epoch}");
                 for i in 0..change.lists.src.len() {
@@ -238,7 +237,7 @@ fn a_query_of_the_edges_is_kept_up_to_date() {
         let two: BTreeSet<u64> = next(&one);
         one.union(&two).copied().collect::<Vec<_>>()
     };
-    for workers in [1, 2, 4] {
+    for workers in [1, 2, 4, 8] {
         let (_, deltas) = run(&frames, workers, |p| {
             let graph = p.map_window(VOXEL, window).knn_graph(k);
             graph.edges(|edges| edges.map(|(_, dst, _)| dst).count_total().map(|(_, degree)| degree).count_total())

@@ -203,6 +203,11 @@ impl VoxelKnn {
         Ok(&self.changes)
     }
 
+    /// The changes of the last epoch, taken out: a stage that hands them on need not copy them.
+    pub fn take(&mut self) -> ListChanges {
+        std::mem::take(&mut self.changes)
+    }
+
     /// A node's neighbours and their squared distances (in voxels), by (squared distance, id): `min(k, len - 1)` of them. None if
     /// the voxel is not occupied or is another shard's.
     pub fn list(&self, id: u64) -> Option<(Vec<u64>, Vec<f32>)> {
