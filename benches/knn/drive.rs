@@ -1,11 +1,12 @@
-//! A drive as a map: one node per voxel of the last ten frames, at its integer index; each frame one epoch. Peers build anew.
+//! A drive as a map: one node per voxel of the last ten frames, at its integer index; each frame one epoch.
 
 use crate::peers::Peer;
 use crate::{cpu_ms, entry, machine, median};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
-use thalweg::knn::{Edit, KnnMap, VoxelKnn};
+use std::time::Instant;
+use thalweg::knn::{Simd, VoxelKnn};
 
 /// Frames in the map.
 const WINDOW: usize = 10;
@@ -37,80 +38,185 @@ fn position(id: u64) -> [f32; 3] {
     [42, 21, 0].map(|shift| ((id >> shift & 0x1f_ffff) as i64 - (1 << 20)) as f32)
 }
 
-/// The median and the 99th percentile of a drive at a voxel size.
-pub fn run(name: &str, folder: &Path, voxel: f64, peers: &mut [Peer]) -> std::io::Result<Vec<Value>> {
-    let poses: Vec<Vec<f64>> = std::fs::read_to_string(folder.join("poses.txt"))?
-        .lines()
-        .map(|line| line.split_whitespace().filter_map(|v| v.parse().ok()).collect())
-        .collect();
-    let live_path = std::env::temp_dir().join(format!("thalweg-live-{}.f32", std::process::id()));
-    let k = 16;
-    let mut map = VoxelKnn::new(k).expect("k is in range");
-    let mut general = KnnMap::new(k).expect("k is in range");
-    let mut generals = Vec::new();
-    let (mut seen, mut frames) = (HashMap::<u64, u32>::new(), Vec::<Vec<u64>>::new());
-    let (mut ours, mut theirs) = (Vec::new(), vec![Vec::new(); peers.len()]);
-    for (frame, pose) in poses.iter().enumerate() {
-        let ids = voxels(&folder.join(format!("{frame:06}.bin")), pose, voxel)?;
-        let before: Vec<u64> = if frame >= WINDOW { std::mem::take(&mut frames[frame - WINDOW]) } else { Vec::new() };
+/// The voxels that come and go with each frame.
+struct Edits {
+    seen: HashMap<u64, u32>,
+    frames: VecDeque<Vec<u64>>,
+}
+
+impl Edits {
+    fn new() -> Self {
+        Edits { seen: HashMap::new(), frames: VecDeque::new() }
+    }
+
+    /// The next frame's (removed, inserted) voxels.
+    fn push(&mut self, ids: Vec<u64>) -> (Vec<u64>, Vec<u64>) {
         let mut insert = Vec::new();
         for &id in &ids {
-            let count = seen.entry(id).or_insert(0);
+            let count = self.seen.entry(id).or_insert(0);
             *count += 1;
             if *count == 1 {
-                insert.push((id, position(id)));
+                insert.push(id);
             }
         }
+        self.frames.push_back(ids);
+        let old = if self.frames.len() > WINDOW { self.frames.pop_front() } else { None };
         let mut remove = Vec::new();
-        for id in before {
-            let count = seen.get_mut(&id).expect("a frame that leaves was counted");
+        for id in old.into_iter().flatten() {
+            let count = self.seen.get_mut(&id).expect("a frame that leaves was counted");
             *count -= 1;
             if *count == 0 {
-                seen.remove(&id);
+                self.seen.remove(&id);
                 remove.push(id);
             }
         }
-        frames.push(ids);
-        insert.retain(|(id, _)| seen.contains_key(id));
-        let voxels: Vec<u64> = insert.iter().map(|&(id, _)| id).collect();
+        (remove, insert)
+    }
+}
+
+/// A drive's edits at a voxel size.
+fn edits(folder: &Path, voxel: f64) -> std::io::Result<Vec<(Vec<u64>, Vec<u64>)>> {
+    let poses = std::fs::read_to_string(folder.join("poses.txt"))?;
+    let poses = poses.lines().map(|line| line.split_whitespace().filter_map(|v| v.parse().ok()).collect::<Vec<f64>>());
+    let mut edits = Edits::new();
+    poses
+        .enumerate()
+        .map(|(frame, pose)| Ok(edits.push(voxels(&folder.join(format!("{frame:06}.bin")), &pose, voxel)?)))
+        .collect()
+}
+
+fn percentile(sorted: &[f64], percent: usize) -> f64 {
+    sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
+/// The median and the 99th percentile of a drive at a voxel size, beside peers that build anew or keep an index of their own.
+pub fn run(name: &str, folder: &Path, voxel: f64, peers: &mut [Peer]) -> std::io::Result<Vec<Value>> {
+    let k = 16;
+    let mut graph = VoxelKnn::new(k).expect("k is in range");
+    let mut dynamic = Peer::nanoflann_dynamic();
+    let temp = |what: &str| std::env::temp_dir().join(format!("thalweg-{what}-{}.f32", std::process::id()));
+    let (live_path, out_path, in_path) = (temp("live"), temp("out"), temp("in"));
+    let write = |path: &Path, ids: &mut dyn Iterator<Item = u64>| {
+        std::fs::write(path, ids.flat_map(position).flat_map(f32::to_le_bytes).collect::<Vec<u8>>())
+    };
+    let (mut ours, mut kept, mut theirs) = (Vec::new(), Vec::new(), vec![Vec::new(); peers.len()]);
+    let mut live = BTreeSet::new();
+    for (frame, (remove, insert)) in edits(folder, voxel)?.iter().enumerate() {
         let start = cpu_ms();
-        map.apply(&remove, &voxels).expect("the edit is sound");
+        graph.apply(remove, insert).expect("the edit is sound");
         let ms = cpu_ms() - start;
-        let start = cpu_ms();
-        if std::env::var("GEN").is_ok() {
-            general.apply(&Edit { remove: &remove, insert: &insert, moves: &[] }).expect("the edit is sound");
+        remove.iter().for_each(|id| assert!(live.remove(id), "a voxel that goes was there"));
+        live.extend(insert);
+        if frame > WINDOW {
+            ours.push(ms);
         }
-        let general_ms = cpu_ms() - start;
-        if frame <= WINDOW {
-            continue;
+        let ask = frame > WINDOW && frame % PEERS_EVERY == 0;
+        if let Some(dynamic) = &mut dynamic {
+            write(&out_path, &mut remove.iter().copied())?;
+            write(&in_path, &mut insert.iter().copied())?;
+            let ms = dynamic.edit(&out_path, &in_path, if ask { k } else { 0 })?;
+            if ask {
+                kept.push(ms);
+            }
         }
-        ours.push(ms);
-        generals.push(general_ms);
-        if frame % PEERS_EVERY == 0 {
-            let mut live: Vec<u64> = seen.keys().copied().collect();
-            live.sort_unstable();
-            let bytes: Vec<u8> = live.iter().flat_map(|&id| position(id)).flat_map(f32::to_le_bytes).collect();
-            std::fs::write(&live_path, bytes)?;
+        if ask {
+            write(&live_path, &mut live.iter().copied())?;
             for (peer, times) in peers.iter_mut().zip(&mut theirs) {
                 times.push(peer.run(&live_path, k)?);
             }
         }
     }
-    let figures: Vec<(String, f64)> =
+    let mut figures: Vec<(String, f64)> =
         peers.iter().zip(&mut theirs).map(|(peer, times)| (format!("{}, rebuilt", peer.name), median(times))).collect();
-    eprintln!("general {:.1}", median(&mut generals));
+    if let Some(dynamic) = dynamic {
+        figures.push((dynamic.name, median(&mut kept)));
+    }
     let p50 = median(&mut ours);
-    let p99 = ours.get((ours.len() * 99).div_ceil(100).saturating_sub(1)).copied().unwrap_or(f64::NAN);
-    let case = format!("map, {name} drive, {voxel} m, {} nodes, k = {k}, a frame", map.len());
+    let case = format!("map, {name} drive, {voxel} m, {} nodes, k = {k}, a frame", graph.len());
     let factor = match (name, voxel < 0.15) {
         ("moving", false) => 8.0,
         ("moving", true) => 7.0,
         (_, false) => 20.0,
         (_, true) => 14.0,
     };
-    std::fs::remove_file(&live_path)?;
+    for path in [live_path, out_path, in_path] {
+        // Those that were never written are not there.
+        let _ = std::fs::remove_file(path);
+    }
+    let p99 = percentile(&ours, 99);
     Ok(vec![
         entry(&format!("{case}, p50 ({})", machine()), p50, &figures, factor),
         json!({"case": format!("{case}, p99 ({})", machine()), "unit": "ms", "ours": p99, "peers": {}, "goal": 1.5 * p50}),
     ])
+}
+
+/// The same change in maps of more and more nodes: copies of the drive beside each other, of which one changes.
+pub fn scale(name: &str, folder: &Path) -> std::io::Result<Vec<Value>> {
+    /// Voxels from one copy to the next.
+    const APART: u64 = 2048;
+    let edits = edits(folder, 0.2)?;
+    let mut entries = Vec::new();
+    let mut first = f64::NAN;
+    for copies in [1, 10, 100] {
+        let mut graph = VoxelKnn::new(16).expect("k is in range");
+        let mut ours = Vec::new();
+        for (frame, (remove, insert)) in edits.iter().enumerate() {
+            let start = cpu_ms();
+            graph.apply(remove, insert).expect("the edit is sound");
+            if frame > WINDOW {
+                ours.push(cpu_ms() - start);
+            }
+            if frame == WINDOW {
+                let mut live: BTreeSet<u64> = BTreeSet::new();
+                for (remove, insert) in &edits[..=frame] {
+                    live.retain(|id| !remove.contains(id));
+                    live.extend(insert);
+                }
+                let copy = |copy: u64| {
+                    live.iter().map(move |id| id + ((copy % 10 * APART) << 42) + ((copy / 10 * APART) << 21))
+                };
+                let all: Vec<u64> = (1..copies).flat_map(copy).collect();
+                graph.apply(&[], &all).expect("copies do not overlap");
+            }
+        }
+        let p50 = median(&mut ours);
+        if copies == 1 {
+            first = p50;
+        }
+        let case = format!("map, {name} drive, 0.2 m, the same change among {} nodes", graph.len());
+        eprintln!("{case}: p50 {p50:.2} ms, p99 {:.2}, {} MiB", percentile(&ours, 99), graph.memory() >> 20);
+        for (what, ms) in [("p50", p50), ("p99", percentile(&ours, 99))] {
+            let case = format!("{case}, {what} ({})", machine());
+            entries.push(json!({"case": case, "unit": "ms", "ours": ms, "peers": {}, "goal": 1.5 * first}));
+        }
+        let bytes = graph.memory() as f64 / graph.len() as f64;
+        entries.push(json!({"case": format!("{case}, memory a node"), "unit": "bytes", "ours": bytes, "peers": {}, "goal": 100.0}));
+    }
+    Ok(entries)
+}
+
+/// A drive's frames in wall time, with one shard on one thread and two on two.
+pub fn shards(name: &str, folder: &Path) -> std::io::Result<Value> {
+    let edits = edits(folder, 0.1)?;
+    let mut times = [1, 2].map(|shards| {
+        let mut wall = Vec::new();
+        let mut graphs: Vec<VoxelKnn> =
+            (0..shards).map(|shard| VoxelKnn::sharded(16, shard, shards).expect("the shards are sound")).collect();
+        for (frame, (remove, insert)) in edits.iter().enumerate() {
+            let start = Instant::now();
+            std::thread::scope(|scope| {
+                for graph in &mut graphs {
+                    scope.spawn(|| graph.apply(remove, insert).map(drop).expect("the edit is sound"));
+                }
+            });
+            if frame > WINDOW {
+                wall.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+        wall
+    });
+    let [one, two] = [0, 1].map(|i| median(&mut times[i]));
+    let case = format!("map, {name} drive, 0.1 m, k = 16, a frame, wall time, 2 threads ({})", Simd::best().name());
+    eprintln!("{case}: {two:.2} ms, one thread {one:.2}: {:.2} x", one / two);
+    Ok(json!({"case": case, "unit": "ms", "ours": two, "peers": {"ours, 1 thread": one}, "goal": one / 1.7}))
 }

@@ -113,6 +113,8 @@ fn main() -> std::io::Result<()> {
         for voxel in [0.2, 0.1] {
             entries.extend(drive::run(&name, &folder, voxel, &mut peers)?);
         }
+        entries.push(drive::shards(&name, &folder)?);
+        entries.extend(drive::scale(&name, &folder)?);
     }
     std::fs::create_dir_all("target/bench")?;
     std::fs::write("target/bench/knn.json", serde_json::to_string_pretty(&entries)? + "\n")

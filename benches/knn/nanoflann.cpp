@@ -1,14 +1,19 @@
-// nanoflann's full exact kNN graph, index build included, one thread: nanoflann sorted|given
+// nanoflann's full exact kNN graph, index build included, one thread: nanoflann sorted|given|dynamic
+//
+// `dynamic` keeps an index: two lines name the points that go and, with K, those that come; with K other than 0 the graph is asked for.
 //
 // A line `PATH K` on stdin names a cloud (x, y, z as f32) and asks for a run, answered by its milliseconds of CPU time. `sorted` puts the
 // points in Morton order first, outside the time.
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <iostream>
+#include <map>
 #include <nanoflann.hpp>
 #include <string>
 #include <vector>
@@ -66,10 +71,52 @@ static bool load(const std::string& path, Cloud& cloud) {
     return whole;
 }
 
+// Points that come and go, in nanoflann's own dynamic index.
+static int dynamic() {
+    using Dynamic =
+        nanoflann::KDTreeSingleIndexDynamicAdaptor<nanoflann::L2_Simple_Adaptor<float, Cloud>, Cloud, 3, uint32_t>;
+    Cloud all, out, in;
+    all.xyz.reserve(30000000);
+    Dynamic tree(3, all, nanoflann::KDTreeSingleIndexAdaptorParams(16), 40000000);
+    std::map<std::array<float, 3>, uint32_t> at;
+    std::vector<size_t> dst;
+    std::vector<float> d2;
+    for (std::string gone, come; std::getline(std::cin, gone) && std::getline(std::cin, come);) {
+        const size_t space = come.rfind(' ');
+        const size_t k = std::stoul(come.substr(space + 1));
+        if (!load(gone, out) || !load(come.substr(0, space), in)) return 1;
+        const size_t first = all.kdtree_get_point_count(), n = in.kdtree_get_point_count();
+        std::vector<uint32_t> removed;
+        for (size_t i = 0; i < out.xyz.size(); i += 3) {
+            auto found = at.find({out.xyz[i], out.xyz[i + 1], out.xyz[i + 2]});
+            removed.push_back(found->second);
+            at.erase(found);
+        }
+        all.xyz.insert(all.xyz.end(), in.xyz.begin(), in.xyz.end());
+        for (size_t i = 0; i < n; i++) at[{in.xyz[3 * i], in.xyz[3 * i + 1], in.xyz[3 * i + 2]}] = first + i;
+        const double start = cpu_ms();
+        for (uint32_t index : removed) tree.removePoint(index);
+        if (n > 0) tree.addPoints(first, first + n - 1);
+        if (k > 0) {
+            dst.resize(k + 1);
+            d2.resize(k + 1);
+            for (const auto& [point, index] : at) {
+                nanoflann::KNNResultSet<float> result(k + 1);
+                result.init(dst.data(), d2.data());
+                tree.findNeighbors(result, point.data(), nanoflann::SearchParams());
+            }
+        }
+        printf("%.3f\n", cpu_ms() - start);
+        fflush(stdout);
+    }
+    return 0;
+}
+
 int main(int argc, char** argv) {
     const bool sorted = argc > 1 && !strcmp(argv[1], "sorted");
     puts("ready");
     fflush(stdout);
+    if (argc > 1 && !strcmp(argv[1], "dynamic")) return dynamic();
     Cloud cloud;
     std::vector<uint32_t> dst;
     std::vector<float> d2;

@@ -68,6 +68,22 @@ pub fn all() -> Vec<Peer> {
 }
 
 impl Peer {
+    /// nanoflann's index under insertions and removals, asked for the whole graph: it does not know which lists change.
+    pub fn nanoflann_dynamic() -> Option<Peer> {
+        let mut command = Command::new(std::env::var_os("THALWEG_BENCH_NANOFLANN")?);
+        let process = Process::start(command.arg("dynamic"))?;
+        Some(Peer { name: "nanoflann, dynamic index".into(), process: Some(process) })
+    }
+
+    /// One edit of the dynamic index, in milliseconds of CPU time; with `k` other than 0 the graph as well.
+    pub fn edit(&mut self, remove: &Path, insert: &Path, k: usize) -> std::io::Result<f64> {
+        let Some(process) = &mut self.process else { return Err(Error::other("a process answers edits")) };
+        writeln!(process.ask, "{}", remove.display())?;
+        writeln!(process.ask, "{} {k}", insert.display())?;
+        let answer = process.line()?;
+        answer.parse().map_err(|_| Error::other(format!("{}: answered {answer:?}, not milliseconds", self.name)))
+    }
+
     /// One run, in milliseconds of CPU time.
     pub fn run(&mut self, path: &Path, k: usize) -> std::io::Result<f64> {
         let Some(process) = &mut self.process else { return kiddo(path, k, self.name == "kiddo batch") };
