@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// One frame of points. Every column has one entry per point, in the order in which the points were read.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +31,6 @@ pub struct Frame {
     pub path: Option<Arc<Path>>,
     /// What the reader dropped while reading this frame, by reason (`malformed`, …).
     pub dropped: BTreeMap<&'static str, u64>,
-    /// When the frame arrived in the program.
-    pub arrived: Option<Instant>,
 }
 
 /// Return number and number of returns, one entry per point.

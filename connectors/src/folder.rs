@@ -139,7 +139,6 @@ impl Files {
             if self.ended || beyond || (stopped && !matches!(self.open, Some(Open::Growing(_)))) {
                 return Ok(Next::End);
             }
-            let began = Instant::now();
             let (frame, numbered) = match &mut self.open {
                 None => match self.next_file(stopped)? {
                     Next::Item(()) => continue,
@@ -179,7 +178,6 @@ impl Files {
             if let Some(sequence) = &self.sequence {
                 sequence.dress(position as usize, &mut frame)?;
             }
-            frame.arrived = Some(began);
             return Ok(Next::Item(frame));
         }
     }

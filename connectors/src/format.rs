@@ -11,7 +11,7 @@ use crate::{arrow, bin, csv, jsonl, las, parquet, pcd, ply};
 
 /// One open file that holds one or more frames.
 ///
-/// [`Frame::id`] is the frame column's value if the format has one, else 0; [`Frame::arrived`] is left to the source.
+/// [`Frame::id`] is the frame column's value if the format has one, else 0.
 ///
 /// ```
 /// use thalweg_connectors::{ReadOptions, format};

@@ -11,8 +11,8 @@ const NAP: Duration = Duration::from_millis(2);
 
 /// Holds frames back to the pace of their event time: at rate 1 as they were recorded, at 2 twice as fast; 0 = no pacing.
 ///
-/// A frame without a stamp, or whose stamp is not after the last one, follows 0.1 s of event time after it. [`Frame::arrived`] is the
-/// moment of release. A consumer that is slower than the pace gets late frames at once: the schedule does not shift.
+/// A frame without a stamp, or whose stamp is not after the last one, follows 0.1 s of event time after it. A
+/// consumer that is slower than the pace gets late frames at once: the schedule does not shift.
 pub struct Rate<S> {
     source: S,
     rate: f64,
@@ -52,7 +52,7 @@ impl<S: Source<Item = Frame>> Source for Rate<S> {
         if self.rate.is_nan() || self.rate <= 0.0 {
             return self.source.next();
         }
-        let mut frame = match self.held.take() {
+        let frame = match self.held.take() {
             Some(frame) => frame,
             None => match self.source.next()? {
                 Next::Item(frame) => frame,
@@ -69,7 +69,6 @@ impl<S: Source<Item = Frame>> Source for Rate<S> {
         }
         std::thread::sleep(wait);
         self.last = Some((frame.time_ns, place));
-        frame.arrived = Some(Instant::now());
         Ok(Next::Item(frame))
     }
 }

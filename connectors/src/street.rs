@@ -16,7 +16,6 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
-use std::time::Instant;
 
 use crate::label;
 use libm::{asinf, atan, atan2f, cos, cosf, sin, sinf, tanf};
@@ -1210,7 +1209,7 @@ impl Source for Street {
         if self.next >= self.frames {
             return Ok(Next::End);
         }
-        let frame = Frame { arrived: Some(Instant::now()), ..self.frame(self.next) };
+        let frame = self.frame(self.next);
         self.next += 1;
         Ok(Next::Item(frame))
     }

@@ -49,6 +49,13 @@ impl IdLists {
         self.d2.iter_mut().for_each(|d2| *d2 *= by);
     }
 
+    /// Makes room for so many lists and neighbours more.
+    pub(super) fn reserve(&mut self, lists: usize, edges: usize) {
+        self.rows.reserve(lists);
+        self.dst.reserve(edges);
+        self.d2.reserve(edges);
+    }
+
     /// Forgets all lists, keeping the memory.
     pub(super) fn clear(&mut self) {
         self.rows.clear();

@@ -241,7 +241,6 @@ fn the_rate_is_that_of_the_stamps() {
         let frame = wait(&mut source);
         let late = began.elapsed().as_secs_f64() * 1e3 - f64::from(due);
         assert!((0.0..500.0).contains(&late), "frame {}: {late} ms late", frame.id);
-        assert!(frame.arrived.unwrap() >= began);
     }
     assert!(matches!(source.next().unwrap(), Next::End));
     let began = Instant::now();

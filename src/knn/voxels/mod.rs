@@ -34,7 +34,6 @@ use crate::Error;
 use far::{Around, BESIDE, Search};
 use offsets::{Offsets, Ranks};
 use rows::{Rows, position};
-use rustc_hash::FxHashMap;
 use tiles::{Mask, NONE, Tile, Tiles, Window};
 
 /// An exact k-nearest-neighbour graph of voxels. Its lists and changes depend on the occupied voxels alone, bit for bit.
@@ -205,7 +204,11 @@ impl VoxelKnn {
 
     /// The changes of the last epoch, taken out: a stage that hands them on need not copy them.
     pub fn take(&mut self) -> ListChanges {
-        std::mem::take(&mut self.changes)
+        let changes = std::mem::take(&mut self.changes);
+        // The next epoch will want about as much.
+        self.changes.old.reserve(changes.old.len(), changes.old.edges());
+        self.changes.new.reserve(changes.new.len(), changes.new.edges());
+        changes
     }
 
     /// A node's neighbours and their squared distances (in voxels), by (squared distance, id): `min(k, len - 1)` of them. None if
@@ -233,13 +236,15 @@ impl VoxelKnn {
 
     /// All lists of this shard's nodes, ascending by id; `lists` is cleared first. The nodes are returned.
     pub fn lists(&self, lists: &mut IdLists) -> Vec<u64> {
-        let mut nodes = Vec::new();
-        for tile in self.tiles.used().map(|tile| &self.tiles.all[tile as usize]).filter(|tile| self.share.has(tile)) {
-            tiles::members(&tile.occupied, |x, bit| nodes.push(tiles::id(tile.origin(), x, bit)));
-        }
-        nodes.sort_unstable();
+        let mut tiles: Vec<u32> =
+            self.tiles.used().filter(|&tile| self.share.has(&self.tiles.all[tile as usize])).collect();
+        tiles.sort_unstable_by_key(|&tile| self.tiles.all[tile as usize].key);
         lists.clear();
-        self.simd.run(Whole { graph: self, nodes: &nodes, lists });
+        let nodes: u32 =
+            tiles.iter().flat_map(|&tile| &self.tiles.all[tile as usize].occupied).map(|word| word.count_ones()).sum();
+        lists.reserve(nodes as usize, nodes as usize * self.k);
+        let mut nodes = Vec::with_capacity(nodes as usize);
+        self.simd.run(Whole { graph: self, tiles: &tiles, lists, nodes: &mut nodes });
         nodes
     }
 
@@ -563,8 +568,10 @@ impl Epoch<'_> {
 /// All lists, in the order of their nodes.
 struct Whole<'a> {
     graph: &'a VoxelKnn,
-    nodes: &'a [u64],
+    /// By key, which is by x, then y, then z.
+    tiles: &'a [u32],
     lists: &'a mut IdLists,
+    nodes: &'a mut Vec<u64>,
 }
 
 impl Job for Whole<'_> {
@@ -572,29 +579,42 @@ impl Job for Whole<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self, _: I) {
-        let Whole { graph, nodes, lists } = self;
+        let Whole { graph, tiles, lists, nodes } = self;
         let offsets = Offsets::get();
-        let (mut windows, mut loaded) = (Vec::<Window>::new(), FxHashMap::<u32, usize>::default());
-        // Nodes ascend by x first: the windows wanted at a time are those of the tiles in one slab.
-        for slab in nodes.chunk_by(|a, b| tiles::voxel(*a)[0] >> 3 == tiles::voxel(*b)[0] >> 3) {
-            loaded.clear();
-            for &node in slab {
-                let Some((tile, x, bit)) = graph.tiles.find(node) else { continue };
-                if let Some(row) = graph.tiles.all[tile as usize].row(x, bit) {
-                    lists.push_row(graph.rows.list(row));
-                    continue;
+        let at = |index: u32| tiles::voxel(graph.tiles.all[index as usize].origin());
+        let mut windows = Vec::<Window>::new();
+        // Ids ascend by x, then y, then z: a slab of tiles is gone through plane by plane, and a plane row by row.
+        for slab in tiles.chunk_by(|&a, &b| at(a)[0] == at(b)[0]) {
+            windows.resize_with(windows.len().max(slab.len()), || Window::EMPTY);
+            for (window, &tile) in windows.iter_mut().zip(slab) {
+                window.load(&graph.tiles.all, tile);
+            }
+            for x in 0..8 {
+                let mut from = 0;
+                for row in slab.chunk_by(|&a, &b| at(a)[1] == at(b)[1]) {
+                    for y in 0..8 {
+                        for (window, &tile) in windows[from..].iter().zip(row) {
+                            let tile = &graph.tiles.all[tile as usize];
+                            let (origin, mut bits) = (tile.origin(), tile.occupied[x] & 0xff << (8 * y));
+                            while bits != 0 {
+                                let bit = bits.trailing_zeros();
+                                bits &= bits - 1;
+                                let node = tiles::id(origin, x, bit);
+                                nodes.push(node);
+                                if let Some(row) = tile.row(x, bit) {
+                                    lists.push_row(graph.rows.list(row));
+                                    continue;
+                                }
+                                let mut ranks = [window.inner(offsets, x, bit), 0, 0, 0];
+                                if (ranks[0].count_ones() as usize) < graph.k {
+                                    ranks = window.ranks(offsets, x, bit);
+                                }
+                                near(lists, offsets, node, &ranks, graph.k);
+                            }
+                        }
+                    }
+                    from += row.len();
                 }
-                let next = loaded.len();
-                let at = *loaded.entry(tile).or_insert(next);
-                if at == next {
-                    windows.resize_with(windows.len().max(next + 1), || Window::EMPTY);
-                    windows[at].load(&graph.tiles.all, tile);
-                }
-                let mut ranks = [windows[at].inner(offsets, x, bit), 0, 0, 0];
-                if (ranks[0].count_ones() as usize) < graph.k {
-                    ranks = windows[at].ranks(offsets, x, bit);
-                }
-                near(lists, offsets, node, &ranks, graph.k);
             }
         }
     }
