@@ -18,3 +18,8 @@ pub use settings::Settings;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// docs/map.md, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/map.md")]
+pub struct MapMode;

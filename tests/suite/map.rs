@@ -187,6 +187,17 @@ fn what_came_before_the_window_leaves_no_trace() {
 }
 
 #[test]
+fn the_order_of_points_in_a_frame_does_not_matter() {
+    let frames = drive(15, 20);
+    let mut turned = frames.clone();
+    for frame in &mut turned {
+        [&mut frame.x, &mut frame.y, &mut frame.z].map(|column| column.reverse());
+    }
+    let plan = |p: Flow<Frame, Frame>| p.map_window(VOXEL, 3).knn_graph(6).changes();
+    assert_eq!(run(&frames, 1, plan).1, run(&turned, 2, plan).1);
+}
+
+#[test]
 fn voxels_come_and_go_with_the_frames_that_hold_them() {
     let frames = drive(21, 30);
     let (_, changes) = run(&frames, 2, |p| p.map_window(VOXEL, 3).changes());
