@@ -246,9 +246,12 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
     for field in schema.fields() {
         let column = ColumnPath::from(field.name().as_str());
         let encoding = match field.data_type() {
-            DataType::UInt8 | DataType::Int32 | DataType::Int64 | DataType::UInt32 | DataType::UInt64 => {
-                Encoding::DELTA_BINARY_PACKED
-            }
+            DataType::Int8
+            | DataType::UInt8
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt32
+            | DataType::UInt64 => Encoding::DELTA_BINARY_PACKED,
             DataType::Float32 | DataType::Float64 => Encoding::BYTE_STREAM_SPLIT,
             _ => continue,
         };

@@ -191,7 +191,7 @@ fn the_order_of_points_in_a_frame_does_not_matter() {
     let frames = drive(15, 20);
     let mut turned = frames.clone();
     for frame in &mut turned {
-        [&mut frame.x, &mut frame.y, &mut frame.z].map(|column| column.reverse());
+        [&mut frame.x, &mut frame.y, &mut frame.z].into_iter().for_each(|column| column.reverse());
     }
     let plan = |p: Flow<Frame, Frame>| p.map_window(VOXEL, 3).knn_graph(6).changes();
     assert_eq!(run(&frames, 1, plan).1, run(&turned, 2, plan).1);
