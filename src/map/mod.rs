@@ -10,7 +10,8 @@
 //! - `graph`: the neighbour lists over them, as a whole or as changes;
 //! - `cloud`: the window's voxels as the nodes of a model's graph.
 //!
-//! Each frame is read, transformed and sorted into cells on the worker that it arrives at; the window and the graph live on one.
+//! Each frame is read, transformed and sorted into cells on the worker that it arrives at. The window lives on one worker; which voxels
+//! came and went goes to all of them, and each has the neighbour lists of its own part of space.
 
 mod cells;
 mod cloud;

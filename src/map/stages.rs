@@ -13,7 +13,7 @@ use crate::stage::{Inbox, Map, Outbox, Stage};
 use crate::sweep::count;
 use crate::{BoxError, Epoch, Error, Frame, Segmentation};
 
-/// The shard that the window and the graph live on.
+/// The shard that the window lives on.
 const OWNER: usize = 0;
 
 impl<I: Send + 'static> Flow<I, Frame> {
