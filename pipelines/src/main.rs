@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use thalweg::knn::Simd;
 use thalweg::report::Stats;
 use thalweg_pipelines::input::Drive;
 use thalweg_pipelines::pipeline::{self, Context};
@@ -299,6 +300,7 @@ fn validate(config: &std::path::Path) -> Result<(), Failure> {
 
 /// Signals and progress of a run. The first SIGINT or SIGTERM drains, the second stops at once.
 fn context() -> Result<(Context, ProgressBar), Failure> {
+    Simd::wanted().map_err(|error| Failure::config(error.to_string()))?;
     let drain = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let failed = |error| Failure::run(format!("signal {signal}: {error}"));

@@ -8,6 +8,7 @@ use super::isa::{Isa, Job};
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
 use super::scalar::Scalar;
+use crate::Error;
 use std::sync::OnceLock;
 
 /// An instruction set that this processor has. All of them give the same bits.
@@ -40,14 +41,28 @@ impl Simd {
         found
     }
 
-    /// The best instruction set, or the one that the environment variable `THALWEG_SIMD` names if the processor has it.
+    /// The instruction set that the environment variable `THALWEG_SIMD` names, else the best. A name that the processor does not know is
+    /// passed over here; [`Simd::wanted`] says so.
     pub fn best() -> Simd {
         static BEST: OnceLock<Simd> = OnceLock::new();
-        *BEST.get_or_init(|| {
-            let available = Self::available();
-            let wanted = std::env::var("THALWEG_SIMD").unwrap_or_default();
-            *available.iter().find(|simd| simd.name() == wanted).unwrap_or(&available[0])
-        })
+        *BEST.get_or_init(|| Self::wanted().ok().flatten().unwrap_or_else(|| Self::available()[0]))
+    }
+
+    /// The instruction set that the environment variable `THALWEG_SIMD` names.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if the processor has none of that name.
+    pub fn wanted() -> Result<Option<Simd>, Error> {
+        let Ok(wanted) = std::env::var("THALWEG_SIMD") else { return Ok(None) };
+        let available = Self::available();
+        match available.iter().find(|simd| simd.name() == wanted) {
+            Some(simd) => Ok(Some(*simd)),
+            None => {
+                let names: Vec<_> = available.iter().map(|simd| simd.name()).collect();
+                let expected = format!("one of {}", names.join(", "));
+                Err(Error::Value { what: "THALWEG_SIMD", found: wanted, expected })
+            }
+        }
     }
 
     /// `avx512`, `avx2`, `neon` or `scalar`.
