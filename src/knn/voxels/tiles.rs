@@ -284,6 +284,16 @@ impl Window {
     /// Adds the mask of the tile at a side, 0 to 26.
     #[inline(always)]
     pub(super) fn add(&mut self, side: usize, mask: &Mask) {
+        match side % 3 {
+            0 => self.add_bits(side, mask, |byte| byte >> (8 - NEAR)),
+            1 => self.add_bits(side, mask, |byte| byte << NEAR),
+            _ => self.add_bits(side, mask, |byte| (byte & ((1 << NEAR) - 1)) << (8 + NEAR)),
+        }
+    }
+
+    /// Adds a mask, each of whose columns takes the place along z that `shift` gives it.
+    #[inline(always)]
+    fn add_bits(&mut self, side: usize, mask: &Mask, shift: impl Fn(u16) -> u16) {
         let (words, first) = match side / 9 {
             0 => (8 - NEAR..8, 0),
             1 => (0..8, NEAR),
@@ -295,13 +305,10 @@ impl Window {
             if word != 0 {
                 let row = row & 15;
                 self.some[row] = true;
-                for (wide, byte) in self.rows[row][column..column + 8].iter_mut().zip(word.to_le_bytes()) {
-                    let byte = u16::from(byte);
-                    *wide |= match side % 3 {
-                        0 => byte >> (8 - NEAR),
-                        1 => byte << NEAR,
-                        _ => (byte & ((1 << NEAR) - 1)) << (8 + NEAR),
-                    };
+                let bytes = word.to_le_bytes();
+                let wide: &mut [u16; 8] = self.rows[row][column..].first_chunk_mut().expect("three times eight");
+                for i in 0..8 {
+                    wide[i] |= shift(u16::from(bytes[i]));
                 }
             }
         }
