@@ -69,7 +69,7 @@ impl FrameCells {
         Ok(FrameCells { frame, pose, grid, of_point, cells })
     }
 
-    /// Number of points in a voxel.
+    /// Number of points that are in a voxel of the grid.
     pub fn points(&self) -> usize {
         self.cells.iter().map(|cell| cell.points as usize).sum()
     }
@@ -79,9 +79,10 @@ impl FrameCells {
 fn join(cells: &mut Vec<Cell>, cell: Cell) {
     match cells.last_mut() {
         Some(last) if last.id == cell.id => {
+            // 16 million points of a frame in one voxel saturate the sums: a bound that no order of adding changes.
             last.points += cell.points;
-            last.intensity += cell.intensity;
-            last.offset.iter_mut().zip(cell.offset).for_each(|(sum, offset)| *sum += offset);
+            last.intensity = last.intensity.saturating_add(cell.intensity);
+            last.offset.iter_mut().zip(cell.offset).for_each(|(sum, offset)| *sum = sum.saturating_add(offset));
         }
         _ => cells.push(cell),
     }
