@@ -334,8 +334,8 @@ impl Window {
             let row = (x + dx) & 15;
             if self.some[row] {
                 let columns: &[u16; SIDE] = self.rows[row][y..].first_chunk().expect("rows are wide enough");
-                for dy in 0..SIDE {
-                    let more = &offsets.column[usize::from(columns[dy] >> z) & 127][dx * SIDE + dy];
+                for (dy, column) in columns.iter().enumerate() {
+                    let more = &offsets.column[usize::from(column >> z) & 127][dx * SIDE + dy];
                     for word in 0..4 {
                         ranks[word] |= more[word];
                     }
@@ -355,8 +355,8 @@ impl Window {
             let row = (x + NARROW + dx) & 15;
             if self.some[row] {
                 let columns: &[u16; INNER_SIDE] = self.rows[row][y..].first_chunk().expect("rows are wide enough");
-                for dy in 0..INNER_SIDE {
-                    ranks |= offsets.inner[usize::from(columns[dy] >> z) & 31][dx * INNER_SIDE + dy];
+                for (dy, column) in columns.iter().enumerate() {
+                    ranks |= offsets.inner[usize::from(column >> z) & 31][dx * INNER_SIDE + dy];
                 }
             }
         }
