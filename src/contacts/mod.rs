@@ -3,9 +3,12 @@
 //! A [`Snapshot`] is the whole input of a model, in one order, so that a result is a function of the live rows and of nothing else: people
 //! are numbered by the bytes of their names, rows are sorted. Models are functions of it ([`RiskModel`]).
 
+mod bp;
 mod parameters;
+pub mod score;
 
 use crate::Error;
+pub use bp::Bp;
 pub use parameters::{Parameters, Prior};
 
 /// Two people met: infection may pass at `t`, once, in either direction, with probability `1 - exp(-rate * duration)`.

@@ -5,3 +5,4 @@ mod knn;
 mod law;
 mod map;
 mod parity;
+mod risk;

@@ -1,0 +1,72 @@
+//! What a neighbour says to a person: two numbers for every contact of theirs, and how the person reads them.
+//!
+//! For a neighbour j of i with contacts p = 0..m, escaped with probability `q[p]`: `infects[p]` is the probability that j, whom i does
+//! not infect, would infect i at p and not before; `gain[p]` is `1 - q[p]` times the relative gain of the likelihood of all that is
+//! known beyond j if i infects j at p. The message is a function of i's history through the number c of contacts before i's infection and
+//! the contacts x..y inside i's infectious window, c ≤ x:
+//!
+//! `M(c, x, y) = 1 - Σ_{p<c} infects[p] + Σ_{x≤p<y} gain[p] · Π_{x≤r<p} q[r]`
+//!
+//! It follows from summing the history of j out: j infected before x sees no window, and each later one either escapes the window's
+//! first contacts or is infected by one of them. So a message is linear in the contacts of its pair, and exact.
+
+/// One contact of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Message {
+    /// Probability that the sender infects the receiver at this contact first.
+    pub infects: f64,
+    /// Relative gain of the sender's likelihood if the receiver infects it at this contact.
+    pub gain: f64,
+}
+
+/// Least value that a message takes.
+pub(super) const LEAST: f64 = 1e-48;
+
+/// `spared[c] = 1 - Σ_{p<c} infects[p]` for c = 0..=m.
+pub(super) fn spared(message: &[Message], spared: &mut Vec<f64>) {
+    spared.clear();
+    let mut left = 1.0;
+    spared.push(left);
+    for contact in message {
+        left -= contact.infects;
+        spared.push(left.max(LEAST));
+    }
+}
+
+/// `gains[x] = Σ_{x≤p<y} gain[p] Π_{x≤r<p} q[r]` for x = 0..=y.
+pub(super) fn gains(message: &[Message], escape: &[f64], y: usize, gains: &mut Vec<f64>) {
+    gains.clear();
+    gains.resize(y + 1, 0.0);
+    for p in (0..y).rev() {
+        gains[p] = message[p].gain + escape[p] * gains[p + 1];
+    }
+}
+
+/// A message's largest value, about: 1 where it cannot win from a window.
+fn largest(message: &[Message], escape: &[f64]) -> f64 {
+    let mut gain = 0.0;
+    let mut largest: f64 = 0.0;
+    for (contact, q) in message.iter().zip(escape).rev() {
+        gain = contact.gain + q * gain;
+        largest = largest.max(gain);
+    }
+    1.0 + largest
+}
+
+/// Mixes `damping` of the old message into the new one, both scaled to a largest value of 1; gives the change before the mixing.
+pub(super) fn damp(new: &mut [Message], old: &[Message], escape: &[f64], damping: f64) -> f64 {
+    let (largest_new, largest_old) = (largest(new, escape), largest(old, escape));
+    let scale = largest_new.max(largest_old);
+    let (weight_new, weight_old) = ((1.0 - damping) / largest_new, damping / largest_old);
+    let keep = weight_old / (weight_new + weight_old);
+    let mut change: f64 = 0.0;
+    for (new, old) in new.iter_mut().zip(old) {
+        let (infects, gain) = (old.infects - new.infects, old.gain - new.gain);
+        change = change.max(infects.abs()).max(gain.abs() / scale);
+        if damping > 0.0 {
+            new.infects += keep * infects;
+            new.gain += keep * gain;
+        }
+    }
+    change
+}
