@@ -4,12 +4,16 @@
 //! are numbered by the bytes of their names, rows are sorted. Models are functions of it ([`RiskModel`]).
 
 mod bp;
+mod mean_field;
 mod parameters;
 pub mod score;
+mod tracing;
 
 use crate::Error;
 pub use bp::Bp;
+pub use mean_field::MeanField;
 pub use parameters::{Parameters, Prior};
+pub use tracing::Tracing;
 
 /// Two people met: infection may pass at `t`, once, in either direction, with probability `1 - exp(-rate * duration)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,7 +65,7 @@ pub struct Risk {
     pub converged: bool,
     /// The largest change of the last round.
     pub change: f64,
-    /// People whose tests no history explains; their evidence counts nevertheless, as far as it can.
+    /// People whose tests no history explains, or whose own history the model excludes; their evidence counts nevertheless, as far as it can.
     pub contradictions: u32,
 }
 
@@ -75,4 +79,28 @@ pub trait RiskModel: Send {
     /// # Errors
     /// Those of the model; a contradiction in the data is not one.
     fn risk(&mut self, snapshot: &Snapshot, threads: usize) -> Result<Risk, Error>;
+}
+
+/// Contacts that a person's `because` names, at most.
+const NAMED: usize = 10;
+/// Least weight that it names.
+const NAMED_FROM: f64 = 1e-3;
+
+/// `because` from (person, contact, weight), in any order: weights of a pair add up, the few largest stay.
+fn named(people: usize, mut flows: Vec<(u32, u32, f64)>) -> Vec<Vec<(u32, f32)>> {
+    flows.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
+    let mut because = vec![Vec::new(); people];
+    for of_person in flows.chunk_by(|a, b| a.0 == b.0) {
+        let pairs = of_person.chunk_by(|a, b| a.1 == b.1).map(|pair| (pair[0].1, pair.iter().map(|flow| flow.2).sum()));
+        because[of_person[0].0 as usize] = largest(pairs);
+    }
+    because
+}
+
+/// The few largest weights, largest first, then by number.
+fn largest(weights: impl Iterator<Item = (u32, f64)>) -> Vec<(u32, f32)> {
+    let mut weights: Vec<_> = weights.filter(|(_, weight)| *weight >= NAMED_FROM).collect();
+    weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    weights.truncate(NAMED);
+    weights.into_iter().map(|(person, weight)| (person, weight as f32)).collect()
 }

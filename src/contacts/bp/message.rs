@@ -53,20 +53,29 @@ fn largest(message: &[Message], escape: &[f64]) -> f64 {
     1.0 + largest
 }
 
-/// Mixes `damping` of the old message into the new one, both scaled to a largest value of 1; gives the change before the mixing.
-pub(super) fn damp(new: &mut [Message], old: &[Message], escape: &[f64], damping: f64) -> f64 {
+/// Mixes `damping` of the old message into the new one, both scaled to a largest value of 1, where the slice of the new one holds the
+/// message before the old until then. Gives the change before the mixing and whether it turned back.
+pub(super) fn damp(
+    new: &mut [Message],
+    old: &[Message],
+    older: &[Message],
+    escape: &[f64],
+    damping: f64,
+) -> (f64, bool) {
     let (largest_new, largest_old) = (largest(new, escape), largest(old, escape));
     let scale = largest_new.max(largest_old);
     let (weight_new, weight_old) = ((1.0 - damping) / largest_new, damping / largest_old);
     let keep = weight_old / (weight_new + weight_old);
     let mut change: f64 = 0.0;
-    for (new, old) in new.iter_mut().zip(old) {
+    let mut along = 0.0;
+    for ((new, old), older) in new.iter_mut().zip(old).zip(older) {
         let (infects, gain) = (old.infects - new.infects, old.gain - new.gain);
         change = change.max(infects.abs()).max(gain.abs() / scale);
+        along += (older.infects - old.infects) * infects + (older.gain - old.gain) * gain / (scale * scale);
         if damping > 0.0 {
             new.infects += keep * infects;
             new.gain += keep * gain;
         }
     }
-    change
+    (change, along < 0.0)
 }

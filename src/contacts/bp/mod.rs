@@ -2,7 +2,7 @@
 //! 118, e2106548118, 2021) in SI, SIR and SEIR with imperfect tests.
 //!
 //! Rounds are synchronous from messages that say nothing: each computes everybody's messages from those of the round before, then damps
-//! them. They stop when the largest change of a message, before damping, is below the tolerance, or after the most rounds allowed. A
+//! those that swing. They stop when the largest change of a message, before damping, is below the tolerance, or after the most rounds allowed. A
 //! person none of whose inputs moved keeps its messages. On a tree the result is exact, for people whose stamps fit the budget
 //! ([`course`]); on loops it is BP's approximation.
 
@@ -16,23 +16,25 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::Error;
-use crate::contacts::{Parameters, Risk, RiskModel, Snapshot};
+use crate::contacts::{Parameters, Risk, RiskModel, Snapshot, largest};
 use course::Shape;
 use message::{Message, damp};
 use network::Network;
 use person::Room;
 
-/// Contacts that a person's `because` names, at most.
-const NAMED: usize = 10;
-/// Least probability that it names.
-const NAMED_FROM: f64 = 1e-3;
 /// A person whose tests are less probable than this, given all else, is a contradiction.
 const UNEXPLAINED: f64 = 1e-18;
+/// So is one whose history is excluded by the model with more than this probability.
+const EXCLUDED: f64 = 1e-3;
 /// Inputs that move less than this fraction of the tolerance leave a person's messages as they are.
 const STILL: f64 = 1e-3;
 
-/// Damping by round: (first round, share of the old message kept).
-const DAMPING: [(u32, f64); 5] = [(0, 0.0), (40, 0.5), (250, 0.8), (600, 0.9), (1200, 0.97)];
+// Each arc has a damping of its own, the share of the old message kept. Where a change turns back against the one before, the undamped
+// share is cut; else damping wears off slowly, until a round from which it only grows. Loops that swing are few, and so are slowed alone.
+const CUT: f64 = 0.7;
+const DECAY: f64 = 0.998;
+const SETTLED: u32 = 300;
+const MOST_DAMPED: f64 = 0.98;
 
 /// Belief propagation.
 #[derive(Clone, Debug)]
@@ -71,6 +73,7 @@ impl RiskModel for Bp {
         while !risk.converged && risk.rounds < self.most_rounds {
             risk.change = rounds.step(risk.rounds);
             risk.rounds += 1;
+            if std::env::var("TRACE").is_ok() { eprintln!("{} {:.2e} {}/{}", risk.rounds, risk.change, rounds.moved.iter().filter(|m| **m).count(), rounds.moved.len()); }
             risk.converged = risk.change < self.tolerance;
         }
         rounds.read(&mut risk);
@@ -93,6 +96,8 @@ struct Rounds<'a> {
     /// By arc: whether its messages moved in the round before, and in this one.
     moved: Vec<bool>,
     moves: Vec<bool>,
+    /// By arc: the share of the old message kept.
+    damping: Vec<f32>,
 }
 
 /// A piece of a round: people, and their part of what the round writes.
@@ -100,6 +105,7 @@ struct Piece<'a> {
     people: Range<usize>,
     outbox: &'a mut [Message],
     moves: &'a mut [bool],
+    damping: &'a mut [f32],
 }
 
 impl<'a> Rounds<'a> {
@@ -125,13 +131,14 @@ impl<'a> Rounds<'a> {
             new: vec![Message::default(); slots],
             moved: vec![true; network.peer.len()],
             moves: vec![false; network.peer.len()],
+            damping: vec![0.0; network.peer.len()],
         }
     }
 
     /// One round; gives the largest change.
     fn step(&mut self, round: u32) -> f64 {
-        let damping = DAMPING.iter().rev().find(|step| step.0 <= round).map_or(0.0, |step| step.1);
-        let (mut outbox, mut moves) = (&mut self.new[..], &mut self.moves[..]);
+        let decay = if round < SETTLED { DECAY } else { 1.0 };
+        let (mut outbox, mut moves, mut dampings) = (&mut self.new[..], &mut self.moves[..], &mut self.damping[..]);
         let pieces = self.pieces.iter().map(|people| {
             let slots = self.network.slots_of(people.clone()).len();
             let arcs = self.network.arcs(people.end - 1).end - self.network.arcs(people.start).start;
@@ -139,6 +146,7 @@ impl<'a> Rounds<'a> {
                 people: people.clone(),
                 outbox: outbox.split_off_mut(..slots).unwrap_or_default(),
                 moves: moves.split_off_mut(..arcs).unwrap_or_default(),
+                damping: dampings.split_off_mut(..arcs).unwrap_or_default(),
             };
             Mutex::new(Some(piece))
         });
@@ -147,13 +155,17 @@ impl<'a> Rounds<'a> {
         let (old, moved) = (&self.old[..], &self.moved[..]);
         let changes = shared(self.threads, &pieces, |room: &mut Room, piece: Piece| {
             let mut largest: f64 = 0.0;
-            let (mut outbox, mut moves) = (piece.outbox, piece.moves);
+            let (mut outbox, mut moves, mut dampings) = (piece.outbox, piece.moves, piece.damping);
+            let mut older = Vec::new();
             for person in piece.people {
                 let slots = network.slots_of(person..person + 1);
                 let arcs = network.arcs(person);
                 let out = outbox.split_off_mut(..slots.len()).unwrap_or_default();
                 let moves = moves.split_off_mut(..arcs.len()).unwrap_or_default();
+                let dampings = dampings.split_off_mut(..arcs.len()).unwrap_or_default();
                 let own = &old[slots.clone()];
+                older.clear();
+                older.extend_from_slice(out);
                 if !arcs.clone().any(|arc| moved[network.reverse[arc]] || moved[arc]) {
                     out.copy_from_slice(own);
                     moves.fill(false);
@@ -162,10 +174,14 @@ impl<'a> Rounds<'a> {
                 room.course.fill(network, parameters, person, true);
                 room.weigh(network, shape, person, old);
                 room.send(network, shape, person, old, out);
-                for (arc, moves) in arcs.zip(moves) {
+                for ((arc, moves), damping) in arcs.zip(moves).zip(dampings) {
                     let of_arc = network.slots(arc);
                     let part = of_arc.start - slots.start..of_arc.end - slots.start;
-                    let change = damp(&mut out[part.clone()], &own[part], &network.escape[of_arc], damping);
+                    let (new, own, older) = (&mut out[part.clone()], &own[part.clone()], &older[part]);
+                    let damped = f64::from(*damping);
+                    let (change, back) = damp(new, own, older, &network.escape[of_arc], damped);
+                    let damped = if back { 1.0 - (1.0 - damped) * CUT } else { damped * decay };
+                    *damping = damped.min(MOST_DAMPED) as f32;
                     *moves = change > still;
                     largest = largest.max(change);
                 }
@@ -181,24 +197,24 @@ impl<'a> Rounds<'a> {
     fn read(&self, risk: &mut Risk) {
         let pieces: Vec<_> = self.pieces.iter().map(|people| Mutex::new(Some(people.clone()))).collect();
         let (network, parameters, shape, inbox) = (self.network, self.parameters, self.shape, &self.old[..]);
+        let prior = parameters.prior(network.people() as u32);
         let read = shared(self.threads, &pieces, |room: &mut Room, people: Range<usize>| {
             let mut weights = Vec::new();
             let mut part = Risk::default();
             for person in people {
-                if !network.tests(person).is_empty() {
+                let tested = !network.tests(person).is_empty();
+                let untested = tested.then(|| {
                     room.course.fill(network, parameters, person, false);
                     room.weigh(network, shape, person, inbox);
-                    let untested = room.belief(shape);
-                    room.course.fill(network, parameters, person, true);
-                    room.weigh(network, shape, person, inbox);
-                    let unexplained = room.belief(shape).evidence - untested.evidence < libm::log2(UNEXPLAINED);
-                    part.contradictions += u32::from(unexplained);
-                } else {
-                    room.course.fill(network, parameters, person, true);
-                    room.weigh(network, shape, person, inbox);
-                }
-                part.score.push(room.belief(shape).now);
-                room.infected_by(&mut weights);
+                    room.belief(shape).evidence
+                });
+                room.course.fill(network, parameters, person, true);
+                room.weigh(network, shape, person, inbox);
+                let belief = room.belief(shape);
+                let excluded = room.infected_by(prior, &mut weights);
+                let unexplained = untested.is_some_and(|untested| belief.evidence - untested < libm::log2(UNEXPLAINED));
+                part.contradictions += u32::from(unexplained || excluded > EXCLUDED);
+                part.score.push(belief.now);
                 part.because.push(because(network, person, &weights));
             }
             part
@@ -219,10 +235,7 @@ fn because(network: &Network, person: usize, weights: &[f64]) -> Vec<(u32, f32)>
         let weight = weights[slots.start - first..slots.end - first].iter().sum::<f64>();
         (network.peer[arc], weight)
     });
-    let mut by: Vec<_> = by.filter(|(_, weight)| *weight >= NAMED_FROM).collect();
-    by.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    by.truncate(NAMED);
-    by.into_iter().map(|(peer, weight)| (peer, weight as f32)).collect()
+    largest(by)
 }
 
 /// Does the pieces on `threads` threads, each with room of its own; results come in the order of pieces.

@@ -599,10 +599,16 @@ impl Room {
         Belief { now: now / all, evidence: libm::log2(all) - self.raised + self.course.scale }
     }
 
-    /// The probability of having been infected at each slot's contact by its other end, to be called before [`Room::send`].
-    pub fn infected_by(&mut self, weights: &mut Vec<f64>) {
+    /// The probability of having been infected at each slot's contact by its other end, to be called before [`Room::send`]; gives that
+    /// of a history that the model excludes: infection from outside, a seed or none against a certain `prior`.
+    pub fn infected_by(&mut self, prior: f64, weights: &mut Vec<f64>) -> f64 {
         let width = self.panels.len();
         let all = self.d.iter().sum::<f64>() + self.never;
+        let seeds = self.panels.iter().map(|panel| self.d[panel.offset]).sum::<f64>();
+        let mut excluded = if prior < OUTSIDE { seeds } else { 0.0 };
+        if 1.0 - prior < OUTSIDE {
+            excluded += all - seeds;
+        }
         weights.clear();
         weights.resize(self.infects.len(), 0.0);
         for tau in 1..=self.stamps {
@@ -613,6 +619,8 @@ impl Room {
                 let at = &self.at[slot * width..][..width];
                 self.row.iter_mut().zip(at).for_each(|(sum, at)| *sum += self.infects[slot] / at);
             }
+            let reached = self.panels.iter().zip(&self.row).filter(|(panel, _)| tau < panel.len);
+            excluded += reached.map(|(panel, sum)| self.d[panel.offset + tau] * OUTSIDE / sum).sum::<f64>();
             for &slot in slots {
                 let at = &self.at[slot * width..][..width];
                 for ((panel, sum), at) in self.panels.iter().zip(&self.row).zip(at) {
@@ -623,6 +631,7 @@ impl Room {
                 weights[slot] /= all;
             }
         }
+        excluded / all
     }
 }
 

@@ -4,6 +4,7 @@ mod data;
 mod enumeration;
 mod exact;
 mod sib;
+mod town;
 mod trees;
 
 use std::num::Wrapping;

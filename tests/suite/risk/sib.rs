@@ -10,6 +10,9 @@ use thalweg::contacts::{Bp, RiskModel};
 fn office_outbreaks() {
     let Some(cases) = data::cases() else { return };
     for (setting, tolerance) in [("office_si", 1e-4), ("office_sir", 1e-4), ("office_seir", 1.0)] {
+        if std::env::var("ONLY").is_ok_and(|only| !only.split(' ').any(|o| o == setting)) {
+            continue;
+        }
         let folder = cases.join(setting);
         let params = data::json(&folder.join("params.json"));
         let sib = data::json(&folder.join("sib.json"));
@@ -18,6 +21,9 @@ fn office_outbreaks() {
         let (mut converged, mut rounds, mut seconds) = (0, Vec::new(), Vec::new());
         for case in sib["cases"].as_array().unwrap() {
             let name = case["case"].as_str().unwrap();
+            if std::env::var("CASE").is_ok_and(|only| !only.split(' ').any(|o| o == name)) {
+                continue;
+            }
             let tests = folder.join(format!("tests/{name}.csv"));
             let (snapshot, names) = data::snapshot(&folder.join("contacts.csv.gz"), &tests, &params);
             let clock = Instant::now();

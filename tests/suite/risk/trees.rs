@@ -77,3 +77,78 @@ fn trees_equal_enumeration() {
     println!("{compared} trees, largest difference {worst:e}");
     assert!(compared > 700);
 }
+
+#[test]
+fn threads_and_contradictions_change_nothing_else() {
+    for seed in 0..200 {
+        let random = &mut Random::new(seed);
+        let mut snapshot = tree(random, 5);
+        let mut parameters = parameters(random, seed % 4);
+        // Perfect tests at random, and no prior: most have no explanation.
+        (parameters.false_negative, parameters.false_positive) = (0.0, 0.0);
+        parameters.prior = Prior::Each([0.0, 1.0, 1e-7][(seed % 3) as usize]);
+        for _ in 0..seed % 40 {
+            let t = snapshot.contacts[0].t + random.below(200) as i64 * HOUR;
+            snapshot.tests.push(Test { t, person: random.below(5) as u32, positive: random.below(2) == 0 });
+        }
+        snapshot.tests.sort();
+        snapshot.as_of += 200 * HOUR;
+        let run = |threads| Bp::new(parameters).unwrap().risk(&snapshot, threads).unwrap();
+        let risk = run(1);
+        assert!(
+            risk.score.iter().all(|score| (0.0..=1.0 + 1e-9).contains(score)),
+            "seed {seed}: {risk:?}\n{parameters:?}"
+        );
+        assert_eq!(risk, run(3), "seed {seed}");
+        if infected(&snapshot, &parameters).is_none() {
+            assert!(risk.contradictions > 0, "seed {seed}: {risk:?}\n{parameters:?}\n{snapshot:?}");
+        } else {
+            assert_eq!(risk.contradictions, 0, "seed {seed}: {risk:?}\n{parameters:?}\n{snapshot:?}");
+        }
+    }
+}
+
+#[test]
+fn a_positive_test_without_a_source_is_believed() {
+    let contacts = vec![Contact { t: 0, a: 0, b: 1, duration: 600 * SECOND }];
+    let tests = vec![Test { t: HOUR, person: 1, positive: true }];
+    let snapshot = Snapshot { as_of: HOUR, people: 3, contacts, tests };
+    let parameters = Parameters { prior: Prior::Each(0.0), ..Parameters::default() };
+    let risk = Bp::new(parameters).unwrap().risk(&snapshot, 1).unwrap();
+    // Either was infected from outside.
+    assert_eq!(risk.contradictions, 2);
+    assert!(risk.score[1] > 0.999 && risk.score[2] < 1e-9, "{risk:?}");
+}
+
+#[test]
+fn people_without_contacts_and_nobody_at_all() {
+    let none = Bp::new(Parameters::default()).unwrap().risk(&Snapshot::default(), 2).unwrap();
+    assert_eq!((none.score.len(), none.converged), (0, true));
+    let tests = vec![Test { t: 5, person: 1, positive: true }];
+    let snapshot = Snapshot { as_of: 9, people: 4, contacts: Vec::new(), tests };
+    let parameters = Parameters { false_positive: 0.1, false_negative: 0.2, ..Parameters::default() };
+    let risk = Bp::new(parameters).unwrap().risk(&snapshot, 2).unwrap();
+    // Bayes: 1/4 · 0.8 against 3/4 · 0.1.
+    assert!((risk.score[1] - 0.2 / 0.275).abs() < 1e-12 && (risk.score[0] - 0.25).abs() < 1e-12, "{risk:?}");
+}
+
+#[test]
+fn because_is_the_share_of_each_source() {
+    // Two are known to be infected when a third, who is not, meets both at one stamp: by symmetry either is as probably its source.
+    let contacts = vec![
+        Contact { t: 0, a: 3, b: 4, duration: SECOND },
+        Contact { t: HOUR, a: 0, b: 2, duration: 600 * SECOND },
+        Contact { t: HOUR, a: 1, b: 2, duration: 600 * SECOND },
+        Contact { t: 2 * HOUR, a: 2, b: 3, duration: 60 * SECOND },
+    ];
+    let tests = [0, 1, 2, 3].map(|person| Test { t: 0, person, positive: person < 2 });
+    let snapshot = Snapshot { as_of: 2 * HOUR, people: 5, contacts, tests: tests.to_vec() };
+    let parameters = Parameters { prior: Prior::Each(1e-6), ..Parameters::default() };
+    let risk = Bp::new(parameters).unwrap().risk(&snapshot, 1).unwrap();
+    let once = 1.0 - (-1.2f64).exp();
+    let [(0, a), (1, b)] = risk.because[2][..] else { panic!("{risk:?}") };
+    assert!((f64::from(a) - once / 2.0).abs() < 1e-4 && a == b, "{a} {b} {once}");
+    assert!((risk.score[2] - once).abs() < 1e-4);
+    let [(2, c)] = risk.because[3][..] else { panic!("{risk:?}") };
+    assert!((f64::from(c) - once * (1.0 - (-0.06f64).exp())).abs() < 1e-4);
+}
