@@ -43,9 +43,7 @@ impl Shape {
         if self == (Shape { latent: false, recovers: false }) {
             return stamps.min(1);
         }
-        let fits = (FEWEST..=stamps).rev().find(|&epochs| {
-            histories(epochs) <= std::env::var("BUDGET").ok().and_then(|b| b.parse().ok()).unwrap_or(BUDGET)
-        });
+        let fits = (FEWEST..=stamps).rev().find(|&epochs| histories(epochs) <= BUDGET);
         fits.unwrap_or(FEWEST.min(stamps))
     }
 }

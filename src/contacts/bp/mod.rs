@@ -3,7 +3,7 @@
 //!
 //! Rounds are synchronous from messages that say nothing: each computes everybody's messages from those of the round before, then damps
 //! those that swing. They stop when the largest change of a message, before damping, is below the tolerance, or after the most rounds allowed. A
-//! person none of whose inputs moved keeps its messages. On a tree the result is exact, for people whose stamps fit the budget
+//! person none of whose messages, in or out, moved by the tolerance keeps its own. On a tree the result is exact, for people whose stamps fit the budget
 //! ([`course`]); on loops it is BP's approximation.
 
 mod course;
@@ -26,9 +26,6 @@ use person::Room;
 const UNEXPLAINED: f64 = 1e-18;
 /// So is one whose history is excluded by the model with more than this probability.
 const EXCLUDED: f64 = 1e-3;
-/// Inputs that move less than this fraction of the tolerance leave a person's messages as they are.
-const STILL: f64 = 1e-3;
-
 // Each arc has a damping of its own, the share of the old message kept. Where a change turns back against the one before, the undamped
 // share is cut; else damping wears off slowly, until a round from which it only grows. Loops that swing are few, and so are slowed alone.
 const CUT: f64 = 0.7;
@@ -45,13 +42,13 @@ pub struct Bp {
 }
 
 impl Bp {
-    /// Belief propagation with tolerance 1e-6 and at most 2000 rounds.
+    /// Belief propagation with tolerance 1e-5 of a message, which leaves about 1e-6 of a score, and at most 2000 rounds.
     ///
     /// # Errors
     /// Those of [`Parameters::check`].
     pub fn new(parameters: Parameters) -> Result<Self, Error> {
         parameters.check()?;
-        Ok(Bp { parameters, tolerance: 1e-6, most_rounds: 2000 })
+        Ok(Bp { parameters, tolerance: 1e-5, most_rounds: 2000 })
     }
 
     /// Stops at a largest change below `tolerance`, or after `most_rounds`.
@@ -73,7 +70,6 @@ impl RiskModel for Bp {
         while !risk.converged && risk.rounds < self.most_rounds {
             risk.change = rounds.step(risk.rounds);
             risk.rounds += 1;
-            if std::env::var("TRACE").is_ok() { eprintln!("{} {:.2e} {}/{}", risk.rounds, risk.change, rounds.moved.iter().filter(|m| **m).count(), rounds.moved.len()); }
             risk.converged = risk.change < self.tolerance;
         }
         rounds.read(&mut risk);
@@ -151,7 +147,7 @@ impl<'a> Rounds<'a> {
             Mutex::new(Some(piece))
         });
         let pieces: Vec<_> = pieces.collect();
-        let (network, parameters, shape, still) = (self.network, self.parameters, self.shape, self.tolerance * STILL);
+        let (network, parameters, shape, still) = (self.network, self.parameters, self.shape, self.tolerance);
         let (old, moved) = (&self.old[..], &self.moved[..]);
         let changes = shared(self.threads, &pieces, |room: &mut Room, piece: Piece| {
             let mut largest: f64 = 0.0;

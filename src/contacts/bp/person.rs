@@ -58,9 +58,9 @@ pub(super) struct Room {
     never: f64,
     /// log2 of what p, d and never were multiplied by.
     raised: f64,
-    /// Of each slot and panel the message's value at τ = the slot's stamp `[slots, panels]`.
+    /// Of each slot and panel the message's value at τ = the slot's stamp, then its inverse `[slots, panels]`.
     at: Vec<f64>,
-    /// Of each slot and panel the probability of infection at the stamp by others `[slots, panels]`, then times p / at.
+    /// Of each slot and panel the probability of infection at the stamp by others `[slots, panels]`, then times p · at.
     others: Vec<f64>,
     by_stamp: Vec<usize>,
     stamp_start: Vec<usize>,
@@ -355,6 +355,7 @@ impl Room {
     /// The probability of infection at each stamp, given its histories: by all and, for each contact, by the others.
     fn infect(&mut self, network: &Network, person: usize, inbox: &[Message]) {
         let width = self.panels.len();
+        self.at.iter_mut().for_each(|at| *at = 1.0 / *at);
         self.infects.clear();
         for arc in network.arcs(person) {
             self.infects.extend(pair(network, person, arc, inbox).message.iter().map(|contact| contact.infects));
@@ -371,7 +372,7 @@ impl Room {
                 let (at, others) = (&self.at[slot * width..][..width], &mut self.others[slot * width..][..width]);
                 for ((any, at), others) in self.row.iter_mut().zip(at).zip(others) {
                     *others = *any;
-                    *any += (1.0 - *any) * (infects / at).min(1.0);
+                    *any += (1.0 - *any) * (infects * at).min(1.0);
                 }
             }
             for (panel, any) in self.panels.iter().zip(&self.row) {
@@ -385,7 +386,7 @@ impl Room {
                 let (at, others) = (&self.at[slot * width..][..width], &mut self.others[slot * width..][..width]);
                 for ((later, at), others) in self.row.iter_mut().zip(at).zip(others) {
                     *others += (1.0 - *others) * *later;
-                    *later += (1.0 - *later) * (infects / at).min(1.0);
+                    *later += (1.0 - *later) * (infects * at).min(1.0);
                 }
             }
         }
@@ -467,7 +468,7 @@ impl Room {
             let (mut with, mut without) = (0.0, 0.0);
             let (at, others) = (&self.at[slot..][..width], &mut self.others[slot..][..width]);
             for ((panel, at), others) in self.panels.iter().zip(at).zip(others) {
-                let p = if tau < panel.len { self.p[panel.offset + tau] / at } else { 0.0 };
+                let p = if tau < panel.len { self.p[panel.offset + tau] * at } else { 0.0 };
                 *others *= p;
                 with += p;
                 without += *others;
@@ -511,7 +512,7 @@ impl Room {
                     None => continue,
                 }
             };
-            self.open[c] += row.iter().sum::<f64>() / self.spared[c];
+            self.open[c] += sum(row) / self.spared[c];
         }
     }
 
@@ -535,7 +536,7 @@ impl Room {
             for c in 0..if shape.latent { x + 1 } else { y } {
                 let x = if shape.latent { x } else { c };
                 let value = (1.0 + self.gains[x] / self.spared[c]).max(LEAST) * self.spared[c];
-                let sum = d[pair.between(c, panel.len)].iter().sum::<f64>() / value;
+                let sum = sum(&d[pair.between(c, panel.len)]) / value;
                 self.open[c] += sum;
                 self.enter[x] += sum;
                 if !shape.latent {
@@ -617,7 +618,7 @@ impl Room {
             self.row.resize(width, OUTSIDE);
             for &slot in slots {
                 let at = &self.at[slot * width..][..width];
-                self.row.iter_mut().zip(at).for_each(|(sum, at)| *sum += self.infects[slot] / at);
+                self.row.iter_mut().zip(at).for_each(|(sum, at)| *sum += self.infects[slot] * at);
             }
             let reached = self.panels.iter().zip(&self.row).filter(|(panel, _)| tau < panel.len);
             excluded += reached.map(|(panel, sum)| self.d[panel.offset + tau] * OUTSIDE / sum).sum::<f64>();
@@ -625,7 +626,7 @@ impl Room {
                 let at = &self.at[slot * width..][..width];
                 for ((panel, sum), at) in self.panels.iter().zip(&self.row).zip(at) {
                     if tau < panel.len {
-                        weights[slot] += self.d[panel.offset + tau] * (self.infects[slot] / at) / sum;
+                        weights[slot] += self.d[panel.offset + tau] * self.infects[slot] * at / sum;
                     }
                 }
                 weights[slot] /= all;
@@ -633,6 +634,16 @@ impl Room {
         }
         excluded / all
     }
+}
+
+/// A sum in four interleaved parts, which need not wait for each other.
+fn sum(values: &[f64]) -> f64 {
+    let (fours, rest) = values.as_chunks::<4>();
+    let mut parts = [0.0; 4];
+    for four in fours {
+        parts.iter_mut().zip(four).for_each(|(part, value)| *part += value);
+    }
+    (parts[0] + parts[1]) + (parts[2] + parts[3]) + rest.iter().sum::<f64>()
 }
 
 fn pair<'a>(network: &'a Network, person: usize, arc: usize, inbox: &'a [Message]) -> Pair<'a> {
