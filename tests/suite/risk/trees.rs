@@ -152,3 +152,22 @@ fn because_is_the_share_of_each_source() {
     let [(2, c)] = risk.because[3][..] else { panic!("{risk:?}") };
     assert!((f64::from(c) - once * (1.0 - (-0.06f64).exp())).abs() < 1e-4);
 }
+
+#[test]
+fn a_fortnight_of_contacts_every_few_minutes() {
+    // 3 people, 4,000 stamps, 60 tests that contradict each other: sums stay finite and fast in every model.
+    let contacts: Vec<Contact> = (0..4000)
+        .flat_map(|k| [(0, 1), (1, 2)].map(|(a, b)| Contact { t: k * 300 * SECOND, a, b, duration: 20 * SECOND }))
+        .collect();
+    let as_of = 4000 * 300 * SECOND;
+    let tests = (0..60).map(|k| Test { t: k * 20_000 * SECOND, person: k as u32 % 3, positive: k % 7 < 3 }).collect();
+    let snapshot = Snapshot { as_of, people: 3, contacts, tests };
+    for model in 0..4 {
+        let parameters = Parameters { rate: 1e-2, ..parameters(&mut Random::new(model), model) };
+        let errors = Parameters { false_negative: 0.2, false_positive: 0.05, ascertainment: 0.0, ..parameters };
+        for parameters in [parameters, errors] {
+            let risk = Bp::new(parameters).unwrap().until(1e-5, 50).risk(&snapshot, 2).unwrap();
+            assert!(risk.score.iter().all(|score| (0.0..=1.0 + 1e-9).contains(score)), "{risk:?}\n{parameters:?}");
+        }
+    }
+}
