@@ -163,7 +163,7 @@ impl<I: Send + 'static, T: Send + 'static> Flow<I, T> {
                 updates.push((row, epoch + 1, -1));
             });
         };
-        self.ask(updates, logic)
+        self.query_updates(updates, logic)
     }
 
     /// [`Flow::query`] of a stage whose items are changes: `rows` lists the rows of one item with the difference that it makes to
@@ -183,17 +183,23 @@ impl<I: Send + 'static, T: Send + 'static> Flow<I, T> {
         let updates = move |epoch: Epoch, item, updates: &mut Vec<(D, Epoch, isize)>| {
             rows(item, &mut |row, diff| updates.push((row, epoch, diff)));
         };
-        self.ask(updates, logic)
+        self.query_updates(updates, logic)
     }
 
-    fn ask<D: ExchangeData, R: ExchangeData>(
+    /// Asks a differential-dataflow query of what this stage's output says of a collection that lasts: `updates` turns one
+    /// item and its epoch into (row, epoch, difference), at that epoch or later ones.
+    pub fn query_updates<D, R>(
         self,
         updates: impl Fn(Epoch, T, &mut Vec<(D, Epoch, isize)>) + Send + Sync + Clone + 'static,
         logic: impl for<'scope> Fn(VecCollection<'scope, Epoch, D, isize>) -> VecCollection<'scope, Epoch, R, isize>
         + Send
         + Sync
         + 'static,
-    ) -> Flow<I, Delta<R>> {
+    ) -> Flow<I, Delta<R>>
+    where
+        D: ExchangeData,
+        R: ExchangeData,
+    {
         let before = self.install;
         Flow {
             install: Box::new(move |run: &Run, input, scope| {

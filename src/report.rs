@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::Epoch;
+use crate::contacts::Fit;
 
 /// Median and 99th percentile of a stage's time, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
@@ -34,6 +35,9 @@ pub struct Report {
     pub origin: [f64; 3],
     /// What was dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// How a model of risk did, by as-of time scored; empty in other pipelines.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fits: Vec<Fit>,
 }
 
 /// The time that one item spends in each part of a stage, added up before it is recorded once.
@@ -63,6 +67,7 @@ struct Counters {
     dropped: BTreeMap<&'static str, u64>,
     histograms: BTreeMap<&'static str, Histogram<u64>>,
     arrived: BTreeMap<Epoch, Instant>,
+    fits: Vec<Fit>,
 }
 
 impl Counters {
@@ -100,6 +105,20 @@ impl Stats {
         if count > 0 {
             *self.lock().dropped.entry(reason).or_insert(0) += count;
         }
+    }
+
+    /// Sets the drops for `reason`, where they are known of the whole and not piece by piece.
+    pub fn dropped_in_all(&self, reason: &'static str, count: u64) {
+        let mut counters = self.lock();
+        counters.dropped.remove(reason);
+        if count > 0 {
+            counters.dropped.insert(reason, count);
+        }
+    }
+
+    /// Notes how a model did at an as-of time.
+    pub fn fit(&self, fit: Fit) {
+        self.lock().fits.push(fit);
     }
 
     /// Counts a graph's nodes.
@@ -148,6 +167,7 @@ impl Stats {
             latency: counters.histograms.iter().map(|(stage, h)| (stage.to_string(), latency(h))).collect(),
             origin: counters.origin,
             dropped: counters.dropped.iter().map(|(reason, count)| (reason.to_string(), *count)).collect(),
+            fits: counters.fits.clone(),
         }
     }
 }

@@ -3,16 +3,24 @@
 //! A [`Snapshot`] is the whole input of a model, in one order, so that a result is a function of the live rows and of nothing else: people
 //! are numbered by the bytes of their names, rows are sorted. Models are functions of it ([`RiskModel`]).
 
+mod as_of;
 mod bp;
+mod flow;
+pub mod live;
 mod mean_field;
 mod parameters;
+mod rows;
 pub mod score;
+pub mod scoring;
 mod tracing;
 
 use crate::Error;
+pub use as_of::AsOf;
 pub use bp::Bp;
 pub use mean_field::MeanField;
 pub use parameters::{Parameters, Prior};
+pub use rows::{ContactRow, Fact, FactRows, Names, TestRow};
+pub use scoring::{Asked, Fit, Score, Scores, Scoring};
 pub use tracing::Tracing;
 
 /// Two people met: infection may pass at `t`, once, in either direction, with probability `1 - exp(-rate * duration)`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use differential_dataflow::consolidation::consolidate;
 use differential_dataflow::{AsCollection, ExchangeData, VecCollection};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
@@ -42,21 +43,21 @@ where
         Exchange::new(|_: &(R, Epoch, isize)| 0),
         "answer",
         move |_, _| {
-            let mut held: BTreeMap<Epoch, (Capability<Epoch>, BTreeMap<R, isize>)> = BTreeMap::new();
+            let mut held: BTreeMap<Epoch, (Capability<Epoch>, Vec<(R, isize)>)> = BTreeMap::new();
             move |(input, frontier), output| {
                 input.for_each(|capability, batch| {
                     for (row, epoch, diff) in batch.drain(..) {
                         let (_, rows) =
-                            held.entry(epoch).or_insert_with(|| (capability.delayed(&epoch, 0), BTreeMap::new()));
-                        *rows.entry(row).or_insert(0) += diff;
+                            held.entry(epoch).or_insert_with(|| (capability.delayed(&epoch, 0), Vec::new()));
+                        rows.push((row, diff));
                     }
                 });
                 while let Some(entry) = held.first_entry() {
                     if frontier.less_equal(entry.key()) {
                         break;
                     }
-                    let (capability, rows) = entry.remove();
-                    let rows: Vec<_> = rows.into_iter().filter(|(_, diff)| *diff != 0).collect();
+                    let (capability, mut rows) = entry.remove();
+                    consolidate(&mut rows);
                     if !rows.is_empty() {
                         let delta = Delta { rows };
                         output.session_with_builder(&capability).give_container(&mut Mail {

@@ -1,0 +1,61 @@
+//! Contacts and tests in the dataflow: any differential query over the live rows, and the stage that scores them.
+
+use std::sync::Arc;
+
+use super::{Asked, Fact, FactRows, RiskModel, Scores, Scoring};
+use crate::dataflow::{ExchangeData, VecCollection};
+use crate::pipeline::{Delta, Flow};
+use crate::{Epoch, Error};
+
+/// Rows as updates of a collection that lasts; [`Fact::Due`] stands in it for its epoch alone.
+fn updates(epoch: Epoch, item: FactRows, updates: &mut Vec<(Fact, Epoch, isize)>) {
+    updates.extend(item.rows.into_iter().map(|(fact, diff)| (fact, epoch, diff as isize)));
+    if item.due {
+        updates.push((Fact::Due, epoch, 1));
+        updates.push((Fact::Due, epoch + 1, -1));
+    }
+}
+
+impl<I: Send + 'static> Flow<I, FactRows> {
+    /// Asks a differential query of the rows: a row is in the collection as often as its diffs add up to.
+    ///
+    /// ```
+    /// use thalweg::contacts::{Fact, FactRows};
+    /// use thalweg::dataflow::operators::CountTotal;
+    /// # use thalweg::{Flow, pipeline::Delta};
+    /// # fn plan(rows: Flow<FactRows, FactRows>) -> Flow<FactRows, Delta<(u32, isize)>> {
+    /// // How many positive tests each person has.
+    /// rows.facts(|facts| {
+    ///     facts
+    ///         .flat_map(|fact| match fact {
+    ///             Fact::Test(test) if test.positive => Some(test.person),
+    ///             _ => None,
+    ///         })
+    ///         .count_total()
+    /// })
+    /// # }
+    /// ```
+    pub fn facts<R: ExchangeData>(
+        self,
+        logic: impl for<'scope> Fn(VecCollection<'scope, Epoch, Fact, isize>) -> VecCollection<'scope, Epoch, R, isize>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Flow<I, Delta<R>> {
+        self.query_updates(updates, logic)
+    }
+
+    /// Everybody's risk by `model`, made on each worker and asked on one, whenever the source says that it is due.
+    pub fn risk(
+        self,
+        asked: Asked,
+        model: impl Fn() -> Result<Box<dyn RiskModel>, Error> + Send + Sync + 'static,
+    ) -> Result<Flow<I, Scores>, Error> {
+        // Parameters that a model refuses are known before the run.
+        model()?;
+        Ok(self.facts(|facts| facts.consolidate()).stage(move |stats: &Arc<_>| {
+            let model = model().expect("made once above, of the same parameters");
+            Scoring::new(asked.clone(), model, stats)
+        }))
+    }
+}

@@ -1,0 +1,216 @@
+//! The live rows of a stream of contacts and tests, and the snapshot of an as-of time.
+//!
+//! A row is live while the diffs of the rows equal to it add up to more than 0; every answer here is a function of those sums alone.
+//! Rows lie in sorted runs whose lengths at least halve (a log-structured merge): a row is merged O(log n) times, and the rows of a
+//! span of time are one slice. 32 bytes a contact row, twice that while the longest runs are merged.
+
+use std::sync::Arc;
+
+use super::rows::{ContactRow, Fact, Names, TestRow};
+use super::{Contact, Snapshot, Test};
+
+/// Rows with the sum of their diffs, in sorted runs; no sum is 0 within the whole once compacted.
+#[derive(Clone, Debug)]
+struct Runs<K>(Vec<Vec<(K, i64)>>);
+
+impl<K> Default for Runs<K> {
+    fn default() -> Self {
+        Runs(Vec::new())
+    }
+}
+
+impl<K: Ord + Copy> Runs<K> {
+    /// Adds a run, ascending, each row once.
+    fn add(&mut self, run: Vec<(K, i64)>) {
+        if run.is_empty() {
+            return;
+        }
+        self.0.push(run);
+        while let [.., longer, last] = self.0.as_slice()
+            && longer.len() < 2 * last.len()
+        {
+            self.merge_last();
+        }
+    }
+
+    fn merge_last(&mut self) {
+        if let (Some(last), Some(before)) = (self.0.pop(), self.0.pop()) {
+            self.0.push(merge(before, last));
+        }
+    }
+
+    /// All rows in one ascending slice.
+    fn all(&mut self) -> &[(K, i64)] {
+        while self.0.len() > 1 {
+            self.merge_last();
+        }
+        self.0.first().map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Merges two ascending runs, adding the sums of equal rows and leaving out those that come to 0.
+fn merge<K: Ord + Copy>(left: Vec<(K, i64)>, right: Vec<(K, i64)>) -> Vec<(K, i64)> {
+    let mut out = Vec::with_capacity(left.len() + right.len());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    loop {
+        let order = match (left.peek(), right.peek()) {
+            (Some((l, _)), Some((r, _))) => l.cmp(r),
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (None, None) => return out,
+        };
+        match order {
+            std::cmp::Ordering::Less => out.extend(left.next()),
+            std::cmp::Ordering::Greater => out.extend(right.next()),
+            std::cmp::Ordering::Equal => {
+                if let (Some((row, l)), Some((_, r))) = (left.next(), right.next())
+                    && l + r != 0
+                {
+                    out.push((row, l + r));
+                }
+            }
+        }
+    }
+}
+
+/// The rows whose stamp is in `from ..= to`, of rows ascending by stamp.
+fn span<K>(rows: &[(K, i64)], t: impl Fn(&K) -> i64, from: i64, to: i64) -> &[(K, i64)] {
+    let start = rows.partition_point(|(row, _)| t(row) < from);
+    let end = rows.partition_point(|(row, _)| t(row) <= to);
+    rows.get(start..end).unwrap_or(&[])
+}
+
+/// What live rows do not count for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drops {
+    /// Copies beyond the first of contact rows equal in stamp, pair and duration.
+    pub duplicate: u64,
+    /// Contacts with oneself, copies included.
+    pub self_contact: u64,
+}
+
+/// The live rows.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    contacts: Runs<ContactRow>,
+    tests: Runs<TestRow>,
+    /// All names, and the numbers of arrival in the order of the names' bytes.
+    names: Vec<Arc<str>>,
+    order: Vec<u32>,
+}
+
+/// A snapshot, and who is who in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct View {
+    /// What a model is given.
+    pub snapshot: Snapshot,
+    /// Each person's number of arrival `[people]`.
+    pub arrival: Vec<u32>,
+}
+
+impl Live {
+    /// Adds net changes, ascending by row, each row once.
+    pub fn apply(&mut self, changes: &[(Fact, isize)]) {
+        let (mut contacts, mut tests) = (Vec::with_capacity(changes.len()), Vec::new());
+        for &(fact, diff) in changes {
+            match fact {
+                Fact::Contact(row) => contacts.push((row, diff as i64)),
+                Fact::Test(row) => tests.push((row, diff as i64)),
+                Fact::Due => {}
+            }
+        }
+        self.contacts.add(contacts);
+        self.tests.add(tests);
+    }
+
+    /// The first and the last stamp of a live row, contacts with oneself included; `None` if nothing is live.
+    pub fn stamps(&mut self) -> Option<(i64, i64)> {
+        let contacts = ends(self.contacts.all(), |row| row.t);
+        let tests = ends(self.tests.all(), |row| row.t);
+        match (contacts, tests) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// What the live rows hold beside contacts that count.
+    pub fn drops(&mut self) -> Drops {
+        let mut drops = Drops::default();
+        for (row, n) in self.contacts.all().iter().filter(|(_, n)| *n > 0) {
+            if row.a == row.b {
+                drops.self_contact += n.unsigned_abs();
+            } else {
+                drops.duplicate += n.unsigned_abs() - 1;
+            }
+        }
+        drops
+    }
+
+    /// What is known at `as_of` (ns), from rows not older than `as_of - window` (ns).
+    pub fn view(&mut self, names: &Names, as_of: i64, window: Option<i64>) -> View {
+        self.sort(names);
+        let from = window.map_or(i64::MIN, |window| as_of.saturating_sub(window));
+        let contacts = span(self.contacts.all(), |row| row.t, from, as_of);
+        let tests = span(self.tests.all(), |row| row.t, from, as_of);
+        let live_contacts = || contacts.iter().filter(|(_, n)| *n > 0).map(|(row, _)| row);
+        let live_tests = || tests.iter().filter(|(_, n)| *n > 0);
+
+        let mut number = vec![u32::MAX; self.names.len()];
+        live_contacts().flat_map(|row| [row.a, row.b]).for_each(|person| number[person as usize] = 0);
+        live_tests().for_each(|(row, _)| number[row.person as usize] = 0);
+        let arrival: Vec<u32> = self.order.iter().copied().filter(|&person| number[person as usize] == 0).collect();
+        arrival.iter().zip(0..).for_each(|(&person, place)| number[person as usize] = place);
+
+        let mut snapshot = Snapshot {
+            as_of,
+            people: arrival.len() as u32,
+            contacts: Vec::with_capacity(contacts.len()),
+            tests: Vec::with_capacity(tests.len()),
+        };
+        let mut stamp_begins = 0;
+        for row in live_contacts().filter(|row| row.a != row.b) {
+            let (i, j) = (number[row.a as usize], number[row.b as usize]);
+            let (a, b) = (i.min(j), i.max(j));
+            match snapshot.contacts.last_mut() {
+                // Rows of one stamp and pair stand together in any numbering.
+                Some(last) if (last.t, last.a, last.b) == (row.t, a, b) => {
+                    last.duration = last.duration.saturating_add(row.duration);
+                    continue;
+                }
+                Some(last) if last.t != row.t => {
+                    sort_tail(&mut snapshot.contacts, stamp_begins);
+                    stamp_begins = snapshot.contacts.len();
+                }
+                _ => {}
+            }
+            snapshot.contacts.push(Contact { t: row.t, a, b, duration: row.duration });
+        }
+        sort_tail(&mut snapshot.contacts, stamp_begins);
+        for (row, n) in live_tests() {
+            let test = Test { t: row.t, person: number[row.person as usize], positive: row.positive };
+            snapshot.tests.extend(std::iter::repeat_n(test, usize::try_from(*n).unwrap_or(0)));
+        }
+        snapshot.tests.sort_unstable();
+        View { snapshot, arrival }
+    }
+
+    /// Brings the order of names up to date.
+    fn sort(&mut self, names: &Names) {
+        if self.names.len() != names.len() {
+            self.names = names.list();
+            self.order = (0..self.names.len() as u32).collect();
+            let names = &self.names;
+            self.order.sort_unstable_by(|&a, &b| names[a as usize].as_bytes().cmp(names[b as usize].as_bytes()));
+        }
+    }
+}
+
+fn sort_tail(contacts: &mut [Contact], from: usize) {
+    contacts[from..].sort_unstable();
+}
+
+fn ends<K>(rows: &[(K, i64)], t: impl Fn(&K) -> i64) -> Option<(i64, i64)> {
+    let first = rows.iter().find(|(_, n)| *n > 0)?;
+    let last = rows.iter().rev().find(|(_, n)| *n > 0)?;
+    Some((t(&first.0), t(&last.0)))
+}
