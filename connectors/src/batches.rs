@@ -6,10 +6,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, Float32Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, UInt8Array,
-    UInt32Array, UInt64Array,
+    ArrayRef, DictionaryArray, Float32Array, Int8Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+    StructArray, UInt8Array, UInt32Array, UInt64Array,
 };
-use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, SchemaRef};
+use thalweg::contacts::{Score, Scores};
 use thalweg::map::{MapChanges, MapGraph};
 use thalweg::{KnnGraph, Segmentation};
 
@@ -205,4 +207,74 @@ fn edge_batches<'a, I: Iterator<Item = u64> + 'a>(
         }
         Some(edges.batch(frame, schema.clone()))
     }))
+}
+
+/// The structures in `because`.
+fn because_fields() -> Fields {
+    vec![field("person", DataType::Utf8), field("weight", DataType::Float32)].into()
+}
+
+fn because_item() -> Arc<Field> {
+    Arc::new(field("item", DataType::Struct(because_fields())))
+}
+
+/// `as_of` i64 (s), `person` utf8, `score` f32, `model` utf8, `because` list of (`person` utf8, `weight` f32).
+pub fn risk_schema() -> SchemaRef {
+    Arc::new(Schema::new(risk_fields()))
+}
+
+/// [`risk_schema`] with `diff` i8.
+pub fn risk_changes_schema() -> SchemaRef {
+    let mut fields = risk_fields();
+    fields.push(field("diff", DataType::Int8));
+    Arc::new(Schema::new(fields))
+}
+
+fn risk_fields() -> Vec<Field> {
+    vec![
+        field("as_of", DataType::Int64),
+        field("person", DataType::Utf8),
+        field("score", DataType::Float32),
+        field("model", DataType::Utf8),
+        field("because", DataType::List(because_item())),
+    ]
+}
+
+/// One row a person under [`risk_schema`], ascending by the bytes of the name.
+pub fn risk_batches(scores: &Scores) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + '_> {
+    Box::new(cuts(scores.rows.len()).map(|rows| batch(risk_schema(), risk_columns(scores, &scores.rows[rows])?)))
+}
+
+/// [`risk_batches`] with the difference under [`risk_changes_schema`].
+pub fn risk_changes_batches(scores: &Scores) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + '_> {
+    Box::new(cuts(scores.rows.len()).map(|rows| {
+        let rows = &scores.rows[rows];
+        let mut columns = risk_columns(scores, rows)?;
+        columns.push(Arc::new(Int8Array::from_iter_values(rows.iter().map(|row| row.diff))));
+        batch(risk_changes_schema(), columns)
+    }))
+}
+
+fn risk_columns(scores: &Scores, rows: &[Score]) -> Result<Vec<ArrayRef>, Error> {
+    let name = |person: u32| scores.names.get(person as usize).map_or("", |name| name);
+    let all = || rows.iter().flat_map(|row| &row.because);
+    let because: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(all().map(|(person, _)| name(*person)))),
+        Arc::new(Float32Array::from_iter_values(all().map(|(_, weight)| *weight))),
+    ];
+    let wrong = |e: arrow::error::ArrowError| Error::Value {
+        what: "column because",
+        found: e.to_string(),
+        expected: "a list a person".into(),
+    };
+    let because = StructArray::try_new(because_fields(), because, None).map_err(wrong)?;
+    let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.because.len()));
+    let because = ListArray::try_new(because_item(), offsets, Arc::new(because), None).map_err(wrong)?;
+    Ok(vec![
+        Arc::new(Int64Array::from_value(scores.as_of.div_euclid(1_000_000_000), rows.len())),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| name(row.person)))),
+        Arc::new(Float32Array::from_iter_values(rows.iter().map(|row| row.score))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|_| scores.model))),
+        Arc::new(because),
+    ])
 }

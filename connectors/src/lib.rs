@@ -5,6 +5,7 @@ pub mod batches;
 pub mod bin;
 mod cells;
 mod columns;
+pub mod contacts;
 mod crc32;
 pub mod csv;
 pub mod error;

@@ -1,8 +1,9 @@
-//! Lines of a text file that may still be growing.
+//! Lines of a text file that may be gzipped, or still be growing.
 
-use std::fs::File;
-use std::io::Read;
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
 
 use crate::error::{At, Error};
 use crate::format::open_regular;
@@ -11,10 +12,29 @@ use crate::format::open_regular;
 const LONGEST: usize = 1 << 20;
 const CHUNK: usize = 1 << 18;
 
+/// The first bytes of gzip data.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// A regular file's text, unpacked if its first bytes are gzip's; such a file does not grow.
+pub(crate) fn open_text(path: &Path, growing: bool) -> Result<Box<dyn Read + Send>, Error> {
+    let io = |e| Error::io(path, e);
+    let mut file = open_regular(path)?;
+    let mut head = Vec::new();
+    (&mut file).take(GZIP.len() as u64).read_to_end(&mut head).map_err(io)?;
+    file.seek(SeekFrom::Start(0)).map_err(io)?;
+    if head != GZIP {
+        return Ok(Box::new(file));
+    }
+    if growing {
+        return Err(Error::unsupported(path, "a gzip file to follow", "a file that is written line by line"));
+    }
+    Ok(Box::new(MultiGzDecoder::new(BufReader::with_capacity(1 << 16, file))))
+}
+
 /// Reads complete lines; what stands after the last newline is a line only once the file grows no more.
 pub(crate) struct Lines {
     path: PathBuf,
-    file: File,
+    file: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     start: usize,
     growing: bool,
@@ -23,13 +43,24 @@ pub(crate) struct Lines {
 
 impl Lines {
     pub(crate) fn open(path: &Path, growing: bool) -> Result<Lines, Error> {
-        let file = open_regular(path)?;
+        let file = open_text(path, growing)?;
         Ok(Lines { path: path.into(), file, buffer: Vec::new(), start: 0, growing, line: 0 })
     }
 
     /// The file grows no more.
     pub(crate) fn close(&mut self) {
         self.growing = false;
+    }
+
+    /// Bytes that stop the decoder are named with the place that was reached; what the system refuses is the system's error.
+    fn broken(&self, error: std::io::Error) -> Error {
+        match error.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidInput | ErrorKind::InvalidData => {
+                let found = format!("gzip data that break off or are corrupt ({error})");
+                Error::malformed(&self.path, At::Line(self.line + 1), found, "a whole gzip file")
+            }
+            _ => Error::io(&self.path, error),
+        }
     }
 
     /// The next line and its number, from 1, without its end (`\n` or `\r\n`); `None` at the end of what is there.
@@ -52,7 +83,7 @@ impl Lines {
             self.start = 0;
             searched = self.buffer.len();
             self.buffer.resize(searched + CHUNK, 0);
-            let read = self.file.read(&mut self.buffer[searched..]).map_err(|e| Error::io(&self.path, e))?;
+            let read = self.file.read(&mut self.buffer[searched..]).map_err(|e| self.broken(e))?;
             self.buffer.truncate(searched + read);
             if read == 0 {
                 if self.growing || self.buffer.is_empty() {

@@ -18,7 +18,7 @@ use ::parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use ::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use ::parquet::schema::types::ColumnPath;
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use crate::columns::Layout;
 use crate::error::{At, Error};
@@ -47,21 +47,25 @@ fn malformed(path: &Path, error: ParquetError) -> Error {
     Error::malformed(path, At::File, error.to_string(), EXPECTED)
 }
 
-/// The rows of a Parquet file.
-struct Batches {
+/// Record batches of some columns of a Parquet file.
+pub(crate) struct Groups {
     path: PathBuf,
     file: File,
     length: u64,
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
-    layout: Layout,
+    schema: Schema,
     group: usize,
     reader: Option<(ParquetRecordBatchReader, u64)>,
     row: u64,
 }
 
-impl Batches {
-    fn open(path: &Path) -> Result<Batches, Error> {
+impl Groups {
+    /// Opens the file; `choose` picks columns of its schema, which batches keep in the file's order.
+    pub(crate) fn open(
+        path: &Path,
+        choose: impl FnOnce(&Schema) -> Result<Vec<usize>, Error>,
+    ) -> Result<Groups, Error> {
         let file = open_regular(path)?;
         let io = |e| Error::io(path, e);
         let length = file.metadata().map_err(io)?.len();
@@ -69,12 +73,23 @@ impl Batches {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let metadata =
             guarded(path, EXPECTED, || ArrowReaderMetadata::load(&file, options).map_err(|e| malformed(path, e)))?;
-        let columns = Layout::of_schema(path, metadata.schema())?.columns();
+        let mut columns = choose(metadata.schema())?;
+        columns.sort_unstable();
+        columns.dedup();
         let mask = ProjectionMask::roots(metadata.parquet_schema(), columns.iter().copied());
-        let projected = metadata.schema().project(&columns);
-        let projected = projected.map_err(|e| Error::malformed(path, At::Header, e.to_string(), EXPECTED))?;
-        let layout = Layout::of_schema(path, &projected)?;
-        Ok(Batches { path: path.into(), file, length, metadata, mask, layout, group: 0, reader: None, row: 0 })
+        let schema = metadata.schema().project(&columns);
+        let schema = schema.map_err(|e| Error::malformed(path, At::Header, e.to_string(), EXPECTED))?;
+        Ok(Groups { path: path.into(), file, length, metadata, mask, schema, group: 0, reader: None, row: 0 })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The columns that batches have.
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Opens the next row group, if there is one.
@@ -165,8 +180,9 @@ impl Batches {
     }
 }
 
-impl RowSource for Batches {
-    fn next_rows(&mut self) -> Result<Option<Rows>, Error> {
+impl Groups {
+    /// The next batch, and the place of its first row in the file; `None` after the last.
+    pub(crate) fn next_batch(&mut self) -> Result<Option<(u64, RecordBatch)>, Error> {
         loop {
             if let Some((reader, left)) = &mut self.reader {
                 let path = &self.path;
@@ -176,8 +192,7 @@ impl RowSource for Batches {
                     *left = left.saturating_sub(batch.num_rows() as u64);
                     let first = self.row;
                     self.row += batch.num_rows() as u64;
-                    let rows = guarded(path, EXPECTED, || self.layout.rows(path, &batch, first))?;
-                    return Ok(Some(rows));
+                    return Ok(Some((first, batch)));
                 }
                 if *left > 0 {
                     let (at, found) = (At::Row(self.row), format!("an end {left} rows early"));
@@ -189,6 +204,28 @@ impl RowSource for Batches {
                 return Ok(None);
             }
         }
+    }
+}
+
+/// The rows of a Parquet file of points.
+struct Batches {
+    groups: Groups,
+    layout: Layout,
+}
+
+impl Batches {
+    fn open(path: &Path) -> Result<Batches, Error> {
+        let groups = Groups::open(path, |schema| Ok(Layout::of_schema(path, schema)?.columns()))?;
+        let layout = Layout::of_schema(path, groups.schema())?;
+        Ok(Batches { groups, layout })
+    }
+}
+
+impl RowSource for Batches {
+    fn next_rows(&mut self) -> Result<Option<Rows>, Error> {
+        let Some((first, batch)) = self.groups.next_batch()? else { return Ok(None) };
+        let path = &self.groups.path;
+        guarded(path, EXPECTED, || self.layout.rows(path, &batch, first)).map(Some)
     }
 
     fn has_frames(&self) -> bool {

@@ -1,0 +1,193 @@
+//! Several feeds of rows as one source: each epoch a batch of rows, in the order of the feeds' own rows, the earliest stamp first among them.
+//!
+//! What is live at the end does not depend on that order. It makes revisions tell a story: contacts and tests come in together by event
+//! time, and a row that stands late in its file comes late. Where revisions are asked for, a batch ends, due to be scored, before the first
+//! row after an as-of time, and whenever a growing input is quiet; everything read is due at the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use thalweg::contacts::{AsOf, Fact, FactRows, Names};
+use thalweg::{BoxError, Next, Source};
+
+use super::{Feed, People};
+use crate::error::Error;
+
+/// Most rows in a batch, and the longest it is waited for.
+const ROWS: usize = 65_536;
+const LONG: Duration = Duration::from_millis(80);
+/// A growing input is quiet when nothing came for so long; what has waited longer than the second is due all the same.
+const QUIET: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// When rows are handed out, and when they are due to be scored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    /// Score at these as-of times as they are passed, and at quiet moments; else at the end alone.
+    pub revisions: Option<AsOf>,
+    /// Event time in seconds a second; 0 = as fast as possible.
+    pub rate: f64,
+    /// Position of the first row to take, over all inputs.
+    pub start_offset: u64,
+    /// Position of the first row not to take any more.
+    pub until: Option<u64>,
+}
+
+/// A feed with its next row.
+struct Input {
+    feed: Box<dyn Feed>,
+    head: Option<(Fact, i32)>,
+    /// Nothing there at present.
+    dry: bool,
+}
+
+/// The source; see the module.
+pub struct Merge {
+    name: String,
+    inputs: Vec<Input>,
+    people: People,
+    pace: Pace,
+    follow: bool,
+    stop: Arc<AtomicBool>,
+    closed: bool,
+    ended: bool,
+    position: u64,
+    /// The latest stamp handed out.
+    last: Option<i64>,
+    /// When the first row not scored yet was handed out, and the last.
+    unscored: Option<(Instant, Instant)>,
+    /// The first row's moment and stamp: the schedule of a paced run.
+    started: Option<(Instant, i64)>,
+}
+
+impl Merge {
+    /// Merges feeds; `stop` ends a source that goes on as its inputs grow.
+    pub fn new(
+        name: String,
+        feeds: Vec<Box<dyn Feed>>,
+        people: People,
+        pace: Pace,
+        follow: bool,
+        stop: Arc<AtomicBool>,
+    ) -> Merge {
+        let inputs = feeds.into_iter().map(|feed| Input { feed, head: None, dry: false }).collect();
+        Merge {
+            name,
+            inputs,
+            people,
+            pace,
+            follow,
+            stop,
+            closed: false,
+            ended: false,
+            position: 0,
+            last: None,
+            unscored: None,
+            started: None,
+        }
+    }
+
+    /// The names of the people in the rows.
+    pub fn names(&self) -> Names {
+        self.people.names().clone()
+    }
+
+    /// The input with the earliest row, after looking for rows where none is at hand.
+    fn earliest(&mut self) -> Result<Option<usize>, Error> {
+        let mut best: Option<(i64, usize)> = None;
+        for (i, input) in self.inputs.iter_mut().enumerate() {
+            if input.head.is_none() && !input.dry {
+                input.head = input.feed.next(&mut self.people)?;
+                input.dry = input.head.is_none();
+            }
+            if let Some((fact, _)) = &input.head
+                && best.is_none_or(|(t, _)| stamp(fact) < t)
+            {
+                best = Some((stamp(fact), i));
+            }
+        }
+        Ok(best.map(|(_, i)| i))
+    }
+
+    /// True if a row of this stamp may go out by now.
+    fn in_time(&mut self, t: i64) -> bool {
+        if self.pace.rate.is_nan() || self.pace.rate <= 0.0 || self.closed {
+            return true;
+        }
+        let (began, first) = *self.started.get_or_insert((Instant::now(), t));
+        let place = t.saturating_sub(first).max(0) as f64 / 1e9 / self.pace.rate;
+        began.elapsed().as_secs_f64() >= place
+    }
+
+    fn read(&mut self) -> Result<Next<FactRows>, Error> {
+        let stopped = self.stop.load(Ordering::Relaxed);
+        if stopped && self.follow && !self.closed {
+            self.closed = true;
+            self.inputs.iter_mut().for_each(|input| input.feed.close());
+        }
+        self.inputs.iter_mut().for_each(|input| input.dry = false);
+        let (began, mut rows) = (Instant::now(), Vec::new());
+        let over = loop {
+            let full = rows.len() >= ROWS || (rows.len() % 1024 == 1023 && began.elapsed() >= LONG);
+            if full || (stopped && !self.follow) || self.pace.until.is_some_and(|until| self.position >= until) {
+                break !full;
+            }
+            let Some(i) = self.earliest()? else { break !self.follow || self.closed };
+            let Some((fact, diff)) = self.inputs[i].head else { continue };
+            let t = stamp(&fact);
+            if !self.in_time(t) {
+                break false;
+            }
+            let passed = self.pace.revisions.zip(self.last).is_some_and(|(as_of, last)| as_of.passed(last, t));
+            if passed && (self.unscored.is_some() || !rows.is_empty()) {
+                self.unscored = None;
+                return Ok(Next::Item(FactRows { rows, due: true }));
+            }
+            self.inputs[i].head = None;
+            self.position += 1;
+            if self.position > self.pace.start_offset {
+                self.last = self.last.max(Some(t));
+                rows.push((fact, diff));
+            }
+        };
+        if over {
+            self.ended = true;
+            return Ok(Next::Item(FactRows { rows, due: true }));
+        }
+        if !rows.is_empty() {
+            let now = Instant::now();
+            self.unscored = Some((self.unscored.map_or(now, |(first, _)| first), now));
+            return Ok(Next::Item(FactRows { rows, due: false }));
+        }
+        let waits = |(first, last): (Instant, Instant)| last.elapsed() >= QUIET || first.elapsed() >= PATIENCE;
+        if self.pace.revisions.is_some() && self.unscored.is_some_and(waits) {
+            self.unscored = None;
+            return Ok(Next::Item(FactRows { rows, due: true }));
+        }
+        Ok(Next::Idle)
+    }
+}
+
+fn stamp(fact: &Fact) -> i64 {
+    match fact {
+        Fact::Contact(row) => row.t,
+        Fact::Test(row) => row.t,
+        Fact::Due => i64::MIN,
+    }
+}
+
+impl Source for Merge {
+    type Item = FactRows;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn next(&mut self) -> Result<Next<FactRows>, BoxError> {
+        if self.ended {
+            return Ok(Next::End);
+        }
+        Ok(self.read()?)
+    }
+}

@@ -1,0 +1,121 @@
+//! The dead-letter file: every malformed row by file, line and reason, published beside the output if there is any.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use thalweg::{BoxError, Epoch, Sink};
+
+use crate::error::Error;
+use crate::publish::StagedFile;
+
+/// Malformed rows, kept on disk a file of input apart, so that their order in the end depends on no order of reading.
+#[derive(Debug)]
+pub struct Rejected {
+    destination: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    files: Vec<(String, Option<BufWriter<File>>)>,
+    count: u64,
+}
+
+impl Rejected {
+    /// For an output: `OUTPUT.rejected.csv`, beside a folder if the output is one.
+    pub fn beside(output: &str) -> Rejected {
+        let destination = format!("{}.rejected.csv", output.trim_end_matches('/')).into();
+        Rejected { destination, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Announces a file; its number.
+    pub(crate) fn file(&self, path: &Path) -> usize {
+        let mut state = self.state();
+        state.files.push((path.display().to_string(), None));
+        state.files.len() - 1
+    }
+
+    /// Notes a malformed row.
+    pub(crate) fn note(&self, file: usize, line: u64, reason: &str) -> Result<(), Error> {
+        let io = |e| Error::io(&self.destination, e);
+        let mut state = self.state();
+        state.count += 1;
+        let Some((name, spool)) = state.files.get_mut(file) else { return Ok(()) };
+        if spool.is_none() {
+            *spool = Some(BufWriter::new(tempfile::tempfile().map_err(io)?));
+        }
+        let Some(spool) = spool else { return Ok(()) };
+        writeln!(spool, "{},{line},{}", quoted(name), quoted(reason)).map_err(io)
+    }
+
+    /// Malformed rows so far.
+    pub fn count(&self) -> u64 {
+        self.state().count
+    }
+
+    /// Writes the whole under a temporary name; `None` if there is nothing to write.
+    fn stage(&self) -> Result<Option<StagedFile>, Error> {
+        let io = |e| Error::io(&self.destination, e);
+        let mut state = self.state();
+        if state.count == 0 {
+            return Ok(None);
+        }
+        let mut staged = StagedFile::create(&self.destination)?;
+        staged.write_all(b"file,line,reason\n").map_err(io)?;
+        for spool in state.files.iter_mut().filter_map(|(_, spool)| spool.as_mut()) {
+            spool.flush().map_err(io)?;
+            let file = spool.get_mut();
+            file.seek(SeekFrom::Start(0)).map_err(io)?;
+            std::io::copy(file, &mut staged).map_err(io)?;
+        }
+        Ok(Some(staged))
+    }
+}
+
+/// A CSV cell.
+fn quoted(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
+}
+
+/// A sink that publishes the malformed rows with the output, and takes away those of an older run.
+pub struct WithRejected<S> {
+    sink: S,
+    rejected: std::sync::Arc<Rejected>,
+}
+
+impl<S> WithRejected<S> {
+    /// Publishes `rejected` when `sink` publishes.
+    pub fn new(sink: S, rejected: std::sync::Arc<Rejected>) -> WithRejected<S> {
+        WithRejected { sink, rejected }
+    }
+}
+
+impl<T, S: Sink<T>> Sink<T> for WithRejected<S> {
+    fn name(&self) -> String {
+        self.sink.name()
+    }
+
+    fn write(&mut self, epoch: Epoch, item: T) -> Result<(), BoxError> {
+        self.sink.write(epoch, item)
+    }
+
+    fn finish(&mut self) -> Result<(), BoxError> {
+        let staged = self.rejected.stage()?;
+        self.sink.finish()?;
+        match staged {
+            Some(staged) => Ok(staged.publish()?),
+            None => match std::fs::remove_file(&self.rejected.destination) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    Err(Error::io(&self.rejected.destination, e).into())
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+}
