@@ -137,7 +137,7 @@ fn fill(row: &mut Row, slot: Slot, cell: &str) -> Option<()> {
 }
 
 /// Hands out the cells of a line with their columns.
-fn split(line: &[u8], delimiter: u8, mut cell: impl FnMut(usize, &[u8])) {
+pub(crate) fn split(line: &[u8], delimiter: u8, mut cell: impl FnMut(usize, &[u8])) {
     if !line.contains(&b'"') {
         return line.split(|&b| b == delimiter).enumerate().for_each(|(i, c)| cell(i, c));
     }

@@ -8,6 +8,7 @@ pub mod models;
 pub mod nodes;
 pub mod output;
 pub mod pipeline;
+pub mod risk;
 pub mod segment;
 pub mod settings;
 

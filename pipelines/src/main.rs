@@ -29,7 +29,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a pipeline: segment or knn
+    /// Run a pipeline: segment, knn or risk
     Run {
         /// The pipeline; may stand in --config instead
         pipeline: Option<String>,
@@ -38,7 +38,7 @@ enum Command {
     },
     /// Metrics of a pipeline against the labels found beside the input
     Eval {
-        /// The pipeline: segment
+        /// The pipeline: segment or risk
         pipeline: Option<String>,
         #[command(flatten)]
         options: Options,
@@ -73,7 +73,7 @@ enum Command {
 
 #[derive(Args)]
 struct Options {
-    /// Files, folders or URIs (sim:street)
+    /// Files, folders or URIs (sim:street, sim:town)
     #[arg(long, num_args = 1.., value_name = "PATH|URI")]
     input: Vec<String>,
     /// One file (.parquet, .arrow, .csv, .jsonl), or a folder of segments (a name ending in /)
@@ -88,7 +88,7 @@ struct Options {
     /// The input's format, else guessed from the path
     #[arg(long)]
     format: Option<String>,
-    /// driving, airborne, or FILE.safetensors
+    /// driving, airborne, or FILE.safetensors; for risk: bp, mean-field or tracing
     #[arg(long)]
     model: Option<String>,
     /// Labels for eval, where they are not beside the input
@@ -115,6 +115,21 @@ struct Options {
     /// Position of the first frame not to read any more
     #[arg(long, allow_hyphen_values = true, value_name = "N")]
     until: Option<String>,
+    /// Contacts: tables with columns t, i, j and where there duration, diff
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    contacts: Vec<String>,
+    /// Tests: tables with columns t, person, result and where there diff
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    tests: Vec<String>,
+    /// The time to give the risk at: seconds, an RFC 3339 time or a date; else that of the last record
+    #[arg(long, allow_hyphen_values = true, value_name = "T")]
+    as_of: Option<String>,
+    /// Give the risk at each multiple of so many seconds
+    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS")]
+    every: Option<String>,
+    /// What tables call their columns: t=time,i=from,j=to
+    #[arg(long, value_name = "NAME=HEADER,...")]
+    columns: Option<String>,
     /// A key of the pipeline's own, repeatable
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -138,6 +153,9 @@ impl Options {
             ("rate", self.rate),
             ("start_offset", self.start_offset),
             ("until", self.until),
+            ("as_of", self.as_of),
+            ("every", self.every),
+            ("columns", self.columns),
         ];
         for (key, value) in texts {
             if let Some(value) = value {
@@ -150,8 +168,10 @@ impl Options {
                 table.insert(key.into(), Value::Boolean(true));
             }
         }
-        if !self.input.is_empty() {
-            table.insert("input".into(), Value::Array(self.input.into_iter().map(Value::String).collect()));
+        for (key, values) in [("input", self.input), ("contacts", self.contacts), ("tests", self.tests)] {
+            if !values.is_empty() {
+                table.insert(key.into(), Value::Array(values.into_iter().map(Value::String).collect()));
+            }
         }
         let set = pairs(&self.set)?;
         if !set.is_empty() {

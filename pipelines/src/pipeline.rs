@@ -31,7 +31,7 @@ pub struct Ready {
 }
 
 /// All of them.
-pub const READY: [Ready; 2] = [crate::segment::READY, crate::knn::READY];
+pub const READY: [Ready; 3] = [crate::segment::READY, crate::knn::READY, crate::risk::READY];
 
 /// The pipeline of a name.
 ///

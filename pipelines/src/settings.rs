@@ -38,6 +38,16 @@ pub struct Settings {
     pub start_offset: u64,
     /// `until`: position of the first frame that is not read any more.
     pub until: Option<u64>,
+    /// `contacts`: tables of contacts.
+    pub contacts: Vec<PathBuf>,
+    /// `tests`: tables of tests.
+    pub tests: Vec<PathBuf>,
+    /// `as_of`: the time to give the risk at (ns).
+    pub as_of: Option<i64>,
+    /// `every`: give it at each multiple of so much (ns).
+    pub every: Option<i64>,
+    /// `columns`: what tables call their columns, where not by the usual names.
+    pub columns: BTreeMap<String, String>,
     /// `set`: a pipeline's own keys.
     pub set: BTreeMap<String, String>,
 }
@@ -52,7 +62,7 @@ pub enum OutputFormat {
 }
 
 /// Every key, as a configuration file spells it.
-pub const KEYS: [&str; 16] = [
+pub const KEYS: [&str; 21] = [
     "pipeline",
     "input",
     "output",
@@ -67,6 +77,11 @@ pub const KEYS: [&str; 16] = [
     "loop",
     "start_offset",
     "until",
+    "contacts",
+    "tests",
+    "as_of",
+    "every",
+    "columns",
     "set",
     "config",
 ];
@@ -100,6 +115,9 @@ impl Settings {
         if settings.follow && settings.looped {
             problems.push(format!("{place}: follow and loop: found both, expected at most one"));
         }
+        if settings.as_of.is_some() && settings.every.is_some() {
+            problems.push(format!("{place}: as_of and every: found both, expected at most one"));
+        }
         if settings.until.is_some_and(|until| until < settings.start_offset) {
             problems.push(format!("{place}: until: found a position before start_offset, expected one at or after it"));
         }
@@ -109,11 +127,23 @@ impl Settings {
     fn take(&mut self, key: &str, value: &Value) -> Result<(), (String, String)> {
         match key {
             "pipeline" => self.pipeline = Some(text(value)?),
-            "input" => {
-                self.input = match value {
-                    Value::Array(items) => items.iter().map(text).collect::<Result<_, _>>()?,
-                    one => vec![text(one)?],
-                }
+            "input" => self.input = texts(value)?,
+            "contacts" => self.contacts = texts(value)?.into_iter().map(PathBuf::from).collect(),
+            "tests" => self.tests = texts(value)?.into_iter().map(PathBuf::from).collect(),
+            "as_of" => {
+                let wrong = || (plain(value), "seconds, an RFC 3339 time or a date".to_string());
+                self.as_of = Some(thalweg_connectors::contacts::time_ns(&plain(value)).ok_or_else(wrong)?);
+            }
+            "every" => {
+                let whole = |n: &i64| (1..=9_000_000_000).contains(n);
+                self.every = Some(number(value, "whole seconds, 1 or more", whole)? * 1_000_000_000);
+            }
+            "columns" => {
+                let pairs = match value {
+                    Value::Table(table) => table.iter().map(|(k, v)| Some((k.clone(), text(v).ok()?))).collect(),
+                    other => text(other)?.split(',').map(pair).collect::<Option<BTreeMap<_, _>>>(),
+                };
+                self.columns = pairs.ok_or_else(|| (plain(value), "NAME=HEADER, divided by commas".to_string()))?;
             }
             "output" => self.output = Some(text(value)?),
             "output_format" => {
@@ -159,7 +189,7 @@ impl Settings {
                 };
                 self.set = set.iter().map(|(key, value)| (key.clone(), plain(value))).collect();
             }
-            other => return Err((format!("the unknown key {other}"), format!("one of {}", KEYS[..15].join(", ")))),
+            other => return Err((format!("the unknown key {other}"), format!("one of {}", KEYS[..20].join(", ")))),
         }
         Ok(())
     }
@@ -178,6 +208,18 @@ fn text(value: &Value) -> Result<String, (String, String)> {
         Value::String(text) if !text.is_empty() => Ok(text.clone()),
         other => Err((plain(other), "a text".into())),
     }
+}
+
+fn texts(value: &Value) -> Result<Vec<String>, (String, String)> {
+    match value {
+        Value::Array(items) => items.iter().map(text).collect(),
+        one => Ok(vec![text(one)?]),
+    }
+}
+
+fn pair(text: &str) -> Option<(String, String)> {
+    let (name, header) = text.split_once('=')?;
+    (!name.trim().is_empty() && !header.is_empty()).then(|| (name.trim().to_string(), header.to_string()))
 }
 
 fn truth(value: &Value) -> Result<bool, (String, String)> {

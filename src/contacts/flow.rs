@@ -1,7 +1,5 @@
 //! Contacts and tests in the dataflow: any differential query over the live rows, and the stage that scores them.
 
-use std::sync::Arc;
-
 use super::{Asked, Fact, FactRows, RiskModel, Scores, Scoring};
 use crate::dataflow::{ExchangeData, VecCollection};
 use crate::pipeline::{Delta, Flow};
@@ -45,17 +43,12 @@ impl<I: Send + 'static> Flow<I, FactRows> {
         self.query_updates(updates, logic)
     }
 
-    /// Everybody's risk by `model`, made on each worker and asked on one, whenever the source says that it is due.
+    /// Everybody's risk by the model that `make` makes, whenever the source says that it is due. Each worker makes one, one asks it.
     pub fn risk(
         self,
         asked: Asked,
-        model: impl Fn() -> Result<Box<dyn RiskModel>, Error> + Send + Sync + 'static,
-    ) -> Result<Flow<I, Scores>, Error> {
-        // Parameters that a model refuses are known before the run.
-        model()?;
-        Ok(self.facts(|facts| facts.consolidate()).stage(move |stats: &Arc<_>| {
-            let model = model().expect("made once above, of the same parameters");
-            Scoring::new(asked.clone(), model, stats)
-        }))
+        make: impl Fn() -> Result<Box<dyn RiskModel>, Error> + Send + Sync + 'static,
+    ) -> Flow<I, Scores> {
+        self.facts(|facts| facts.consolidate()).stage(move |stats| Scoring::new(asked.clone(), make(), stats))
     }
 }

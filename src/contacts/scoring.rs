@@ -12,7 +12,7 @@ use super::{AsOf, RiskModel};
 use crate::pipeline::Delta;
 use crate::report::Stats;
 use crate::stage::{Inbox, Outbox, Stage};
-use crate::{BoxError, Epoch};
+use crate::{BoxError, Epoch, Error};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -88,7 +88,8 @@ pub struct Fit {
 /// The state machine; it works on the one shard that gets the rows.
 pub struct Scoring {
     asked: Asked,
-    model: Box<dyn RiskModel>,
+    /// The model, or why there is none, which is told when it is asked.
+    model: Result<Box<dyn RiskModel>, Error>,
     stats: Arc<Stats>,
     live: Live,
     /// Stamps between which rows changed since the tables were made.
@@ -98,7 +99,7 @@ pub struct Scoring {
 
 impl Scoring {
     /// A stage that asks `model`.
-    pub fn new(asked: Asked, model: Box<dyn RiskModel>, stats: &Arc<Stats>) -> Scoring {
+    pub fn new(asked: Asked, model: Result<Box<dyn RiskModel>, Error>, stats: &Arc<Stats>) -> Scoring {
         Scoring {
             asked,
             model,
@@ -130,6 +131,7 @@ impl Scoring {
     /// The table of an as-of time.
     fn table(&mut self, as_of: i64) -> Result<Vec<Score>, BoxError> {
         let Scoring { asked, model, stats, live, .. } = self;
+        let model = model.as_mut().map_err(|error| error.to_string())?;
         let view = stats.time("snapshot", || live.view(&asked.names, as_of, asked.window));
         let start = std::time::Instant::now();
         let risk = stats.time("model", || model.risk(&view.snapshot, asked.threads))?;
@@ -160,7 +162,7 @@ impl Scoring {
     fn score(&mut self, out: &mut Outbox<(), Scores>) -> Result<(), BoxError> {
         let names = Arc::new(self.asked.names.list());
         let scores = |as_of, model, rows| Scores { as_of, model, rows, names: Arc::clone(&names) };
-        let model = self.model.name();
+        let model = self.model.as_ref().map_or("none", |model| model.name());
         let times = self.live.stamps().map(|(first, last)| self.asked.as_of.times(first, last));
         if !self.asked.changes {
             for as_of in times.into_iter().flatten() {

@@ -96,9 +96,10 @@ fn id<'a>(cells: &'a Cells, slot: usize, column: &'static str) -> Result<&'a str
 
 fn diff(cells: &Cells, slot: usize) -> Result<i32, Refused> {
     let Some(cell) = cells.get(slot) else { return Ok(1) };
-    match text(cell).map(str::trim) {
-        Some("1" | "+1") => Ok(1),
-        Some("-1") => Ok(-1),
+    // Programs that hold the column in floats write 1.0.
+    match text(cell).and_then(|cell| cell.trim().parse::<f64>().ok()) {
+        Some(1.0) => Ok(1),
+        Some(-1.0) => Ok(-1),
         _ => Err(refused("diff", cell, "1 or -1")),
     }
 }

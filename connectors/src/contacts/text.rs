@@ -5,12 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use csv::{ByteRecord, ReaderBuilder};
 use serde_json::{Map, Value};
 
 use super::file::Columns;
 use super::row::Kind;
 use super::table::{Cells, Table};
+use crate::csv::split;
 use crate::error::{At, Error};
 use crate::lines::Lines;
 
@@ -100,18 +100,6 @@ impl Table for CsvTable {
     fn close(&mut self) {
         self.growing = false;
         self.lines.close();
-    }
-}
-
-/// Hands out the cells of a line with their columns.
-fn split(line: &[u8], delimiter: u8, mut cell: impl FnMut(usize, &[u8])) {
-    if !line.contains(&b'"') {
-        return line.split(|&b| b == delimiter).enumerate().for_each(|(i, c)| cell(i, c));
-    }
-    let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
-    let mut record = ByteRecord::new();
-    if reader.read_byte_record(&mut record).unwrap_or(false) {
-        record.iter().enumerate().for_each(|(i, c)| cell(i, c));
     }
 }
 

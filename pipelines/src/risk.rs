@@ -1,0 +1,178 @@
+//! `risk`: contacts and tests in, everybody's probability of being infected out.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use thalweg::contacts::{AsOf, Asked, FactRows, Names, Parameters, Prior, RiskModel, Scores};
+use thalweg::{Pipeline, Report, Sink, Source};
+use thalweg_connectors::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
+use thalweg_connectors::contacts::{self, Columns, FilesOptions, Key, Pace, Rejected, TableFormat, WithRejected};
+use thalweg_connectors::segments::Roll;
+
+use crate::pipeline::{Context, Ready};
+use crate::settings::Keys;
+use crate::{Failure, Settings, output};
+
+/// The pipeline's line in the registry.
+pub const READY: Ready = Ready {
+    name: "risk",
+    what: "everybody's probability of being infected, from contacts and tests",
+    check: |settings| ask(settings).map(drop),
+    run,
+};
+
+/// A model, made of what it is told.
+type Make = fn(Parameters) -> Result<Box<dyn RiskModel>, thalweg::Error>;
+
+/// (name, what it is, how it is made); the first is the default.
+pub const MODELS: [(&str, &str, Make); 0] = [];
+
+/// What the settings ask for.
+pub(crate) struct Ask {
+    pub make: Make,
+    pub parameters: Parameters,
+    pub as_of: AsOf,
+    pub window: Option<i64>,
+    pub changes: bool,
+    pub files: FilesOptions,
+    pub pace: Pace,
+    key: Option<String>,
+    roll: Roll,
+}
+
+/// Reads the parameters of the spread from `keys`, over `default`.
+pub(crate) fn parameters(keys: &mut Keys<'_>, default: Parameters) -> Parameters {
+    let rate = "a rate per second, 0 or more";
+    let probability = "a probability, 0 to 1";
+    let positive = |x: &f64| x.is_finite() && *x >= 0.0;
+    let share = |x: &f64| (0.0..=1.0).contains(x);
+    let seeds = keys.take("seeds", 1.0, "a number of people, 0 or more", positive);
+    let each = keys.take("prior", f64::NAN, probability, share);
+    Parameters {
+        rate: keys.take("rate", default.rate, rate, positive),
+        latency: keys.take("latency", default.latency, rate, positive),
+        recovery: keys.take("recovery", default.recovery, rate, positive),
+        false_negative: keys.take("false_negative", default.false_negative, probability, share),
+        false_positive: keys.take("false_positive", default.false_positive, probability, share),
+        ascertainment: keys.take("ascertainment", default.ascertainment, probability, share),
+        prior: if each.is_nan() { Prior::Seeds(seeds) } else { Prior::Each(each) },
+    }
+}
+
+/// The model that the settings name.
+pub(crate) fn model(settings: &Settings) -> Result<Make, Failure> {
+    let wanted = settings.model.as_deref();
+    let found = MODELS.iter().find(|(name, ..)| wanted.is_none_or(|wanted| wanted == *name));
+    found.map(|(.., make)| *make).ok_or_else(|| {
+        let names: Vec<_> = MODELS.iter().map(|(name, ..)| *name).collect();
+        Failure::config(format!("model: found {}, expected {}", wanted.unwrap_or("none"), names.join(", ")))
+    })
+}
+
+pub(crate) fn ask(settings: &Settings) -> Result<Ask, Failure> {
+    let mut keys = Keys::of(&settings.set);
+    let parameters = parameters(&mut keys, Parameters::default());
+    let window = keys.take("window", 0.0, "seconds, more than 0", |s: &f64| *s > 0.0 && *s <= 9e9);
+    let emit = keys.take("emit", "all".to_string(), "all or changes", |emit| emit == "all" || emit == "changes");
+    let key = keys.take("hash_ids", String::new(), "the path of a key's file", |path| !path.is_empty());
+    let roll = output::roll(&mut keys);
+    keys.done()?;
+    let unfit = [
+        (settings.output_format.is_some(), "output_format: found label or las, expected table: risk writes no points"),
+        (settings.looped, "loop: found true, expected false: contacts do not begin again"),
+    ];
+    if let Some((_, problem)) = unfit.iter().find(|(unfit, _)| *unfit) {
+        return Err(Failure::config(problem));
+    }
+    let as_of = match (settings.as_of, settings.every) {
+        (Some(t), _) => AsOf::At(t),
+        (None, Some(step)) => AsOf::Every(step),
+        (None, None) => AsOf::Last,
+    };
+    let changes = emit == "changes";
+    let make = model(settings)?;
+    make(parameters)?;
+    let files = FilesOptions {
+        contacts: settings.contacts.clone(),
+        tests: settings.tests.clone(),
+        format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
+        columns: Columns::new(settings.columns.clone())?,
+        follow: settings.follow,
+    };
+    let pace = Pace {
+        revisions: changes.then_some(as_of),
+        rate: settings.rate,
+        start_offset: settings.start_offset,
+        until: settings.until,
+    };
+    let window = settings.set.contains_key("window").then_some((window * 1e9).round() as i64);
+    let key = Some(key).filter(|path| !path.is_empty());
+    Ok(Ask { make, parameters, as_of, window, changes, files, pace, key, roll })
+}
+
+impl Ask {
+    /// The rows, and the names behind them.
+    fn open(
+        &self,
+        settings: &Settings,
+        context: &Context,
+        rejected: &Arc<Rejected>,
+    ) -> Result<(Box<dyn Source<Item = FactRows>>, Names), Failure> {
+        if let Some(input) = settings.input.first() {
+            return Err(Failure::config(format!("input: found {input}, expected --contacts and --tests")));
+        }
+        if settings.contacts.is_empty() && settings.tests.is_empty() {
+            return Err(Failure::Usage(
+                "--contacts: found none, expected a file of contacts, of --tests, or both".into(),
+            ));
+        }
+        let key = self.key.as_deref().map(|path| Key::load(Path::new(path))).transpose()?;
+        let source = contacts::source(&self.files, key, self.pace, &context.drain, rejected)?;
+        let names = source.names();
+        Ok((Box::new(source), names))
+    }
+}
+
+fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
+    let ask = ask(settings)?;
+    let rejected = Arc::new(Rejected::beside(settings.output.as_deref().unwrap_or_default()));
+    let (source, names) = ask.open(settings, context, &rejected)?;
+    let sink = if ask.changes {
+        output::table(settings, risk_changes_schema(), risk_changes_batches, ask.roll)?
+    } else {
+        output::table(settings, risk_schema(), risk_batches, ask.roll)?
+    };
+    score(&ask, settings.workers, source, names, WithRejected::new(sink, Arc::clone(&rejected)), &rejected, context)
+}
+
+/// Runs the rows through differential to the model and into `sink`.
+pub(crate) fn score(
+    ask: &Ask,
+    workers: usize,
+    source: Box<dyn Source<Item = FactRows>>,
+    names: Names,
+    sink: impl Sink<Scores> + 'static,
+    rejected: &Rejected,
+    context: &Context,
+) -> Result<Report, Failure> {
+    let asked = Asked { as_of: ask.as_of, window: ask.window, changes: ask.changes, threads: workers, names };
+    // The source itself stops when asked to: what it has read is scored before the run ends.
+    let pipeline = Pipeline::from_source(source).workers(workers);
+    (context.watch)(pipeline.stats());
+    let (make, parameters) = (ask.make, ask.parameters);
+    let mut report = pipeline.run(|rows| rows.risk(asked, move || make(parameters)), sink)?;
+    if rejected.count() > 0 {
+        report.dropped.insert("malformed".into(), rejected.count());
+    }
+    // A frame of this pipeline is an as-of time, a node a person there, an edge a contact.
+    report.frames = report.fits.len() as u64;
+    report.nodes = report.fits.iter().map(|fit| u64::from(fit.people)).sum();
+    report.edges = report.fits.iter().map(|fit| fit.contacts).sum();
+    for fit in report.fits.iter().filter(|fit| !fit.converged) {
+        (context.warn)(&format!(
+            "as of {}: the model had not come to rest after {} rounds; its last step changed a message by {:.1e}",
+            fit.as_of, fit.rounds, fit.change
+        ));
+    }
+    Ok(report)
+}
