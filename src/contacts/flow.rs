@@ -5,12 +5,12 @@ use crate::dataflow::{ExchangeData, VecCollection};
 use crate::pipeline::{Delta, Flow};
 use crate::{Epoch, Error};
 
-/// Rows as updates of a collection that lasts; [`Fact::Due`] stands in it for its epoch alone.
+/// Rows as updates of a collection that lasts.
 fn updates(epoch: Epoch, item: FactRows, updates: &mut Vec<(Fact, Epoch, isize)>) {
     updates.extend(item.rows.into_iter().map(|(fact, diff)| (fact, epoch, diff as isize)));
     if item.due {
-        updates.push((Fact::Due, epoch, 1));
-        updates.push((Fact::Due, epoch + 1, -1));
+        updates.push((Fact::Due(epoch), epoch, 1));
+        updates.push((Fact::Due(epoch), epoch + 1, -1));
     }
 }
 

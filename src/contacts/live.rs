@@ -116,7 +116,7 @@ impl Live {
             match fact {
                 Fact::Contact(row) => contacts.push((row, diff as i64)),
                 Fact::Test(row) => tests.push((row, diff as i64)),
-                Fact::Due => {}
+                Fact::Due(_) => {}
             }
         }
         self.contacts.add(contacts);

@@ -6,6 +6,8 @@ use std::sync::{Arc, RwLock};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Epoch;
+
 /// Two people met; `a <= b` by number of arrival, equal for a contact with oneself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContactRow {
@@ -44,8 +46,8 @@ pub enum Fact {
     Contact(ContactRow),
     /// A test.
     Test(TestRow),
-    /// Not a row of the input: what is live at this epoch is to be scored.
-    Due,
+    /// Not a row of the input: what is live at this epoch is to be scored. It stands in the collection for that epoch alone.
+    Due(Epoch),
 }
 
 /// What a source delivers in one epoch.

@@ -115,7 +115,7 @@ impl Scoring {
         for t in rows.iter().filter_map(|(fact, _)| match fact {
             Fact::Contact(row) => Some(row.t),
             Fact::Test(row) => Some(row.t),
-            Fact::Due => None,
+            Fact::Due(_) => None,
         }) {
             let (first, last) = self.changed.unwrap_or((t, t));
             self.changed = Some((first.min(t), last.max(t)));
@@ -236,7 +236,7 @@ impl Stage for Scoring {
         let Inbox::Input(deltas) = inbox else { return Ok(()) };
         let mut due = false;
         for delta in &deltas {
-            due |= delta.rows.iter().any(|(fact, diff)| *fact == Fact::Due && *diff > 0);
+            due |= delta.rows.iter().any(|(fact, diff)| matches!(fact, Fact::Due(_)) && *diff > 0);
             self.take(&delta.rows);
         }
         if due {

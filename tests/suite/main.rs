@@ -1,8 +1,9 @@
-//! The core's integration tests, one binary: the adapter and the builder under load, graphs and maps against oracles, parity, errors.
+//! The core's integration tests, one binary: the adapter and the builder under load, errors, panics and back-pressure.
 
 mod dataflow;
 mod knn;
 mod law;
+mod live_contacts;
 mod map;
 mod parity;
 mod risk;

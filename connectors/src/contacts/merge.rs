@@ -173,7 +173,7 @@ fn stamp(fact: &Fact) -> i64 {
     match fact {
         Fact::Contact(row) => row.t,
         Fact::Test(row) => row.t,
-        Fact::Due => i64::MIN,
+        Fact::Due(_) => i64::MIN,
     }
 }
 
