@@ -33,6 +33,7 @@ pub mod street;
 mod table;
 mod text;
 mod thrift;
+pub mod town;
 
 pub use error::{At, Error};
 pub use format::{FORMATS, Format, OriginRule, ReadOptions, Reader};

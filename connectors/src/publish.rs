@@ -106,11 +106,23 @@ impl StagedFolder {
     /// # Errors
     /// A name that is taken already; a disk that is full.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.write_with(name, |out| out.write_all(bytes))
+    }
+
+    /// Writes one file of the folder piece by piece, durably.
+    ///
+    /// # Errors
+    /// See [`StagedFolder::write`].
+    pub fn write_with(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<(), Error> {
         let shown = self.destination.join(name);
         let io = |e| Error::io(&shown, e);
-        let mut file = File::create_new(self.staging.path().join(name)).map_err(io)?;
-        file.write_all(bytes).map_err(io)?;
-        file.sync_all().map_err(io)
+        let mut out = BufWriter::new(File::create_new(self.staging.path().join(name)).map_err(io)?);
+        write(&mut out).map_err(io)?;
+        out.into_inner().map_err(|e| io(e.into_error()))?.sync_all().map_err(io)
     }
 
     /// Gives the folder its name.

@@ -78,13 +78,13 @@ fn mix(mut z: u64) -> u64 {
 }
 
 /// Random numbers that depend on a key alone (splitmix64).
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new(seed: u64, what: u64, which: i64) -> Dice {
+    pub(crate) fn new(seed: u64, what: u64, which: i64) -> Dice {
         Dice(mix(seed ^ mix(what.wrapping_add(mix(which as u64).rotate_left(17)))))
     }
-    fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }

@@ -53,14 +53,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Write a built-in simulation's input and truth: street
+    /// Write a built-in simulation's input and truth: street or town
     Simulate {
         /// The simulation
         simulation: String,
         /// The folder to write
         #[arg(long)]
         output: String,
-        /// key=value: frames, seed
+        /// key=value: frames, seed; people, days, seed
         #[arg(long, value_name = "KEY=VALUE")]
         set: Vec<String>,
     },
@@ -284,7 +284,12 @@ fn list() -> Result<(), Failure> {
         "connector  kitti      a KITTI odometry sequence folder (velodyne/, poses.txt, calib.txt, times.txt, labels/)",
     )?;
     say("connector  sim:street the built-in simulated drive of a 64-beam sensor")?;
+    say("connector  contacts   tables of contacts and tests, gzipped or not (.csv .tsv .jsonl .ndjson .parquet)")?;
+    say("connector  sim:town   the built-in simulated town: contacts, tests, an outbreak")?;
     for (name, what, _) in &models::SHIPPED {
+        say(&format!("model      {name:10} {what}"))?;
+    }
+    for (name, what, _) in &thalweg_pipelines::risk::MODELS {
         say(&format!("model      {name:10} {what}"))?;
     }
     Ok(())
@@ -299,16 +304,30 @@ fn inspect(path: &std::path::Path, json: bool) -> Result<(), Failure> {
 }
 
 fn simulate(simulation: &str, output: &str, set: &[String]) -> Result<(), Failure> {
-    if simulation != "street" {
-        return Err(Failure::Usage(format!("simulation: found {simulation}, expected street")));
-    }
+    let known: fn(&mut Keys<'_>, &str) -> Box<dyn FnOnce() -> Result<(), Failure>> = match simulation {
+        "street" => simulate_street,
+        "town" => simulate_town,
+        _ => return Err(Failure::Usage(format!("simulation: found {simulation}, expected street or town"))),
+    };
     let table = pairs(set)?;
     let set = table.into_iter().map(|(k, v)| (k, v.as_str().unwrap_or_default().to_string())).collect();
     let mut keys = Keys::of(&set);
-    let drive = Drive::take(&mut keys);
+    let write = known(&mut keys, output);
     keys.done()?;
-    thalweg_connectors::street::write_kitti(output.as_ref(), drive.frames, drive.seed)
-        .map_err(|error| Failure::run(format!("{output}: {error}")))
+    write()
+}
+
+fn simulate_street(keys: &mut Keys<'_>, output: &str) -> Box<dyn FnOnce() -> Result<(), Failure>> {
+    let (drive, output) = (Drive::take(keys), output.to_string());
+    Box::new(move || {
+        thalweg_connectors::street::write_kitti(output.as_ref(), drive.frames, drive.seed)
+            .map_err(|error| Failure::run(format!("{output}: {error}")))
+    })
+}
+
+fn simulate_town(keys: &mut Keys<'_>, output: &str) -> Box<dyn FnOnce() -> Result<(), Failure>> {
+    let (town, output) = (thalweg_pipelines::risk::town(keys), output.to_string());
+    Box::new(move || Ok(thalweg_connectors::town::write(output.as_ref(), town)?))
 }
 
 fn validate(config: &std::path::Path) -> Result<(), Failure> {

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use thalweg::contacts::{AsOf, Asked, FactRows, Names, Parameters, Prior, RiskModel, Scores};
 use thalweg::{Pipeline, Report, Sink, Source};
 use thalweg_connectors::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
-use thalweg_connectors::contacts::{self, Columns, FilesOptions, Key, Pace, Rejected, TableFormat, WithRejected};
+use thalweg_connectors::contacts::{
+    self, Columns, Feed, FilesOptions, Key, Merge, Pace, People, Rejected, TableFormat, WithRejected,
+};
 use thalweg_connectors::segments::Roll;
+use thalweg_connectors::town::{Town, TownFeed};
 
 use crate::pipeline::{Context, Ready};
 use crate::settings::Keys;
@@ -31,6 +34,7 @@ pub const MODELS: [(&str, &str, Make); 0] = [];
 pub(crate) struct Ask {
     pub make: Make,
     pub parameters: Parameters,
+    town: Option<Town>,
     pub as_of: AsOf,
     pub window: Option<i64>,
     pub changes: bool,
@@ -40,13 +44,41 @@ pub(crate) struct Ask {
     roll: Roll,
 }
 
+/// True if the input is the simulated town; contacts and tests from files are no `--input`.
+pub(crate) fn is_town(settings: &Settings) -> Result<bool, Failure> {
+    let files = !settings.contacts.is_empty() || !settings.tests.is_empty();
+    match settings.input.as_slice() {
+        [] => Ok(false),
+        [one] if one == "sim:town" && !files => Ok(true),
+        [one] if one == "sim:town" => {
+            Err(Failure::config("input: found sim:town beside files, expected one of the two"))
+        }
+        [first, ..] => {
+            Err(Failure::config(format!("input: found {first}, expected sim:town, or --contacts and --tests")))
+        }
+    }
+}
+
+/// Takes the size of a town.
+pub fn town(keys: &mut Keys<'_>) -> Town {
+    Town {
+        people: keys.take("people", 1000, "a number of people, 2 to 1000000", |n| (2..=1_000_000).contains(n)),
+        days: keys.take("days", 14, "a number of days, 1 to 1000", |n| (1..=1000).contains(n)),
+        seed: keys.take("seed", 1, "a whole number, 0 or more", |_| true),
+    }
+}
+
 /// Reads the parameters of the spread from `keys`, over `default`.
 pub(crate) fn parameters(keys: &mut Keys<'_>, default: Parameters) -> Parameters {
     let rate = "a rate per second, 0 or more";
     let probability = "a probability, 0 to 1";
     let positive = |x: &f64| x.is_finite() && *x >= 0.0;
     let share = |x: &f64| (0.0..=1.0).contains(x);
-    let seeds = keys.take("seeds", 1.0, "a number of people, 0 or more", positive);
+    let usual = match default.prior {
+        Prior::Seeds(seeds) => seeds,
+        Prior::Each(_) => 1.0,
+    };
+    let seeds = keys.take("seeds", usual, "a number of people, 0 or more", positive);
     let each = keys.take("prior", f64::NAN, probability, share);
     Parameters {
         rate: keys.take("rate", default.rate, rate, positive),
@@ -71,7 +103,8 @@ pub(crate) fn model(settings: &Settings) -> Result<Make, Failure> {
 
 pub(crate) fn ask(settings: &Settings) -> Result<Ask, Failure> {
     let mut keys = Keys::of(&settings.set);
-    let parameters = parameters(&mut keys, Parameters::default());
+    let town = is_town(settings)?.then(|| town(&mut keys));
+    let parameters = parameters(&mut keys, town.map_or_else(Parameters::default, Town::parameters));
     let window = keys.take("window", 0.0, "seconds, more than 0", |s: &f64| *s > 0.0 && *s <= 9e9);
     let emit = keys.take("emit", "all".to_string(), "all or changes", |emit| emit == "all" || emit == "changes");
     let key = keys.take("hash_ids", String::new(), "the path of a key's file", |path| !path.is_empty());
@@ -107,7 +140,7 @@ pub(crate) fn ask(settings: &Settings) -> Result<Ask, Failure> {
     };
     let window = settings.set.contains_key("window").then_some((window * 1e9).round() as i64);
     let key = Some(key).filter(|path| !path.is_empty());
-    Ok(Ask { make, parameters, as_of, window, changes, files, pace, key, roll })
+    Ok(Ask { make, parameters, town, as_of, window, changes, files, pace, key, roll })
 }
 
 impl Ask {
@@ -118,16 +151,20 @@ impl Ask {
         context: &Context,
         rejected: &Arc<Rejected>,
     ) -> Result<(Box<dyn Source<Item = FactRows>>, Names), Failure> {
-        if let Some(input) = settings.input.first() {
-            return Err(Failure::config(format!("input: found {input}, expected --contacts and --tests")));
+        let key = self.key.as_deref().map(|path| Key::load(Path::new(path))).transpose()?;
+        let stop = Arc::clone(&context.drain);
+        if let Some(town) = self.town {
+            let feeds: Vec<Box<dyn Feed>> = vec![Box::new(TownFeed::new(town))];
+            let source = Merge::new("sim:town".into(), feeds, People::new(key), self.pace, false, stop);
+            let names = source.names();
+            return Ok((Box::new(source), names));
         }
         if settings.contacts.is_empty() && settings.tests.is_empty() {
             return Err(Failure::Usage(
                 "--contacts: found none, expected a file of contacts, of --tests, or both".into(),
             ));
         }
-        let key = self.key.as_deref().map(|path| Key::load(Path::new(path))).transpose()?;
-        let source = contacts::source(&self.files, key, self.pace, &context.drain, rejected)?;
+        let source = contacts::source(&self.files, key, self.pace, &stop, rejected)?;
         let names = source.names();
         Ok((Box::new(source), names))
     }
