@@ -401,6 +401,13 @@ impl Feed for TownFeed {
     }
 }
 
+/// Everybody ever infected in a town, and whether they are E or I at its end.
+pub fn truth(town: Town) -> Vec<(String, bool)> {
+    let mut simulation = Simulation::new(town);
+    while simulation.next_day().is_some() {}
+    simulation.truth().map(|(person, state, _)| (town.name(person), state != "R")).collect()
+}
+
 /// Writes a town into a folder that `eval risk` reads: `contacts.csv` and `tests.csv` in order of report, `truth.csv`, `params.json`.
 ///
 /// # Errors

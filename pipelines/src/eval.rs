@@ -4,6 +4,8 @@
 //! whose true class is one of the model's (others are ignored), as SemanticKITTI defines it; the mean runs over the classes
 //! with at least [`ENOUGH`] true points. ECE: mean |confidence − accuracy| over ten equal bins, weighted by points.
 
+pub mod risk;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -91,7 +91,7 @@ struct Options {
     /// driving, airborne, or FILE.safetensors; for risk: bp, mean-field or tracing
     #[arg(long)]
     model: Option<String>,
-    /// Labels for eval, where they are not beside the input
+    /// Labels for eval, where they are not beside the input: for risk a table person,state
     #[arg(long, value_name = "FILE")]
     truth: Option<String>,
     /// Worker threads; the output does not depend on them
@@ -262,14 +262,15 @@ fn run(settings: Settings) -> Result<(), Failure> {
 
 fn evaluate(settings: Settings) -> Result<(), Failure> {
     let ready = chosen(&settings)?;
-    if ready.name != "segment" {
-        return Err(Failure::Usage(format!("eval: found {}, expected segment", ready.name)));
-    }
     let (context, progress) = context()?;
-    let scores = eval::segment(&settings, &context);
+    let scores = match ready.name {
+        "segment" => eval::segment(&settings, &context).map(|scores| (json!(scores), scores.to_string())),
+        "risk" => eval::risk::risk(&settings, &context).map(|scores| (json!(scores), scores.to_string())),
+        other => Err(Failure::Usage(format!("eval: found {other}, expected segment or risk"))),
+    };
     progress.finish_and_clear();
-    let scores = scores?;
-    say(&if settings.json { json!(scores).to_string() } else { scores.to_string() })
+    let (json, text) = scores?;
+    say(&if settings.json { json.to_string() } else { text })
 }
 
 fn list() -> Result<(), Failure> {

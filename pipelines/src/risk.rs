@@ -34,7 +34,7 @@ pub const MODELS: [(&str, &str, Make); 0] = [];
 pub(crate) struct Ask {
     pub make: Make,
     pub parameters: Parameters,
-    town: Option<Town>,
+    pub town: Option<Town>,
     pub as_of: AsOf,
     pub window: Option<i64>,
     pub changes: bool,
@@ -144,14 +144,19 @@ pub(crate) fn ask(settings: &Settings) -> Result<Ask, Failure> {
 }
 
 impl Ask {
+    /// The key that hides ids.
+    pub(crate) fn key(&self) -> Result<Option<Key>, Failure> {
+        Ok(self.key.as_deref().map(|path| Key::load(Path::new(path))).transpose()?)
+    }
+
     /// The rows, and the names behind them.
-    fn open(
+    pub(crate) fn open(
         &self,
         settings: &Settings,
         context: &Context,
         rejected: &Arc<Rejected>,
     ) -> Result<(Box<dyn Source<Item = FactRows>>, Names), Failure> {
-        let key = self.key.as_deref().map(|path| Key::load(Path::new(path))).transpose()?;
+        let key = self.key()?;
         let stop = Arc::clone(&context.drain);
         if let Some(town) = self.town {
             let feeds: Vec<Box<dyn Feed>> = vec![Box::new(TownFeed::new(town))];

@@ -80,6 +80,20 @@ fn span<K>(rows: &[(K, i64)], t: impl Fn(&K) -> i64, from: i64, to: i64) -> &[(K
     rows.get(start..end).unwrap_or(&[])
 }
 
+/// Net changes of rows in any order, as [`Live::apply`] takes them.
+pub fn net(rows: Vec<(Fact, i32)>) -> Vec<(Fact, isize)> {
+    let mut rows: Vec<(Fact, isize)> = rows.into_iter().map(|(fact, diff)| (fact, diff as isize)).collect();
+    rows.sort_unstable_by_key(|(fact, _)| *fact);
+    rows.dedup_by(|(fact, diff), (before, sum)| {
+        let equal = fact == before;
+        if equal {
+            *sum += *diff;
+        }
+        equal
+    });
+    rows
+}
+
 /// What live rows do not count for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drops {

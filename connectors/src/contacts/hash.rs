@@ -36,7 +36,7 @@ impl Key {
     }
 
     /// The hash of an id.
-    pub(crate) fn hash(&self, id: &str) -> String {
+    pub fn hash(&self, id: &str) -> String {
         let mut mac = self.0.clone();
         mac.update(id.as_bytes());
         mac.finalize().into_bytes().iter().fold(String::with_capacity(64), |mut hex, byte| {

@@ -17,6 +17,7 @@ mod row;
 mod table;
 mod text;
 mod time;
+mod truth;
 
 pub use file::{Columns, TableFormat};
 pub use hash::Key;
@@ -24,6 +25,7 @@ pub use merge::{Merge, Pace};
 pub use people::People;
 pub use rejected::{Rejected, WithRejected};
 pub use time::time_ns;
+pub use truth::truth;
 
 use std::path::PathBuf;
 use std::sync::Arc;
