@@ -1,4 +1,4 @@
-//! The core's integration tests, one binary: the adapter and the builder under load, errors, panics and back-pressure.
+//! The core's integration tests, one binary: the adapter and the builder under load, graphs, maps and risks against oracles, parity, errors.
 
 mod dataflow;
 mod knn;

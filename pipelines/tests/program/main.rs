@@ -1,6 +1,7 @@
 //! The program from outside: exit codes, output bytes, JSON, configuration, signals.
 
 mod map;
+mod risk;
 
 use std::fs;
 use std::path::Path;
