@@ -51,10 +51,10 @@ pub struct Town {
 }
 
 impl Town {
-    /// What the outbreak in it follows: R about 2, 2 days latent, 5 days infectious, one person in 200 a seed.
+    /// What the outbreak in it follows: R about 1.7, 2 days latent, 5 days infectious, one person in 200 a seed.
     pub fn parameters(self) -> Parameters {
         Parameters {
-            rate: 2.5e-5,
+            rate: 2e-5,
             latency: 1.0 / (2.0 * DAY as f64),
             recovery: 1.0 / (5.0 * DAY as f64),
             false_negative: 0.1,
@@ -97,10 +97,10 @@ struct Custom {
 
 const CUSTOMS: [Custom; 5] = [
     Custom { place: Place::School, weekday: 12.0, weekend: 0.0, duration: (300, 2700), hours: (8 * 3600, 15 * 3600) },
-    Custom { place: Place::Work, weekday: 7.0, weekend: 0.0, duration: (300, 3600), hours: (9 * 3600, 17 * 3600) },
-    Custom { place: Place::Transport, weekday: 2.6, weekend: 0.0, duration: (300, 1800), hours: (7 * 3600, 9 * 3600) },
-    Custom { place: Place::Shop, weekday: 2.0, weekend: 3.0, duration: (60, 600), hours: (10 * 3600, 20 * 3600) },
-    Custom { place: Place::Leisure, weekday: 0.4, weekend: 6.0, duration: (900, 7200), hours: (10 * 3600, 22 * 3600) },
+    Custom { place: Place::Work, weekday: 6.2, weekend: 0.0, duration: (300, 3600), hours: (9 * 3600, 17 * 3600) },
+    Custom { place: Place::Transport, weekday: 2.2, weekend: 0.0, duration: (300, 1800), hours: (7 * 3600, 9 * 3600) },
+    Custom { place: Place::Shop, weekday: 1.8, weekend: 3.0, duration: (60, 600), hours: (10 * 3600, 20 * 3600) },
+    Custom { place: Place::Leisure, weekday: 0.4, weekend: 5.2, duration: (900, 7200), hours: (10 * 3600, 22 * 3600) },
 ];
 
 /// One person's course.
