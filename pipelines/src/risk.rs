@@ -210,6 +210,10 @@ pub(crate) fn score(
     report.frames = report.fits.len() as u64;
     report.nodes = report.fits.iter().map(|fit| u64::from(fit.people)).sum();
     report.edges = report.fits.iter().map(|fit| fit.contacts).sum();
+    for fit in report.fits.iter().filter(|fit| fit.contradictions > 0) {
+        let people = fit.contradictions;
+        (context.warn)(&format!("as of {}: no history explains the tests of {people} people", fit.as_of));
+    }
     for fit in report.fits.iter().filter(|fit| !fit.converged) {
         (context.warn)(&format!(
             "as of {}: the model had not come to rest after {} rounds; its last step changed a message by {:.1e}",

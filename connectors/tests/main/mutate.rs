@@ -19,7 +19,7 @@ const LARGEST: u64 = 70_000;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// SplitMix64: Steele, Lea, Flood, OOPSLA 2014.
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -31,7 +31,7 @@ impl Random {
     }
 
     /// A number below `end`, 0 if `end` is 0.
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         (self.next() % (end as u64).max(1)) as usize
     }
 }
@@ -50,7 +50,7 @@ fn replace_number(bytes: &mut Vec<u8>, at: usize, with: &str) {
     bytes.splice(start..end, with.bytes());
 }
 
-fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
+pub fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     for _ in 0..1 + random.below(3) {
         let reach = if random.below(3) > 0 { bytes.len().min(1024) } else { bytes.len() };
         let at = random.below(reach);
