@@ -305,30 +305,23 @@ fn inspect(path: &std::path::Path, json: bool) -> Result<(), Failure> {
 }
 
 fn simulate(simulation: &str, output: &str, set: &[String]) -> Result<(), Failure> {
-    let known: fn(&mut Keys<'_>, &str) -> Box<dyn FnOnce() -> Result<(), Failure>> = match simulation {
-        "street" => simulate_street,
-        "town" => simulate_town,
-        _ => return Err(Failure::Usage(format!("simulation: found {simulation}, expected street or town"))),
-    };
     let table = pairs(set)?;
     let set = table.into_iter().map(|(k, v)| (k, v.as_str().unwrap_or_default().to_string())).collect();
     let mut keys = Keys::of(&set);
-    let write = known(&mut keys, output);
-    keys.done()?;
-    write()
-}
-
-fn simulate_street(keys: &mut Keys<'_>, output: &str) -> Box<dyn FnOnce() -> Result<(), Failure>> {
-    let (drive, output) = (Drive::take(keys), output.to_string());
-    Box::new(move || {
-        thalweg_connectors::street::write_kitti(output.as_ref(), drive.frames, drive.seed)
-            .map_err(|error| Failure::run(format!("{output}: {error}")))
-    })
-}
-
-fn simulate_town(keys: &mut Keys<'_>, output: &str) -> Box<dyn FnOnce() -> Result<(), Failure>> {
-    let (town, output) = (thalweg_pipelines::risk::town(keys), output.to_string());
-    Box::new(move || Ok(thalweg_connectors::town::write(output.as_ref(), town)?))
+    match simulation {
+        "street" => {
+            let drive = Drive::take(&mut keys);
+            keys.done()?;
+            thalweg_connectors::street::write_kitti(output.as_ref(), drive.frames, drive.seed)
+                .map_err(|error| Failure::run(format!("{output}: {error}")))
+        }
+        "town" => {
+            let town = thalweg_pipelines::risk::town(&mut keys);
+            keys.done()?;
+            Ok(thalweg_connectors::town::write(output.as_ref(), town)?)
+        }
+        _ => Err(Failure::Usage(format!("simulation: found {simulation}, expected street or town"))),
+    }
 }
 
 fn validate(config: &std::path::Path) -> Result<(), Failure> {

@@ -13,6 +13,9 @@ use super::mail::{Mail, MailBuilder, MailStream};
 use crate::Epoch;
 use crate::pipeline::Delta;
 
+/// What came of an epoch's answer so far.
+type Answer<R> = (Capability<Epoch>, Vec<(R, isize)>);
+
 /// Feeds `updates` of each item, (row, epoch, diff) with epochs at or after the item's, through `logic`.
 ///
 /// The answer arrives on shard 0, one [`Delta`] an epoch that changed it: consolidated, ascending by row.
@@ -43,7 +46,7 @@ where
         Exchange::new(|_: &(R, Epoch, isize)| 0),
         "answer",
         move |_, _| {
-            let mut held: BTreeMap<Epoch, (Capability<Epoch>, Vec<(R, isize)>)> = BTreeMap::new();
+            let mut held: BTreeMap<Epoch, Answer<R>> = BTreeMap::new();
             move |(input, frontier), output| {
                 input.for_each(|capability, batch| {
                     for (row, epoch, diff) in batch.drain(..) {

@@ -9,6 +9,9 @@ use super::time::{SECOND, seconds_ns, time_ns};
 /// How long people met where a table does not say.
 const DURATION: i64 = 20 * SECOND;
 
+/// Makes a row and its diff of cells.
+type MakeRow = fn(&Cells, &mut People) -> Result<(Fact, i32), Refused>;
+
 /// A kind of row.
 #[derive(Debug)]
 pub(crate) struct Kind {
@@ -17,7 +20,7 @@ pub(crate) struct Kind {
     /// Its columns: (name, whether it must be there, whether it holds an id).
     pub columns: &'static [(&'static str, bool, bool)],
     /// Makes a row of cells.
-    pub row: fn(&Cells, &mut People) -> Result<(Fact, i32), Refused>,
+    pub row: MakeRow,
 }
 
 /// Contacts.

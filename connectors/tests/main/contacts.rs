@@ -90,7 +90,8 @@ fn damaged_tables_end_in_rows_or_errors_within_their_memory() {
                 }
             }
         }
-        assert!(read > 0 && refused > 0, "{name}: {read} read, {refused} refused");
+        // A damaged line of text is malformed and the rest goes on: JSON lines are never refused.
+        assert!(read > 0 && (refused > 0 || name == &"c.jsonl"), "{name}: {read} read, {refused} refused");
     }
 }
 
