@@ -83,8 +83,9 @@ fn script(random: &mut Random, rows: usize) -> Vec<(Fact, i32)> {
         .collect()
 }
 
-/// (as-of, name, score bits, because) of every row.
-type Table = BTreeSet<(i64, String, u32, Vec<(String, u32)>)>;
+/// (as-of, name, score bits, because).
+type Row = (i64, String, u32, Vec<(String, u32)>);
+type Table = BTreeSet<Row>;
 
 /// The tables, from the rows' sums, by another way than the stage's.
 fn naive(rows: &[(Fact, i32)], as_of: AsOf, window: Option<i64>) -> (Table, u64, u64) {
@@ -180,7 +181,7 @@ fn run(
 }
 
 /// Rows as (as-of, name, …) with their diffs added up; ascending order within each batch of scores is checked.
-fn added_up(items: &[Scores]) -> BTreeMap<(i64, String, u32, Vec<(String, u32)>), i64> {
+fn added_up(items: &[Scores]) -> BTreeMap<Row, i64> {
     let mut table = BTreeMap::new();
     for scores in items {
         let name = |p: u32| scores.names[p as usize].to_string();
