@@ -155,15 +155,17 @@ impl Merge {
             self.ended = true;
             return Ok(Next::Item(FactRows { rows, due: true }));
         }
+        let now = Instant::now();
         if !rows.is_empty() {
-            let now = Instant::now();
             self.unscored = Some((self.unscored.map_or(now, |(first, _)| first), now));
-            return Ok(Next::Item(FactRows { rows, due: false }));
         }
-        let waits = |(first, last): (Instant, Instant)| last.elapsed() >= QUIET || first.elapsed() >= PATIENCE;
-        if self.pace.revisions.is_some() && self.unscored.is_some_and(waits) {
+        let waits = |(first, last): (Instant, Instant)| now - last >= QUIET || now - first >= PATIENCE;
+        let due = self.follow && self.pace.revisions.is_some() && self.unscored.is_some_and(waits);
+        if due {
             self.unscored = None;
-            return Ok(Next::Item(FactRows { rows, due: true }));
+        }
+        if due || !rows.is_empty() {
+            return Ok(Next::Item(FactRows { rows, due }));
         }
         Ok(Next::Idle)
     }
