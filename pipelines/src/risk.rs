@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use thalweg::contacts::{AsOf, Asked, FactRows, Names, Parameters, Prior, RiskModel, Scores};
+use thalweg::contacts::{AsOf, Asked, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Scores, Tracing};
 use thalweg::{Pipeline, Report, Sink, Source};
 use thalweg_connectors::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
 use thalweg_connectors::contacts::{
@@ -28,7 +28,17 @@ pub const READY: Ready = Ready {
 type Make = fn(Parameters) -> Result<Box<dyn RiskModel>, thalweg::Error>;
 
 /// (name, what it is, how it is made); the first is the default.
-pub const MODELS: [(&str, &str, Make); 0] = [];
+pub const MODELS: [(&str, &str, Make); 3] = [
+    ("bp", "belief propagation over infection times: a probability from all contacts and tests", |p| {
+        Ok(Box::new(Bp::new(p)?))
+    }),
+    ("mean-field", "forward spread with the tests seen so far, people taken as independent", |p| {
+        Ok(Box::new(MeanField::new(p)?))
+    }),
+    ("tracing", "contact tracing: meetings of the last seven days with people who tested positive", |p| {
+        Ok(Box::new(Tracing::new(p)?))
+    }),
+];
 
 /// What the settings ask for.
 pub(crate) struct Ask {
@@ -206,6 +216,8 @@ pub(crate) fn score(
     if rejected.count() > 0 {
         report.dropped.insert("malformed".into(), rejected.count());
     }
+    // An input without a row is no frame, and takes no time.
+    report.latency.entry("total".into()).or_default();
     // A frame of this pipeline is an as-of time, a node a person there, an edge a contact.
     report.frames = report.fits.len() as u64;
     report.nodes = report.fits.iter().map(|fit| u64::from(fit.people)).sum();

@@ -32,7 +32,7 @@ pub struct Contact {
     pub a: u32,
     /// The one of larger number.
     pub b: u32,
-    /// Duration (ns), positive; rows of one pair and stamp are added up.
+    /// Duration (ns), 0 or more; rows of one pair and stamp are added up.
     pub duration: i64,
 }
 
