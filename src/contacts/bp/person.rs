@@ -291,6 +291,8 @@ impl Room {
             return;
         }
         self.first_contacts(pair);
+        self.row.clear();
+        self.row.extend(self.spared.iter().map(|spared| 1.0 / spared));
         let (mut least, mut most) = (1.0f64, 1.0f64);
         let mut known = usize::MAX;
         for (number, panel) in self.panels.iter().enumerate() {
@@ -303,8 +305,9 @@ impl Room {
                 known = y;
             }
             let p = &mut self.p[panel.offset..][..panel.len];
+            let (inverse, gains) = (&self.row[..], &self.gains[..]);
             let mut value = |c: usize, x: usize| {
-                let value = (1.0 + self.gains[x] / self.spared[c]).max(LEAST);
+                let value = (1.0 + gains[x] * inverse[c]).max(LEAST);
                 least = least.min(value);
                 most = most.max(value);
                 value
@@ -535,10 +538,13 @@ impl Room {
             let d = &self.d[panel.offset..][..panel.len];
             for c in 0..if shape.latent { x + 1 } else { y } {
                 let x = if shape.latent { x } else { c };
-                let value = (1.0 + self.gains[x] / self.spared[c]).max(LEAST) * self.spared[c];
-                let sum = sum(&d[pair.between(c, panel.len)]) / value;
-                self.open[c] += sum;
-                self.enter[x] += sum;
+                let taus = pair.between(c, panel.len);
+                if !taus.is_empty() {
+                    let value = (1.0 + self.gains[x] / self.spared[c]).max(LEAST) * self.spared[c];
+                    let sum = sum(&d[taus]) / value;
+                    self.open[c] += sum;
+                    self.enter[x] += sum;
+                }
                 if !shape.latent {
                     self.enter[c + 1] += self.others[(pair.slot + c) * width + number];
                 } else if c < x {
@@ -546,10 +552,11 @@ impl Room {
                 }
             }
             let mut infectious = 0.0;
-            for q in x..y {
-                infectious += self.enter[q];
-                self.infectious[q] += infectious;
-                infectious *= pair.escape[q];
+            let each = self.infectious[x..y].iter_mut().zip(&self.enter[x..y]).zip(&pair.escape[x..y]);
+            for ((sum, enter), escape) in each {
+                infectious += enter;
+                *sum += infectious;
+                infectious *= escape;
             }
         }
     }
