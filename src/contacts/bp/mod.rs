@@ -4,7 +4,7 @@
 //! Rounds are synchronous from messages that say nothing: each computes everybody's messages from those of the round before, then damps
 //! those that swing. They stop when the largest change of a message, before damping, is below the tolerance, or after the most rounds allowed. A
 //! person none of whose messages, in or out, moved by the tolerance keeps its own. On a tree the result is exact, for people whose stamps fit the budget
-//! ([`course`]); on loops it is BP's approximation.
+//! (`course.rs`); on loops it is BP's approximation.
 
 mod course;
 mod message;
