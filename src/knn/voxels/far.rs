@@ -15,8 +15,8 @@ const BESIDE_TILES: u32 = 1;
 /// Largest squared distance that the 27 tiles around a node take in, wherever in its tile it is: the next voxel outside is nine away.
 pub(super) const BESIDE: f32 = within(BESIDE_TILES);
 
-/// As far as it is worth while to look at everything.
-const AROUND_TILES: u32 = 3;
+/// How many tiles around it are read for a list that goes beyond those beside it, one step after the other.
+const AROUND_TILES: [u32; 2] = [2, 3];
 
 const fn within(tiles: u32) -> f32 {
     let outside = 8 * tiles + 1;
@@ -47,12 +47,12 @@ impl Around {
         self.close();
     }
 
-    /// Reads the nodes of the tiles up to [`AROUND_TILES`] away.
+    /// Reads the nodes of the tiles up to `reach` tiles away.
     #[inline(always)]
-    fn nodes_around(&mut self, tiles: &Tiles, tile: u32) {
+    fn nodes_around(&mut self, tiles: &Tiles, tile: u32, reach: u32) {
         let tile = &tiles.all[tile as usize];
-        self.begin(tile, AROUND_TILES);
-        tiles.within(tile, AROUND_TILES, |tile, place| self.add(&tile.occupied, place));
+        self.begin(tile, reach);
+        tiles.within(tile, reach, |tile, place| self.add(&tile.occupied, place));
         self.close();
     }
 
@@ -156,8 +156,8 @@ fn place_of(side: usize) -> [u32; 3] {
 pub(super) struct Search {
     beside: Around,
     around: Around,
-    /// Tiles that the two were read around.
-    read: [Option<u32>; 2],
+    /// Tiles that the two were read around, and how far.
+    read: [Option<(u32, u32)>; 2],
     found: Found,
     /// The list found last.
     pub(super) list: List,
@@ -184,21 +184,26 @@ impl Search {
     pub(super) fn run<I: Isa, const R: usize>(&mut self, isa: I, tiles: &Tiles, tile: u32, node: u64, reach: f32) {
         let Search { beside, around, read, found, list } = self;
         if reach <= BESIDE {
-            if read[0] != Some(tile) {
+            let wanted = Some((tile, BESIDE_TILES));
+            if read[0] != wanted {
                 beside.nodes_beside(&tiles.all, tile);
-                read[0] = Some(tile);
+                read[0] = wanted;
             }
             if beside.list::<I, R>(isa, node, found, list) {
                 return;
             }
         }
-        if reach <= within(AROUND_TILES) {
-            if read[1] != Some(tile) {
-                around.nodes_around(tiles, tile);
-                read[1] = Some(tile);
-            }
-            if around.list::<I, R>(isa, node, found, list) {
-                return;
+        for tiles_away in AROUND_TILES {
+            // A list that lost a member goes further than before.
+            if reach <= 0.75 * within(tiles_away) {
+                let wanted = Some((tile, tiles_away));
+                if read[1] != wanted {
+                    around.nodes_around(tiles, tile, tiles_away);
+                    read[1] = wanted;
+                }
+                if around.list::<I, R>(isa, node, found, list) {
+                    return;
+                }
             }
         }
         everywhere(tiles, node, list);
