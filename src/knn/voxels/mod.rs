@@ -20,21 +20,24 @@
 //! The work of an epoch follows its changes: no step looks at tiles that are not near a change or within a remote list's reach.
 //! Nothing depends on history but the places of tiles and rows in memory, and these show in no result.
 
+mod epoch;
 mod far;
 mod offsets;
 mod rows;
 mod tiles;
+mod whole;
 
 use super::changes::{IdLists, ListChanges};
-use super::isa::{Isa, Job};
 use super::reverse;
 use super::search::BATCH;
 use super::{Simd, check};
 use crate::Error;
-use far::{Around, BESIDE, Search};
-use offsets::{Offsets, Ranks};
+use epoch::Epoch;
+use far::{Around, Search};
+use offsets::Offsets;
 use rows::{Rows, position};
-use tiles::{Mask, NONE, Tile, Tiles, Window};
+use tiles::{NONE, Tile, Tiles, Window};
+use whole::{Whole, near};
 
 /// An exact k-nearest-neighbour graph of voxels. Its lists and changes depend on the occupied voxels alone, bit for bit.
 ///
@@ -368,254 +371,5 @@ fn touch(touched: &mut Vec<u32>, tile: &mut Tile, index: u32, epoch: u32) {
     if tile.seen != epoch {
         tile.seen = epoch;
         touched.push(index);
-    }
-}
-
-/// Appends a list of ranked neighbours: the first `k`.
-#[inline(always)]
-fn near(lists: &mut IdLists, offsets: &Offsets, id: u64, ranks: &Ranks, k: usize) {
-    let (dst, d2) = lists.push_blank(k);
-    offsets::first(ranks, k, |at, rank| {
-        dst[at] = id.wrapping_add(offsets.step[rank & 255]);
-        d2[at] = offsets.d2[rank & 255];
-    });
-}
-
-/// The ranks around a voxel afterwards, and those that changed: the first word alone where the lists wanted, of a voxel that is or was a
-/// node, have `k` members in it and what follows does not matter.
-#[inline(always)]
-fn around(
-    (occupied, changed): (&Window, &Window),
-    offsets: &Offsets,
-    x: usize,
-    bit: u32,
-    k: usize,
-    is: bool,
-    was: bool,
-) -> (Ranks, Ranks) {
-    let (now, change) = (occupied.inner(offsets, x, bit), changed.inner(offsets, x, bit));
-    let enough = |ranks: u64| ranks.count_ones() as usize >= k;
-    if (enough(now) || !is) && (enough(now ^ change) || !was) {
-        return ([now, 0, 0, 0], [change, 0, 0, 0]);
-    }
-    (occupied.ranks(offsets, x, bit), changed.ranks(offsets, x, bit))
-}
-
-/// An epoch's lists.
-struct Epoch<'a> {
-    k: usize,
-    tiles: &'a mut Tiles,
-    rows: &'a mut Rows,
-    scratch: &'a mut Scratch,
-    changes: &'a mut ListChanges,
-    nearby: &'a [(u32, u32)],
-    remote: &'a [u32],
-}
-
-impl Job for Epoch<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self, isa: I) {
-        match self.k {
-            ..=8 => self.work::<I, 8>(isa),
-            9..=16 => self.work::<I, 16>(isa),
-            17..=32 => self.work::<I, 32>(isa),
-            _ => self.work::<I, 64>(isa),
-        }
-    }
-}
-
-impl Epoch<'_> {
-    #[inline(always)]
-    fn work<I: Isa, const R: usize>(mut self, isa: I) {
-        self.changes.src.clear();
-        self.changes.old.clear();
-        self.changes.new.clear();
-        self.scratch.search.forget();
-        let offsets = Offsets::get();
-        for sides in self.nearby.chunk_by(|a, b| a.0 == b.0) {
-            self.tile::<I, R>(isa, offsets, sides[0].0, sides);
-        }
-        // What is remote and near a change was looked at with its tile, as were rows that have another node by now.
-        let mut rest: Vec<(u32, u32)> = Vec::new();
-        for &row in self.remote {
-            if let Some((tile, ..)) = self.tiles.find(self.rows.node(row))
-                && self.nearby.binary_search_by_key(&tile, |entry| entry.0).is_err()
-            {
-                rest.push((tile, row));
-            }
-        }
-        rest.sort_unstable();
-        for (tile, row) in rest {
-            self.refresh::<I, R>(isa, tile, self.rows.node(row), row);
-        }
-    }
-
-    /// Works out the lists of a tile that is near a change.
-    #[inline(always)]
-    fn tile<I: Isa, const R: usize>(&mut self, isa: I, offsets: &Offsets, index: u32, sides: &[(u32, u32)]) {
-        let k = self.k;
-        let tile = &self.tiles.all[index as usize];
-        let (origin, occupied, differs, far) = (tile.origin(), tile.occupied, tile.changed, tile.far);
-        let sides = || sides.iter().map(|&(_, side)| side as usize % 27);
-        self.scratch.changed.clear();
-        for side in sides() {
-            self.scratch.changed.add(side, &self.tiles.all[tile.beside[side] as usize].changed);
-        }
-        let touched = self.scratch.changed.touched();
-        let concerned: Mask = std::array::from_fn(|x| (occupied[x] | differs[x]) & (touched[x] | far[x]));
-        if concerned == [0; 8] {
-            return;
-        }
-        self.scratch.occupied.load(&self.tiles.all, index);
-        let (mut still_far, mut changes_read) = (far, false);
-        let old_rows = std::mem::take(&mut self.tiles.all[index as usize].rows);
-        let (mut next, mut rows) = (old_rows.iter().copied(), std::mem::take(&mut self.scratch.rows));
-        rows.clear();
-        for (x, bits) in concerned.into_iter().enumerate() {
-            let mut bits = bits;
-            while bits != 0 {
-                let bit = bits.trailing_zeros();
-                bits &= bits - 1;
-                let set = |mask: &Mask| mask[x] >> bit & 1 == 1;
-                let node = tiles::id(origin, x, bit);
-                let (is, was) = (set(&occupied), set(&occupied) != set(&differs));
-                let old_row = if set(&far) { next.next() } else { None };
-                let windows = (&self.scratch.occupied, &self.scratch.changed);
-                let (now, change) = if old_row.is_none() {
-                    around(windows, offsets, x, bit, k, is, was)
-                } else if set(&touched) {
-                    (windows.0.ranks(offsets, x, bit), windows.1.ranks(offsets, x, bit))
-                } else {
-                    ([0; 4], [0; 4])
-                };
-                let full = is && offsets::count(&now) >= k;
-                if let Some(row) = old_row
-                    && is
-                    && !full
-                {
-                    // Far before and afterwards.
-                    rows.push(row);
-                    let reach = self.rows.reach(row);
-                    let concerned =
-                        change != [0; 4] || (reach > BESIDE && self.remote.binary_search(&row).is_ok()) || {
-                            if !std::mem::replace(&mut changes_read, true) {
-                                self.scratch.changes.changes_beside(&self.tiles.all, index, sides());
-                            }
-                            self.scratch.changes.any_within(isa, node, reach)
-                        };
-                    if concerned {
-                        self.refresh::<I, R>(isa, index, node, row);
-                    }
-                    continue;
-                }
-                if is && was && old_row.is_none() && offsets::count_before(&now, &change) >= k {
-                    continue;
-                }
-                // The list changes: the old one first.
-                self.changes.src.push(node);
-                if let Some(row) = old_row {
-                    self.changes.old.push_row(self.rows.list(row));
-                    self.rows.remove(row);
-                    still_far[x] &= !(1 << bit);
-                } else if was {
-                    let before: Ranks = std::array::from_fn(|word| now[word] ^ change[word]);
-                    near(&mut self.changes.old, offsets, node, &before, k);
-                } else {
-                    self.changes.old.push_row((&[], &[]));
-                }
-                if !is {
-                    self.changes.new.push_row((&[], &[]));
-                } else if full {
-                    near(&mut self.changes.new, offsets, node, &now, k);
-                } else {
-                    self.scratch.search.run::<I, R>(isa, self.tiles, index, node, BESIDE);
-                    let row = self.rows.add(node);
-                    let list = &self.scratch.search.list;
-                    self.rows.set(row, &list.dst, &list.d2, BESIDE);
-                    self.changes.new.push_row((&list.dst, &list.d2));
-                    still_far[x] |= 1 << bit;
-                    rows.push(row);
-                }
-            }
-        }
-        let tile = &mut self.tiles.all[index as usize];
-        tile.far = still_far;
-        tile.rows = old_rows;
-        if tile.rows != rows {
-            tile.rows.clear();
-            tile.rows.extend_from_slice(&rows);
-        }
-        self.scratch.rows = rows;
-    }
-
-    /// Searches again for a far list, and writes it out if it changed.
-    #[inline(always)]
-    fn refresh<I: Isa, const R: usize>(&mut self, isa: I, tile: u32, node: u64, row: u32) {
-        self.scratch.search.run::<I, R>(isa, self.tiles, tile, node, self.rows.reach(row));
-        let list = &self.scratch.search.list;
-        let (dst, d2) = self.rows.list(row);
-        if dst != list.dst || d2 != list.d2 {
-            self.changes.src.push(node);
-            self.changes.old.push_row((dst, d2));
-            self.changes.new.push_row((&list.dst, &list.d2));
-            self.rows.set(row, &list.dst, &list.d2, BESIDE);
-        }
-    }
-}
-
-/// All lists, in the order of their nodes.
-struct Whole<'a> {
-    graph: &'a VoxelKnn,
-    /// By key, which is by x, then y, then z.
-    tiles: &'a [u32],
-    lists: &'a mut IdLists,
-    nodes: &'a mut Vec<u64>,
-}
-
-impl Job for Whole<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    fn run<I: Isa>(self, _: I) {
-        let Whole { graph, tiles, lists, nodes } = self;
-        let offsets = Offsets::get();
-        let at = |index: u32| tiles::voxel(graph.tiles.all[index as usize].origin());
-        let mut windows = Vec::<Window>::new();
-        // Ids ascend by x, then y, then z: a slab of tiles is gone through plane by plane, and a plane row by row.
-        for slab in tiles.chunk_by(|&a, &b| at(a)[0] == at(b)[0]) {
-            windows.resize_with(windows.len().max(slab.len()), || Window::EMPTY);
-            for (window, &tile) in windows.iter_mut().zip(slab) {
-                window.load(&graph.tiles.all, tile);
-            }
-            for x in 0..8 {
-                let mut from = 0;
-                for row in slab.chunk_by(|&a, &b| at(a)[1] == at(b)[1]) {
-                    for y in 0..8 {
-                        for (window, &tile) in windows[from..].iter().zip(row) {
-                            let tile = &graph.tiles.all[tile as usize];
-                            let (origin, mut bits) = (tile.origin(), tile.occupied[x] & 0xff << (8 * y));
-                            while bits != 0 {
-                                let bit = bits.trailing_zeros();
-                                bits &= bits - 1;
-                                let node = tiles::id(origin, x, bit);
-                                nodes.push(node);
-                                if let Some(row) = tile.row(x, bit) {
-                                    lists.push_row(graph.rows.list(row));
-                                    continue;
-                                }
-                                let mut ranks = [window.inner(offsets, x, bit), 0, 0, 0];
-                                if (ranks[0].count_ones() as usize) < graph.k {
-                                    ranks = window.ranks(offsets, x, bit);
-                                }
-                                near(lists, offsets, node, &ranks, graph.k);
-                            }
-                        }
-                    }
-                    from += row.len();
-                }
-            }
-        }
     }
 }

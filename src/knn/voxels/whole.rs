@@ -1,0 +1,72 @@
+//! All lists of a graph in the order of their nodes, from its bits.
+
+use super::VoxelKnn;
+use super::offsets::{Offsets, Ranks, first};
+use super::tiles::{Window, id, voxel};
+use crate::knn::changes::IdLists;
+use crate::knn::isa::{Isa, Job};
+
+/// Appends a list of ranked neighbours: the first `k`.
+#[inline(always)]
+pub(super) fn near(lists: &mut IdLists, offsets: &Offsets, id: u64, ranks: &Ranks, k: usize) {
+    let (dst, d2) = lists.push_blank(k);
+    first(ranks, k, |at, rank| {
+        dst[at] = id.wrapping_add(offsets.step[rank & 255]);
+        d2[at] = offsets.d2[rank & 255];
+    });
+}
+
+/// All lists, in the order of their nodes.
+pub(super) struct Whole<'a> {
+    pub(super) graph: &'a VoxelKnn,
+    /// By key, which is by x, then y, then z.
+    pub(super) tiles: &'a [u32],
+    pub(super) lists: &'a mut IdLists,
+    pub(super) nodes: &'a mut Vec<u64>,
+}
+
+impl Job for Whole<'_> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<I: Isa>(self, _: I) {
+        let Whole { graph, tiles, lists, nodes } = self;
+        let offsets = Offsets::get();
+        let at = |index: u32| voxel(graph.tiles.all[index as usize].origin());
+        let mut windows = Vec::<Window>::new();
+        // Ids ascend by x, then y, then z: a slab of tiles is gone through plane by plane, and a plane row by row.
+        for slab in tiles.chunk_by(|&a, &b| at(a)[0] == at(b)[0]) {
+            windows.resize_with(windows.len().max(slab.len()), || Window::EMPTY);
+            for (window, &tile) in windows.iter_mut().zip(slab) {
+                window.load(&graph.tiles.all, tile);
+            }
+            for x in 0..8 {
+                let mut from = 0;
+                for row in slab.chunk_by(|&a, &b| at(a)[1] == at(b)[1]) {
+                    for y in 0..8 {
+                        for (window, &tile) in windows[from..].iter().zip(row) {
+                            let tile = &graph.tiles.all[tile as usize];
+                            let (origin, mut bits) = (tile.origin(), tile.occupied[x] & 0xff << (8 * y));
+                            while bits != 0 {
+                                let bit = bits.trailing_zeros();
+                                bits &= bits - 1;
+                                let node = id(origin, x, bit);
+                                nodes.push(node);
+                                if let Some(row) = tile.row(x, bit) {
+                                    lists.push_row(graph.rows.list(row));
+                                    continue;
+                                }
+                                let mut ranks = [window.inner(offsets, x, bit), 0, 0, 0];
+                                if (ranks[0].count_ones() as usize) < graph.k {
+                                    ranks = window.ranks(offsets, x, bit);
+                                }
+                                near(lists, offsets, node, &ranks, graph.k);
+                            }
+                        }
+                    }
+                    from += row.len();
+                }
+            }
+        }
+    }
+}
