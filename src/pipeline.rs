@@ -166,26 +166,6 @@ impl<I: Send + 'static, T: Send + 'static> Flow<I, T> {
         self.query_updates(updates, logic)
     }
 
-    /// [`Flow::query`] of a stage whose items are changes: `rows` lists the rows of one item with the difference that it makes to
-    /// each one's multiplicity, and rows stay in the collection until an item takes them back.
-    pub fn query_changes<D, R>(
-        self,
-        rows: impl Fn(T, &mut dyn FnMut(D, isize)) + Send + Sync + Clone + 'static,
-        logic: impl for<'scope> Fn(VecCollection<'scope, Epoch, D, isize>) -> VecCollection<'scope, Epoch, R, isize>
-        + Send
-        + Sync
-        + 'static,
-    ) -> Flow<I, Delta<R>>
-    where
-        D: ExchangeData,
-        R: ExchangeData,
-    {
-        let updates = move |epoch: Epoch, item, updates: &mut Vec<(D, Epoch, isize)>| {
-            rows(item, &mut |row, diff| updates.push((row, epoch, diff)));
-        };
-        self.query_updates(updates, logic)
-    }
-
     /// Asks a differential-dataflow query of what this stage's output says of a collection that lasts: `updates` turns one
     /// item and its epoch into (row, epoch, difference), at that epoch or later ones.
     pub fn query_updates<D, R>(

@@ -23,6 +23,10 @@ fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {
     rows.iter().map(|&i| column[i as usize]).collect()
 }
 
+fn pick_returns(returns: &Returns, rows: &[u32]) -> Returns {
+    Returns { number: pick(&returns.number, rows), count: pick(&returns.count, rows) }
+}
+
 /// Every finite point as a node.
 fn all_points(frame: Frame) -> Nodes {
     let frame = Arc::new(frame);
@@ -31,10 +35,7 @@ fn all_points(frame: Frame) -> Nodes {
     point.iter().enumerate().for_each(|(node, &point)| of_point[point as usize] = node as u32);
     let (x, y, z) = (pick(&frame.x, &point), pick(&frame.y, &point), pick(&frame.z, &point));
     let intensity = frame.intensity.as_ref().map(|v| pick(v, &point));
-    let returns = frame
-        .returns
-        .as_ref()
-        .map(|returns| Returns { number: pick(&returns.number, &point), count: pick(&returns.count, &point) });
+    let returns = frame.returns.as_ref().map(|returns| pick_returns(returns, &point));
     Nodes { frame, x, y, z, point, of_point, intensity, returns }
 }
 
@@ -50,8 +51,7 @@ fn downsample(frame: Frame, edge: f64, stats: &Stats) -> Nodes {
     (nodes.x, nodes.y, nodes.z) = (pick(&nodes.x, rows), pick(&nodes.y, rows), pick(&nodes.z, rows));
     nodes.point = pick(&nodes.point, rows);
     nodes.intensity = nodes.intensity.map(|v| pick(&v, rows));
-    nodes.returns =
-        nodes.returns.map(|returns| Returns { number: pick(&returns.number, rows), count: pick(&returns.count, rows) });
+    nodes.returns = nodes.returns.map(|returns| pick_returns(&returns, rows));
     count(&nodes.frame, nodes.len(), finite, stats);
     nodes
 }

@@ -72,7 +72,7 @@ impl Records {
         if self.header.is_none()
             && let Some((_, line)) = self.lines.next()?
         {
-            self.header = Some(Header::of(&self.path, line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line))?);
+            self.header = Some(Header::of(&self.path, line)?);
         }
         Ok(())
     }
@@ -80,9 +80,7 @@ impl Records {
 
 impl Header {
     fn of(path: &Path, line: &[u8]) -> Result<Header, Error> {
-        let delimiter = if line.contains(&b'\t') && !line.contains(&b',') { b'\t' } else { b',' };
-        let mut names = Vec::new();
-        split(line, delimiter, |_, cell| names.push(String::from_utf8_lossy(cell).trim().to_string()));
+        let (delimiter, names) = header(line);
         let layout = Layout::of(path, &names)?;
         let Position::Axes(axes) = layout.position else {
             return Err(Error::malformed(path, At::Line(1), "a column xyz", "columns x, y, z"));
@@ -134,6 +132,15 @@ fn fill(row: &mut Row, slot: Slot, cell: &str) -> Option<()> {
         Slot::Time(false) => row.time_ns = seconds_to_ns(cell.parse().ok()?),
     }
     Some(())
+}
+
+/// The delimiter of a table, a tab if its first line has one and no comma, and the names of its columns; a byte order mark is passed over.
+pub(crate) fn header(line: &[u8]) -> (u8, Vec<String>) {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    let delimiter = if line.contains(&b'\t') && !line.contains(&b',') { b'\t' } else { b',' };
+    let mut names = Vec::new();
+    split(line, delimiter, |_, cell| names.push(String::from_utf8_lossy(cell).trim().to_string()));
+    (delimiter, names)
 }
 
 /// Hands out the cells of a line with their columns.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use thalweg::{Pipeline, Report};
+use thalweg::{Flow, Frame, Pipeline, Report};
 use thalweg_connectors::batches::{knn_batches, knn_changes_schema, knn_schema, map_batches, map_changes_batches};
 use thalweg_connectors::segments::Roll;
 
@@ -74,15 +74,16 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
             let sink = output::table(settings, knn_schema(), knn_batches, roll)?;
             pipeline.run(|points| points.knn_graph(k), sink)?
         }
-        Nodes::Map { voxel, window } if changes => {
-            let sink = output::table(settings, knn_changes_schema(), map_changes_batches, roll)?;
-            let (voxel, window) = (voxel.unwrap_or(VOXEL), window.unwrap_or(WINDOW));
-            pipeline.run(|points| points.map_window(voxel, window).knn_graph(k).changes(), sink)?
-        }
         Nodes::Map { voxel, window } => {
-            let sink = output::table(settings, knn_schema(), map_batches, roll)?;
             let (voxel, window) = (voxel.unwrap_or(VOXEL), window.unwrap_or(WINDOW));
-            pipeline.run(|points| points.map_window(voxel, window).knn_graph(k).lists(), sink)?
+            let graph = |points: Flow<Frame, Frame>| points.map_window(voxel, window).knn_graph(k);
+            if changes {
+                let sink = output::table(settings, knn_changes_schema(), map_changes_batches, roll)?;
+                pipeline.run(|points| graph(points).changes(), sink)?
+            } else {
+                let sink = output::table(settings, knn_schema(), map_batches, roll)?;
+                pipeline.run(|points| graph(points).lists(), sink)?
+            }
         }
     })
 }

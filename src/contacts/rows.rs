@@ -50,6 +50,17 @@ pub enum Fact {
     Due(Epoch),
 }
 
+impl Fact {
+    /// The stamp (ns) of a row of the input.
+    pub fn t(&self) -> Option<i64> {
+        match self {
+            Fact::Contact(row) => Some(row.t),
+            Fact::Test(row) => Some(row.t),
+            Fact::Due(_) => None,
+        }
+    }
+}
+
 /// What a source delivers in one epoch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FactRows {

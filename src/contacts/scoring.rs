@@ -112,11 +112,7 @@ impl Scoring {
 
     fn take(&mut self, rows: &[(Fact, isize)]) {
         self.live.apply(rows);
-        for t in rows.iter().filter_map(|(fact, _)| match fact {
-            Fact::Contact(row) => Some(row.t),
-            Fact::Test(row) => Some(row.t),
-            Fact::Due(_) => None,
-        }) {
+        for t in rows.iter().filter_map(|(fact, _)| fact.t()) {
             let (first, last) = self.changed.unwrap_or((t, t));
             self.changed = Some((first.min(t), last.max(t)));
         }

@@ -72,9 +72,7 @@ impl IdLists {
 
     /// Appends a list.
     pub(crate) fn push_row(&mut self, (dst, d2): (&[u64], &[f32])) {
-        self.dst.extend_from_slice(dst);
-        self.d2.extend_from_slice(d2);
-        self.rows.push(self.d2.len() - d2.len()..self.d2.len());
+        self.push(dst.iter().copied(), d2);
     }
 
     /// Appends a list of `len` neighbours that are still to be written.

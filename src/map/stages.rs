@@ -105,7 +105,10 @@ impl<I: Send + 'static> MapKnn<I> {
         + Sync
         + 'static,
     ) -> Flow<I, Delta<R>> {
-        self.changes().query_changes(|changes, row| changes.edges(row), logic)
+        let updates = |epoch: Epoch, changes: MapChanges, updates: &mut Vec<(MapEdge, Epoch, isize)>| {
+            changes.edges(&mut |edge, diff| updates.push((edge, epoch, diff)));
+        };
+        self.changes().query_updates(updates, logic)
     }
 
     /// Labels every point of each frame with a model that looks at the whole window; the voxel's edge should be the model's own.

@@ -93,11 +93,7 @@ fn naive(rows: &[(Fact, i32)], as_of: AsOf, window: Option<i64>) -> (Table, u64,
     let mut sums = BTreeMap::<Fact, i64>::new();
     rows.iter().for_each(|(fact, diff)| *sums.entry(*fact).or_default() += i64::from(*diff));
     sums.retain(|_, n| *n > 0);
-    let stamp = |fact: &Fact| match fact {
-        Fact::Contact(row) => row.t,
-        Fact::Test(row) => row.t,
-        Fact::Due(_) => unreachable!("no row"),
-    };
+    let stamp = |fact: &Fact| fact.t().expect("a row has a stamp");
     let (Some(first), Some(last)) = (sums.keys().map(stamp).min(), sums.keys().map(stamp).max()) else {
         return (Table::new(), 0, 0);
     };

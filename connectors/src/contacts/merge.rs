@@ -172,11 +172,7 @@ impl Merge {
 }
 
 fn stamp(fact: &Fact) -> i64 {
-    match fact {
-        Fact::Contact(row) => row.t,
-        Fact::Test(row) => row.t,
-        Fact::Due(_) => i64::MIN,
-    }
+    fact.t().unwrap_or(i64::MIN)
 }
 
 impl Source for Merge {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::file::Columns;
 use super::row::Kind;
 use super::table::{Cells, Table};
-use crate::csv::split;
+use crate::csv::{header, split};
 use crate::error::{At, Error};
 use crate::lines::Lines;
 
@@ -60,10 +60,7 @@ impl CsvTable {
             self.columns.find(&self.path, self.kind, &[])?;
             return Ok(false);
         };
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-        let delimiter = if line.contains(&b'\t') && !line.contains(&b',') { b'\t' } else { b',' };
-        let mut names = Vec::new();
-        split(line, delimiter, |_, cell| names.push(String::from_utf8_lossy(cell).trim().to_string()));
+        let (delimiter, names) = header(line);
         let found = self.columns.find(&self.path, self.kind, &names)?;
         let mut slots = vec![None; names.len()];
         for (slot, column) in found.into_iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::csv::split;
+use crate::csv::{header, split};
 use crate::error::{At, Error};
 use crate::lines::Lines;
 
@@ -12,18 +12,15 @@ use crate::lines::Lines;
 /// A file that cannot be read, has no columns `person` and `state`, or another state than S, E, I, R.
 pub fn truth(path: &Path) -> Result<Vec<(String, bool)>, Error> {
     let mut lines = Lines::open(path, false)?;
-    let header = lines.next()?.map(|(_, line)| line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).to_vec());
-    let header = header.unwrap_or_default();
-    let delimiter = if header.contains(&b'\t') && !header.contains(&b',') { b'\t' } else { b',' };
+    let (delimiter, names) = header(lines.next()?.map_or(&[], |(_, line)| line));
     let cells = |line: &[u8]| {
         let mut cells = Vec::new();
         split(line, delimiter, |_, cell| cells.push(String::from_utf8_lossy(cell).into_owned()));
         cells
     };
-    let names = cells(&header);
     let place = |name: &str| {
         let missing = || Error::malformed(path, At::Header, names.join(", "), format!("a column {name}"));
-        names.iter().position(|n| n.trim() == name).ok_or_else(missing)
+        names.iter().position(|n| n == name).ok_or_else(missing)
     };
     let (person, state) = (place("person")?, place("state")?);
     let mut people = Vec::new();

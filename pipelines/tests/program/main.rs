@@ -120,9 +120,15 @@ fn segment_labels_every_point_of_the_simulated_street_alike_for_any_workers() {
     }
     assert!(bytes[0] == bytes[1] && bytes[0] == bytes[2], "output differs with the number of workers");
 
-    let file = fs::File::open(folder.path().join("1.parquet")).unwrap();
+    let (rows, last) = labelled(&folder.path().join("1.parquet"));
+    assert_eq!(last, 1);
+    assert!(rows > 200_000, "{rows} rows");
+}
+
+/// Checks that every point of frame after frame has a class of the driving model; the number of rows, and the last frame.
+fn labelled(path: &Path) -> (usize, i64) {
     let (mut rows, mut last) = (0, (0, -1));
-    for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
+    for batch in ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap()).unwrap().build().unwrap() {
         let batch = batch.unwrap();
         let names: Vec<_> = batch.schema().fields().iter().map(|f| f.name().clone()).collect();
         assert_eq!(names, ["frame", "point", "class", "class_name", "confidence", "instance"]);
@@ -137,8 +143,7 @@ fn segment_labels_every_point_of_the_simulated_street_alike_for_any_workers() {
         }
         rows += batch.num_rows();
     }
-    assert_eq!(last.0, 1);
-    assert!(rows > 200_000, "{rows} rows");
+    (rows, last.0)
 }
 
 #[test]

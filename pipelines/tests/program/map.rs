@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use arrow::array::AsArray;
-use arrow::datatypes::{Float32Type, Int8Type, Int64Type, UInt8Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{Float32Type, Int8Type, Int64Type, UInt8Type, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 
-use super::{code, json, thalweg, write_bin};
+use super::{code, json, labelled, thalweg, write_bin};
 
 const FRAMES: usize = 7;
 
@@ -169,19 +169,7 @@ fn segment_on_the_map_labels_every_point_of_the_newest_frame_alike_for_any_worke
         bytes.push(fs::read(folder.path().join(&name)).unwrap());
     }
     assert!(bytes[0] == bytes[1], "output differs with the number of workers");
-    let file = fs::File::open(folder.path().join("1.parquet")).unwrap();
-    let mut last = (0, -1);
-    for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
-        let batch = batch.unwrap();
-        for i in 0..batch.num_rows() {
-            let frame = batch.column(0).as_primitive::<Int64Type>().value(i);
-            let point = i64::from(batch.column(1).as_primitive::<UInt32Type>().value(i));
-            assert!((frame, point) == (last.0, last.1 + 1) || (frame, point) == (last.0 + 1, 0));
-            last = (frame, point);
-            assert!((1..=19).contains(&batch.column(2).as_primitive::<UInt8Type>().value(i)));
-        }
-    }
-    assert_eq!(last.0, 2);
+    assert_eq!(labelled(&folder.path().join("1.parquet")).1, 2);
 }
 
 #[test]

@@ -161,7 +161,7 @@ impl Epoch<'_> {
                     self.scratch.search.run::<I, R>(isa, self.tiles, index, node, BESIDE);
                     let row = self.rows.add(node);
                     let list = &self.scratch.search.list;
-                    self.rows.set(row, &list.dst, &list.d2, BESIDE);
+                    self.rows.set(row, &list.dst, &list.d2);
                     self.changes.new.push_row((&list.dst, &list.d2));
                     still_far[x] |= 1 << bit;
                     rows.push(row);
@@ -171,10 +171,8 @@ impl Epoch<'_> {
         let tile = &mut self.tiles.all[index as usize];
         tile.far = still_far;
         tile.rows = old_rows;
-        if tile.rows != rows {
-            tile.rows.clear();
-            tile.rows.extend_from_slice(&rows);
-        }
+        tile.rows.clear();
+        tile.rows.extend_from_slice(&rows);
         self.scratch.rows = rows;
     }
 
@@ -188,7 +186,7 @@ impl Epoch<'_> {
             self.changes.src.push(node);
             self.changes.old.push_row((dst, d2));
             self.changes.new.push_row((&list.dst, &list.d2));
-            self.rows.set(row, &list.dst, &list.d2, BESIDE);
+            self.rows.set(row, &list.dst, &list.d2);
         }
     }
 }

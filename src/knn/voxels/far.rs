@@ -104,6 +104,7 @@ impl Around {
     /// Whether one of the voxels is within `reach` of a node.
     #[inline(always)]
     pub(super) fn any_within<I: Isa>(&self, isa: I, node: u64, reach: f32) -> bool {
+        // What ends the columns is at infinity, which no reach takes in.
         let (q, reach) = (self.local(isa, node), isa.splat(reach.min(f32::MAX)));
         for at in (0..self.code.len()).step_by(LANES) {
             if isa.le(d2(isa, &self.p, q, at), reach) != 0 {

@@ -165,11 +165,12 @@ impl VoxelKnn {
 
     /// Whether a voxel is occupied.
     pub fn contains(&self, id: u64) -> bool {
-        id >> 63 == 0
-            && self
-                .tiles
-                .find(id)
-                .is_some_and(|(tile, x, bit)| self.tiles.all[tile as usize].occupied[x] >> bit & 1 == 1)
+        self.occupied(id).is_some()
+    }
+
+    /// Where an occupied voxel is.
+    fn occupied(&self, id: u64) -> Option<(u32, usize, u32)> {
+        self.tiles.find(id).filter(|&(tile, x, bit)| self.tiles.all[tile as usize].occupied[x] >> bit & 1 == 1)
     }
 
     /// Bytes of occupancy and of stored lists.
@@ -217,10 +218,7 @@ impl VoxelKnn {
     /// A node's neighbours and their squared distances (in voxels), by (squared distance, id): `min(k, len - 1)` of them. None if
     /// the voxel is not occupied or is another shard's.
     pub fn list(&self, id: u64) -> Option<(Vec<u64>, Vec<f32>)> {
-        if !self.contains(id) {
-            return None;
-        }
-        let (tile, x, bit) = self.tiles.find(id)?;
+        let (tile, x, bit) = self.occupied(id)?;
         if !self.share.has(&self.tiles.all[tile as usize]) {
             return None;
         }
@@ -266,8 +264,9 @@ impl VoxelKnn {
             Err(Error::Value { what, found: format!("node {id}{more}"), expected: expected.into() })
         };
         for &id in remove {
-            let place = if id >> 63 == 0 { self.tiles.find(id) } else { None };
-            let Some((index, x, bit)) = place else { return wrong("removal", id, "", "a node that is there") };
+            let Some((index, x, bit)) = self.tiles.find(id) else {
+                return wrong("removal", id, "", "a node that is there");
+            };
             let tile = &mut self.tiles.all[index as usize];
             let bit = 1 << bit;
             if tile.occupied[x] & bit == 0 {

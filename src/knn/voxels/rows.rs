@@ -3,6 +3,7 @@
 use crate::knn::live::LiveTree;
 use crate::knn::tree::Item;
 
+use super::far::BESIDE;
 use super::tiles::voxel;
 
 /// Lists of up to `k`, by node.
@@ -76,14 +77,14 @@ impl Rows {
         row
     }
 
-    /// Replaces a list; one that is not full reaches everywhere. `beside` is the reach that the tiles around a node take in.
-    pub(super) fn set(&mut self, row: u32, dst: &[u64], d2: &[f32], beside: f32) {
+    /// Replaces a list; one that is not full reaches everywhere.
+    pub(super) fn set(&mut self, row: u32, dst: &[u64], d2: &[f32]) {
         let at = row as usize;
         self.dst[at * self.k..][..dst.len()].copy_from_slice(dst);
         self.d2[at * self.k..][..d2.len()].copy_from_slice(d2);
         self.len[at] = d2.len() as u8;
         let reach = if d2.len() < self.k { f32::INFINITY } else { d2[d2.len() - 1] };
-        let remote = reach > beside;
+        let remote = reach > BESIDE;
         if remote && self.is_remote[at] && reach != self.reach[at] && self.remote.holds(row) {
             self.remote.set_reach(row, reach);
         }

@@ -18,7 +18,7 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) type Mask = [u64; 8];
 
 /// The middle one of 27.
-pub(super) const SELF: usize = 13;
+const SELF: usize = 13;
 
 /// The voxels of a cube of eight.
 #[derive(Clone)]
@@ -108,7 +108,7 @@ pub(super) struct Tiles {
 }
 
 impl Tiles {
-    /// Index of the tile that a voxel is in, its word and bit there.
+    /// Index of the tile that a voxel is in, its word and bit there. An id of 64 bits is in no tile: its x is beyond every key.
     #[inline(always)]
     pub(super) fn find(&self, id: u64) -> Option<(u32, usize, u32)> {
         let p = voxel(id);

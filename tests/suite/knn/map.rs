@@ -1,10 +1,10 @@
 //! Nodes that come, go and move: every list and every change against brute force.
 
+use super::changes::{Row, agree, rows};
 use super::cloud::{Rng, SHAPES, d2, point};
 use std::collections::BTreeMap;
 use thalweg::knn::{Edit, Effort, KnnMap, ListChanges, Simd};
 
-type Row = Vec<(u64, u32)>;
 type Placed = (u64, [f32; 3]);
 
 /// The live set, and what follows from it.
@@ -50,11 +50,6 @@ impl Oracle {
     }
 }
 
-fn rows(changes: &ListChanges) -> Vec<(u64, Row, Row)> {
-    let row = |(dst, d2): (&[u64], &[f32])| dst.iter().zip(d2).map(|(&id, d2)| (id, d2.to_bits())).collect();
-    (0..changes.src.len()).map(|i| (changes.src[i], row(changes.old.row(i)), row(changes.new.row(i)))).collect()
-}
-
 /// A random edit: which ids are used and how many depends on the style.
 fn edit(
     shape: &str,
@@ -94,9 +89,7 @@ fn edit(
         }
     }
     // The order in which an edit is written does not matter.
-    for i in (1..insert.len()).rev() {
-        insert.swap(i, rng.below(i + 1));
-    }
+    rng.shuffle(&mut insert);
     (remove, insert, moves)
 }
 
@@ -122,16 +115,7 @@ fn run(shape: &str, seed: u64, k: usize, style: usize, epochs: usize, start: usi
             let case = format!("{shape}, seed {seed}, k {k}, style {style}, epoch {epoch}, {name}");
             let found = rows(map.apply_with(&edit, *effort).unwrap_or_else(|e| panic!("{case}: {e}")));
             assert_eq!(map.len(), oracle.nodes.len(), "{case}");
-            if found != expected {
-                let at = found.iter().zip(&expected).position(|(a, b)| a != b);
-                panic!(
-                    "{case}: {} changes, expected {}; first at {at:?}: {:?}, expected {:?}",
-                    found.len(),
-                    expected.len(),
-                    at.map(|i| &found[i]),
-                    at.map(|i| &expected[i])
-                );
-            }
+            agree(&found, &expected, &case);
         }
     }
     for (name, _, map) in &maps {

@@ -1,6 +1,7 @@
 //! The k-nearest-neighbour engine against brute force.
 
 mod bulk;
+mod changes;
 mod cloud;
 mod map;
 mod voxels;

@@ -1,10 +1,9 @@
 //! Voxels that come and go: every list and every change against brute force, on every instruction set and any number of shards.
 
+use super::changes::{Row, agree, row, rows};
 use super::cloud::{Rng, d2, point};
 use std::collections::{BTreeMap, BTreeSet};
 use thalweg::knn::{IdLists, ListChanges, Simd, VoxelKnn};
-
-type Row = Vec<(u64, u32)>;
 
 const HALF: i64 = 1 << 20;
 
@@ -55,14 +54,6 @@ fn list(nodes: &BTreeSet<u64>, node: u64, k: usize) -> Row {
     all.into_iter().map(|(d2, id)| (id, d2)).collect()
 }
 
-fn row((dst, d2): (&[u64], &[f32])) -> Row {
-    dst.iter().zip(d2).map(|(&id, d2)| (id, d2.to_bits())).collect()
-}
-
-fn rows(changes: &ListChanges) -> Vec<(u64, Row, Row)> {
-    (0..changes.src.len()).map(|i| (changes.src[i], row(changes.old.row(i)), row(changes.new.row(i)))).collect()
-}
-
 /// Contestants: every instruction set, and a graph in three parts.
 fn graphs(k: usize) -> Vec<(String, Vec<VoxelKnn>)> {
     let whole = |simd: Simd| (simd.name().to_string(), vec![VoxelKnn::with_simd(k, simd).unwrap()]);
@@ -90,12 +81,8 @@ fn run(shape: &str, seed: u64, k: usize, share: f32, epochs: usize, start: usize
         nodes.retain(|id| !remove.contains(id));
         nodes.extend(&insert);
         let mut insert: Vec<u64> = insert.into_iter().collect();
-        for i in (1..insert.len()).rev() {
-            insert.swap(i, rng.below(i + 1));
-        }
-        for i in (1..remove.len()).rev() {
-            remove.swap(i, rng.below(i + 1));
-        }
+        rng.shuffle(&mut insert);
+        rng.shuffle(&mut remove);
         let fresh: BTreeMap<u64, Row> = nodes.iter().map(|&node| (node, list(&nodes, node, k))).collect();
         let mut concerned: BTreeSet<u64> = lists.keys().copied().collect();
         concerned.extend(fresh.keys());
@@ -115,16 +102,7 @@ fn run(shape: &str, seed: u64, k: usize, share: f32, epochs: usize, start: usize
             }
             assert!(parts.len() > 1 || found.is_sorted_by_key(|row| row.0), "{case}: order");
             found.sort();
-            if found != expected {
-                let at = found.iter().zip(&expected).position(|(a, b)| a != b);
-                panic!(
-                    "{case}: {} changes, expected {}; first at {at:?}: {:?}, expected {:?}",
-                    found.len(),
-                    expected.len(),
-                    at.map(|i| &found[i]),
-                    at.map(|i| &expected[i])
-                );
-            }
+            agree(&found, &expected, &case);
         }
     }
     for (name, parts) in &graphs {
