@@ -9,14 +9,15 @@
 //! So tests that no history explains have a most likely reading, and no sum is ever 0.
 
 use super::network::{Network, seconds};
+use super::person::{QUAD, QUADS};
 use crate::contacts::{Parameters, Test};
 
 /// Least probability of infection from outside, at the seeding and relative at each stamp.
 pub(super) const OUTSIDE: f64 = 1e-24;
 /// Least probability that a test is wrong.
 const WRONG: f64 = 1e-36;
-/// Histories that a person may have, if that leaves it [`FEWEST`] epochs.
-const BUDGET: usize = 1024;
+/// Lanes that a person's histories may fill, if that leaves it [`FEWEST`] epochs: up to 18 stamps in SEIR and 51 in SIR are exact.
+const BUDGET: usize = 3344;
 const FEWEST: usize = 5;
 
 /// Which transitions there are.
@@ -33,17 +34,28 @@ impl Shape {
         Shape { latent: parameters.latency > 0.0, recovers: parameters.recovery > 0.0 }
     }
 
+    /// Whether infectiousness begins with infection and does not end.
+    pub fn is_si(self) -> bool {
+        !self.latent && !self.recovers
+    }
+
+    /// Windows (u, v) over so many epochs: in latent shapes u < v and one without an infectious epoch, else each v; v is the last where nobody
+    /// recovers.
+    pub fn windows(self, epochs: usize) -> usize {
+        match (self.latent, self.recovers) {
+            (true, true) => epochs * (epochs + 1) / 2 + 1,
+            (false, false) => 1,
+            _ => epochs + 1,
+        }
+    }
+
     /// Epochs of a person with this many stamps: as many as stamps, if the budget allows.
     pub fn epochs(self, stamps: usize) -> usize {
-        let histories = |epochs: usize| match (self.latent, self.recovers) {
-            (true, true) => stamps * epochs * epochs / 6,
-            (false, false) => stamps,
-            _ => stamps * epochs / 2,
-        };
-        if self == (Shape { latent: false, recovers: false }) {
+        if self.is_si() {
             return stamps.min(1);
         }
-        let fits = (FEWEST..=stamps).rev().find(|&epochs| histories(epochs) <= BUDGET);
+        let lanes = |epochs: usize| (stamps + 1) * self.windows(epochs).next_multiple_of(QUADS * QUAD);
+        let fits = (FEWEST..=stamps).rev().find(|&epochs| lanes(epochs) <= BUDGET);
         fits.unwrap_or(FEWEST.min(stamps))
     }
 }
@@ -115,6 +127,47 @@ pub(super) struct Course {
     evidence: Vec<Evidence>,
 }
 
+/// Everybody's course, tests included, in flat arrays.
+pub(super) struct Courses {
+    start: Vec<[f64; 3]>,
+    step: Vec<Step>,
+    step_start: Vec<usize>,
+    /// (`never`, `scale`) of each person.
+    rest: Vec<(f64, f64)>,
+}
+
+impl Courses {
+    pub fn new(network: &Network, parameters: &Parameters) -> Self {
+        let (mut start, mut step, mut step_start, mut rest) = (Vec::new(), Vec::new(), vec![0], Vec::new());
+        let mut course = Course::default();
+        for person in 0..network.people() {
+            course.fill(network, parameters, person, true);
+            start.extend_from_slice(&course.start);
+            step.extend_from_slice(&course.step);
+            step_start.push(step.len());
+            rest.push((course.never, course.scale));
+        }
+        Courses { start, step, step_start, rest }
+    }
+
+    pub fn of(&self, network: &Network, person: usize) -> Weights<'_> {
+        let (never, scale) = self.rest[person];
+        let stamps = network.stamps(person);
+        let step = &self.step[self.step_start[person]..self.step_start[person + 1]];
+        // Everybody has one start more than stamps.
+        Weights { start: &self.start[stamps.start + person..=stamps.end + person], step, never, scale }
+    }
+}
+
+/// What a course says, wherever it is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights<'a> {
+    pub start: &'a [[f64; 3]],
+    pub step: &'a [Step],
+    pub never: f64,
+    pub scale: f64,
+}
+
 /// A moment that weighs S and R by `other`, E and I by `infected`.
 #[derive(Clone, Copy, Debug)]
 struct Evidence {
@@ -129,6 +182,10 @@ pub(super) fn first_stamp(epoch: usize, stamps: usize, epochs: usize) -> usize {
 }
 
 impl Course {
+    pub fn weights(&self) -> Weights<'_> {
+        Weights { start: &self.start, step: &self.step, never: self.never, scale: self.scale }
+    }
+
     /// Fills in the course of one person; `tested` false leaves its tests out.
     pub fn fill(&mut self, network: &Network, parameters: &Parameters, person: usize, tested: bool) {
         let times = network.times(person);

@@ -22,26 +22,6 @@ pub(super) struct Message {
 /// Least value that a message takes.
 pub(super) const LEAST: f64 = 1e-48;
 
-/// `spared[c] = 1 - Σ_{p<c} infects[p]` for c = 0..=m.
-pub(super) fn spared(message: &[Message], spared: &mut Vec<f64>) {
-    spared.clear();
-    let mut left = 1.0;
-    spared.push(left);
-    for contact in message {
-        left -= contact.infects;
-        spared.push(left.max(LEAST));
-    }
-}
-
-/// `gains[x] = Σ_{x≤p<y} gain[p] Π_{x≤r<p} q[r]` for x = 0..=y.
-pub(super) fn gains(message: &[Message], escape: &[f64], y: usize, gains: &mut Vec<f64>) {
-    gains.clear();
-    gains.resize(y + 1, 0.0);
-    for p in (0..y).rev() {
-        gains[p] = message[p].gain + escape[p] * gains[p + 1];
-    }
-}
-
 /// A message's largest value, about: 1 where it cannot win from a window.
 fn largest(message: &[Message], escape: &[f64]) -> f64 {
     let mut gain = 0.0;

@@ -18,8 +18,8 @@ pub(super) struct Network {
     time_start: Vec<usize>,
     /// The person at an arc's other end.
     pub peer: Vec<u32>,
-    /// The arc the other way.
-    pub reverse: Vec<usize>,
+    /// First slot of the arc the other way.
+    pub back: Vec<usize>,
     arc_start: Vec<usize>,
     slot_start: Vec<usize>,
     /// Number (from 1) of a slot's stamp among those of the arc's owner.
@@ -28,6 +28,8 @@ pub(super) struct Network {
     pub escape: Vec<f64>,
     tests: Vec<Test>,
     test_start: Vec<usize>,
+    /// By person: whether everybody it is connected with forms a tree, pairs that met being its edges.
+    pub tree: Vec<bool>,
 }
 
 impl Network {
@@ -68,13 +70,14 @@ impl Network {
             times,
             time_start,
             peer: Vec::new(),
-            reverse: Vec::new(),
+            back: Vec::new(),
             arc_start: vec![0; people + 1],
             slot_start: Vec::new(),
             stamp: vec![0; slots],
             escape: vec![0.0; slots],
             tests: Vec::new(),
             test_start: vec![0; people + 1],
+            tree: Vec::new(),
         };
         for i in 0..people {
             let own = &mut rows[owned[i]..owned[i + 1]];
@@ -94,6 +97,7 @@ impl Network {
         }
         network.slot_start.push(slots);
         network.pair_up();
+        network.find_trees();
         network.take_tests(&snapshot.tests);
         network
     }
@@ -102,9 +106,14 @@ impl Network {
         self.arc_start.len() - 1
     }
 
+    /// A person's stamps among everybody's.
+    pub fn stamps(&self, person: usize) -> Range<usize> {
+        self.time_start[person]..self.time_start[person + 1]
+    }
+
     /// Stamps (ns) of a person.
     pub fn times(&self, person: usize) -> &[i64] {
-        &self.times[self.time_start[person]..self.time_start[person + 1]]
+        &self.times[self.stamps(person)]
     }
 
     pub fn arcs(&self, person: usize) -> Range<usize> {
@@ -113,6 +122,12 @@ impl Network {
 
     pub fn slots(&self, arc: usize) -> Range<usize> {
         self.slot_start[arc]..self.slot_start[arc + 1]
+    }
+
+    /// An arc's slots among those of its owner.
+    pub fn slots_from(&self, owner: usize, arc: usize) -> Range<usize> {
+        let (first, slots) = (self.slot_start[self.arc_start[owner]], self.slots(arc));
+        slots.start - first..slots.end - first
     }
 
     /// The slots of all arcs of the people in a range.
@@ -126,14 +141,42 @@ impl Network {
     }
 
     fn pair_up(&mut self) {
-        self.reverse = vec![0; self.peer.len()];
         // Owners ascend, and an arc's peers do: each person's reverse arcs are met in the order in which they stand.
         let mut next = self.arc_start.clone();
-        for owner in 0..self.people() {
-            for arc in self.arcs(owner) {
-                let other = self.peer[arc] as usize;
-                self.reverse[arc] = next[other];
-                next[other] += 1;
+        self.back = self
+            .peer
+            .iter()
+            .map(|&peer| {
+                let back = next[peer as usize];
+                next[peer as usize] += 1;
+                self.slot_start[back]
+            })
+            .collect();
+    }
+
+    fn find_trees(&mut self) {
+        let people = self.people();
+        self.tree = vec![false; people];
+        let mut seen = vec![false; people];
+        let mut component = Vec::new();
+        for first in 0..people {
+            if std::mem::replace(&mut seen[first], true) {
+                continue;
+            }
+            component.clear();
+            component.push(first);
+            let (mut next, mut arcs) = (0, 0);
+            while let Some(&person) = component.get(next) {
+                next += 1;
+                arcs += self.arcs(person).len();
+                for &peer in &self.peer[self.arcs(person)] {
+                    if !std::mem::replace(&mut seen[peer as usize], true) {
+                        component.push(peer as usize);
+                    }
+                }
+            }
+            if arcs == 2 * (component.len() - 1) {
+                component.iter().for_each(|&person| self.tree[person] = true);
             }
         }
     }
@@ -183,9 +226,9 @@ mod tests {
         assert_eq!(met, [vec![1, 2], vec![0, 2], vec![0, 1], vec![]]);
         for owner in 0..4 {
             for arc in network.arcs(owner) {
-                let back = network.reverse[arc];
+                let back = (0..network.peer.len()).find(|&a| network.slots(a).start == network.back[arc]).unwrap();
                 assert_eq!(network.peer[back] as usize, owner);
-                assert_eq!(network.reverse[back], arc);
+                assert_eq!(network.back[back], network.slots(arc).start);
                 let times = |person: usize, arc: usize| {
                     network.slots(arc).map(|s| network.times(person)[network.stamp[s] as usize - 1]).collect::<Vec<_>>()
                 };

@@ -121,12 +121,16 @@ fn a_town_is_ranked_and_calibrated() {
     assert!(auc > 0.75 && ece < 0.015, "AUC {auc}, ECE {ece}");
 }
 
-/// The cost table of ARCHITECTURE.md: `cargo test --release --test suite town_cost -- --ignored --nocapture`.
 #[test]
-#[ignore = "minutes, and gigabytes"]
-fn town_cost() {
-    let sizes = std::env::var("PEOPLE").unwrap_or("10000 100000".into());
-    for people in sizes.split(' ') {
-        run(people.parse().unwrap(), 2);
+fn no_bit_depends_on_the_number_of_threads() {
+    let (snapshot, _) = town(500, 3);
+    let si = Parameters { latency: 0.0, recovery: 0.0, rate: 3e-6, ..PARAMETERS };
+    for parameters in [PARAMETERS, Parameters { latency: 0.0, ..PARAMETERS }, si] {
+        let run = |threads| Bp::new(parameters).unwrap().until(1e-3, 1000).risk(&snapshot, threads).unwrap();
+        let one = run(1);
+        assert!(one.converged && one.score.iter().all(|score| (0.0..=1.0).contains(score)), "{parameters:?}");
+        for threads in [2, 3, 8] {
+            assert_eq!(one, run(threads), "{threads} threads, {parameters:?}");
+        }
     }
 }

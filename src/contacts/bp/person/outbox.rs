@@ -1,38 +1,63 @@
 //! The messages of one person out: sums of D and P over its histories, by where infection and window stand among a pair's contacts.
 //!
 //! A history without the receiver's factor `M(c, x, y)` counts D if it begins between contacts (`open`) or, at one, by the others
-//! (`without`); P if the receiver infects it there (`with`). `infectious[q]` sums those that reach contact q infectious without having
-//! infected the receiver before.
+//! (`without`); P if the receiver infects it there (`with`). Going along the pair's contacts, `reach` holds for each window those that
+//! began before and have not infected the receiver since the window opened.
 
-use super::{Pair, Room, pair};
+use super::windows::{QUAD, Row};
+use super::{BLOCK, Room, across};
 use crate::contacts::bp::course::Shape;
-use crate::contacts::bp::message::{LEAST, Message, gains, spared};
+use crate::contacts::bp::message::Message;
 use crate::contacts::bp::network::Network;
 
-impl Room {
+impl<const Q: usize> Room<Q> {
     /// The messages of a weighed person, to be written by its slots.
-    pub fn send(&mut self, network: &Network, shape: Shape, person: usize, inbox: &[Message], outbox: &mut [Message]) {
-        self.nest(shape);
-        for arc in network.arcs(person) {
-            let pair = pair(network, person, arc, inbox);
-            let m = pair.stamp.len();
-            spared(pair.message, &mut self.spared);
-            self.first_contacts(&pair);
-            for sums in [&mut self.open, &mut self.with, &mut self.without, &mut self.infectious] {
-                sums.clear();
-                sums.resize(m + 1, 0.0);
+    pub fn send(&mut self, network: &Network, shape: Shape, person: usize, outbox: &mut [Message]) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2")]
+            fn wide<const Q: usize>(
+                room: &mut Room<Q>,
+                network: &Network,
+                shape: Shape,
+                person: usize,
+                outbox: &mut [Message],
+            ) {
+                room.send_here(network, shape, person, outbox);
             }
-            self.meet(&pair);
-            self.miss(shape, &pair);
-            self.hold(shape, &pair);
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: `wide` needs AVX2 alone, and the processor has just been asked for it.
+                return unsafe { wide(self, network, shape, person, outbox) };
+            }
+        }
+        self.send_here(network, shape, person, outbox);
+    }
+
+    #[inline(always)]
+    fn send_here(&mut self, network: &Network, shape: Shape, person: usize, outbox: &mut [Message]) {
+        let first = network.slots_of(person..person + 1).start;
+        for (number, arc) in self.arcs.clone().enumerate() {
+            let own = network.slots(arc);
+            let (slot, m) = (own.start - first, own.len());
+            let (stamp, escape) = (&network.stamp[own.clone()], &network.escape[own]);
+            let out = &mut outbox[slot..][..m];
+            self.sums.clear();
+            self.sums.resize(m + 1, [[0.0; QUAD]; 4]);
+            for strip in 0..self.windows.strips {
+                if shape.latent {
+                    self.add::<true>(stamp, escape, (strip, number, slot));
+                } else {
+                    self.add::<false>(stamp, escape, (strip, number, slot));
+                }
+            }
             // after[p]: histories not infected before contact p.
-            let out = &mut outbox[pair.slot..][..m];
-            let mut after = self.open[m] + self.never / self.spared[m];
+            let mut after = across(self.sums[m][0]) + self.never / self.spared[slot + number + m];
             for p in (0..m).rev() {
-                after += self.without[p];
-                out[p].gain = (1.0 - pair.escape[p]) * (self.with[p] - after);
-                out[p].infects = (1.0 - pair.escape[p]) * self.infectious[p];
-                after += self.open[p];
+                let [open, with, without, infectious] = self.sums[p].map(across);
+                let passed = 1.0 - escape[p];
+                after += without;
+                out[p] = Message { infects: passed * infectious, gain: passed * (with - after) };
+                after += open;
             }
             for contact in out {
                 contact.gain /= after;
@@ -41,148 +66,77 @@ impl Room {
         }
     }
 
-    /// Sums over panels inside a span of epochs: for latent shapes `nested[u, v][τ] = Σ_{u≤u', v'≤v} D`, else `nested[v][τ] = Σ_{v'≤v} D`.
-    fn nest(&mut self, shape: Shape) {
-        let long = self.stamps + 1;
-        self.nested.clear();
-        self.nested.resize(self.panels.len() * long, 0.0);
-        let count = self.panels.len() - usize::from(shape.latent);
-        for number in if shape.latent { (0..count).rev().collect::<Vec<_>>() } else { Vec::new() } {
-            let panel = self.panels[number];
-            let (own, later) = self.nested[number * long..].split_at_mut(long);
-            if panel.u + 1 < panel.v {
-                own.copy_from_slice(&later[..long]);
-            }
-            for (sum, d) in own.iter_mut().zip(&self.d[panel.offset..][..panel.len]) {
-                *sum += d;
-            }
-        }
-        for number in 0..count {
-            let panel = self.panels[number];
-            let before = match shape.latent {
-                false => number.checked_sub(1),
-                true if shape.recovers && panel.u + 1 < panel.v => Some(number + 1 - panel.v),
-                true => None,
-            };
-            if let Some(before) = before {
-                let (earlier, own) = self.nested.split_at_mut(number * long);
-                for (sum, d) in own[..long].iter_mut().zip(&earlier[before * long..][..long]) {
-                    *sum += d;
+    /// Adds the histories of a strip to the sums of an arc that begins at `slot`.
+    #[inline(always)]
+    fn add<const LATENT: bool>(&mut self, stamp: &[u32], escape: &[f64], (strip, number, slot): (usize, usize, usize)) {
+        let (slots, rows) = (self.owner.len(), self.stamps + 1);
+        let (p, d) = (&self.p[strip * rows..][..rows], &self.d[strip * rows..][..rows]);
+        let blocks = rows.div_ceil(BLOCK);
+        let blocks = &self.blocks[strip * blocks..][..blocks];
+        let inside = self.windows.inside(strip);
+        let m = stamp.len();
+        let between = &self.between[strip * (slots + self.arcs.len()) + slot + number..][..m + 1];
+        let at = if LATENT { &between[..m] } else { &self.at[strip * slots + slot..][..m] };
+        let others = &self.others[strip * slots + slot..][..m];
+        let mut reach = [[0.0; QUAD]; Q];
+        let mut from = 0;
+        for c in 0..m {
+            let until = stamp[c] as usize;
+            let open = sum(d, blocks, from, until);
+            from = until + 1;
+            let (between, at, others, p, inside) =
+                (&between[c], &at[c], &others[c], &p[until], &inside[self.epoch[until - 1]]);
+            let mut sums = [[0.0; QUAD]; 4];
+            let passed = 1.0 - escape[c];
+            for q in 0..Q {
+                for l in 0..QUAD {
+                    let begin = open[q][l] * between[q][l];
+                    let there = p[q][l] * at[q][l];
+                    let by_others = there * others[q][l];
+                    let so_far = reach[q][l] + begin;
+                    let meets = so_far * inside[q][l];
+                    reach[q][l] = so_far - meets * passed + by_others;
+                    sums[0][l] += begin;
+                    sums[1][l] += there;
+                    sums[2][l] += by_others;
+                    sums[3][l] += meets;
                 }
             }
-            if !shape.latent {
-                let d = &self.d[panel.offset..][..panel.len];
-                self.nested[number * long..][..panel.len].iter_mut().zip(d).for_each(|(sum, d)| *sum += d);
-            }
-        }
-    }
-
-    /// Histories that begin at a contact of the pair, the receiver's factor taken out.
-    fn meet(&mut self, pair: &Pair) {
-        let width = self.panels.len();
-        for (c, &stamp) in pair.stamp.iter().enumerate() {
-            let tau = stamp as usize;
-            let slot = (pair.slot + c) * width;
-            let (mut with, mut without) = (0.0, 0.0);
-            let (at, others) = (&self.at[slot..][..width], &mut self.others[slot..][..width]);
-            for ((panel, at), others) in self.panels.iter().zip(at).zip(others) {
-                let p = if tau < panel.len { self.p[panel.offset + tau] * at } else { 0.0 };
-                *others *= p;
-                with += p;
-                without += *others;
-            }
-            (self.with[c], self.without[c]) = (with, without);
-        }
-    }
-
-    /// Histories that begin between contacts and whose window holds none.
-    fn miss(&mut self, shape: Shape, pair: &Pair) {
-        let long = self.stamps + 1;
-        let number = |u: usize, v: usize| match (shape.latent, shape.recovers) {
-            (true, true) if u < v => Some(v * (v - 1) / 2 + u),
-            (true, false) if u < v && v == self.epochs => Some(u),
-            (false, true) => Some(v),
-            (false, false) if v == self.epochs => Some(0),
-            _ => None,
-        };
-        if shape.latent {
-            // The same for all τ: the spans between the epochs of contacts, and no window at all.
-            self.row.clear();
-            self.row.extend_from_slice(&self.d[self.panels[self.panels.len() - 1].offset..]);
-            let mut from = 0;
-            let met = pair.stamp.iter().map(|&stamp| self.epoch[stamp as usize - 1]);
-            for epoch in met.chain([self.epochs]) {
-                if let Some(number) = number(from, epoch) {
-                    let nested = &self.nested[number * long..][..long];
-                    self.row.iter_mut().zip(nested).for_each(|(sum, nested)| *sum += nested);
-                }
-                from = epoch + 1;
-            }
-        }
-        for c in 0..=pair.stamp.len() {
-            let taus = pair.between(c, long);
-            let row = if shape.latent {
-                &self.row[taus]
-            } else {
-                let epoch = pair.stamp.get(c).map_or(self.epochs, |&stamp| self.epoch[stamp as usize - 1]);
-                match number(0, epoch) {
-                    Some(number) => &self.nested[number * long..][taus],
-                    None => continue,
-                }
-            };
-            self.open[c] += sum(row) / self.spared[c];
-        }
-    }
-
-    /// Histories that begin between contacts and whose window holds one at least; and from all, who is infectious at each contact.
-    fn hold(&mut self, shape: Shape, pair: &Pair) {
-        let width = self.panels.len();
-        let mut known = usize::MAX;
-        for (number, panel) in self.panels.iter().enumerate() {
-            let y = self.first[panel.v];
-            let x = if shape.latent { self.first[panel.u] } else { 0 };
-            if x >= y {
-                continue;
-            }
-            if y != known {
-                gains(pair.message, pair.escape, y, &mut self.gains);
-                known = y;
-            }
-            self.enter.clear();
-            self.enter.resize(y + 1, 0.0);
-            let d = &self.d[panel.offset..][..panel.len];
-            for c in 0..if shape.latent { x + 1 } else { y } {
-                let x = if shape.latent { x } else { c };
-                let taus = pair.between(c, panel.len);
-                if !taus.is_empty() {
-                    let value = (1.0 + self.gains[x] / self.spared[c]).max(LEAST) * self.spared[c];
-                    let sum = sum(&d[taus]) / value;
-                    self.open[c] += sum;
-                    self.enter[x] += sum;
-                }
-                if !shape.latent {
-                    self.enter[c + 1] += self.others[(pair.slot + c) * width + number];
-                } else if c < x {
-                    self.enter[x] += self.others[(pair.slot + c) * width + number];
+            for (all, sums) in self.sums[c].iter_mut().zip(sums) {
+                for l in 0..QUAD {
+                    all[l] += sums[l];
                 }
             }
-            let mut infectious = 0.0;
-            let each = self.infectious[x..y].iter_mut().zip(&self.enter[x..y]).zip(&pair.escape[x..y]);
-            for ((sum, enter), escape) in each {
-                infectious += enter;
-                *sum += infectious;
-                infectious *= escape;
+        }
+        let open = sum(d, blocks, from, rows);
+        for q in 0..Q {
+            for l in 0..QUAD {
+                self.sums[m][0][l] += open[q][l] * between[m][q][l];
             }
         }
     }
 }
 
-/// A sum in four interleaved parts, which need not wait for each other.
-fn sum(values: &[f64]) -> f64 {
-    let (fours, rest) = values.as_chunks::<4>();
-    let mut parts = [0.0; 4];
-    for four in fours {
-        parts.iter_mut().zip(four).for_each(|(part, value)| *part += value);
+/// The sum of rows `from..until` of d, by whole blocks where it has any.
+#[inline(always)]
+fn sum<const Q: usize>(d: &[Row<Q>], blocks: &[Row<Q>], from: usize, until: usize) -> Row<Q> {
+    let mut sum = [[0.0; QUAD]; Q];
+    let mut add = |rows: &[Row<Q>]| {
+        for row in rows {
+            for q in 0..Q {
+                for l in 0..QUAD {
+                    sum[q][l] += row[q][l];
+                }
+            }
+        }
+    };
+    let (first, last) = (from.div_ceil(BLOCK), until / BLOCK);
+    if first < last {
+        add(&d[from..first * BLOCK]);
+        add(&blocks[first..last]);
+        add(&d[last * BLOCK..until]);
+    } else if from < until {
+        add(&d[from..until]);
     }
-    (parts[0] + parts[1]) + (parts[2] + parts[3]) + rest.iter().sum::<f64>()
+    sum
 }
