@@ -3,6 +3,7 @@
 mod data;
 mod enumeration;
 mod exact;
+mod published;
 mod sib;
 mod town;
 mod trees;
