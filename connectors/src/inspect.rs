@@ -11,6 +11,7 @@ use crate::format::{self, Format, ReadOptions};
 mod folder;
 mod header;
 mod known;
+mod rows;
 
 /// One field of a point, row or record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,7 +48,7 @@ pub struct Report {
     pub format: String,
     /// What it is, in words.
     pub what: String,
-    /// True if it holds frames that are read here.
+    /// True if it holds frames, or rows for `risk`, that are read here.
     pub readable: bool,
     /// Bytes of the file, or of the files in the folder.
     pub bytes: u64,
@@ -61,6 +62,14 @@ pub struct Report {
     pub minimum: Option<[f64; 3]>,
     /// Greatest finite coordinate on each axis (file units).
     pub maximum: Option<[f64; 3]>,
+    /// Rows of a table of contacts or tests.
+    pub rows: Option<u64>,
+    /// People in such a table.
+    pub people: Option<u64>,
+    /// Rows of a table of tests that are positive.
+    pub positive: Option<u64>,
+    /// First and last stamp of such a table (s).
+    pub span: Option<[f64; 2]>,
     /// In a folder: the files by format.
     pub files: Vec<Group>,
     /// What is wrong or worth knowing, one sentence each.
@@ -100,6 +109,9 @@ fn file(path: &Path, report: &mut Report) {
     report.format = format.name.into();
     report.what = format.what.into();
     report.readable = true;
+    if ["csv", "jsonl", "parquet"].contains(&format.name) && rows::inspect(path, report) {
+        return;
+    }
     let stated = match header::facts(path, format.name, report) {
         Ok(stated) => stated,
         Err(error) => {
@@ -217,6 +229,14 @@ impl fmt::Display for Report {
         }
         if let Some(points) = self.points {
             writeln!(f, "  points   {points}")?;
+        }
+        for (label, count) in [("rows", self.rows), ("positive", self.positive), ("people", self.people)] {
+            if let Some(count) = count {
+                writeln!(f, "  {label:<8} {count}")?;
+            }
+        }
+        if let Some([first, last]) = self.span {
+            writeln!(f, "  stamps   {first} to {last} s, {:.1} days", (last - first) / 86_400.0)?;
         }
         if !self.fields.is_empty() {
             let fields: Vec<_> = self.fields.iter().map(|field| format!("{} {}", field.name, field.kind)).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Extent, Group, Report, header, known};
+use super::{Extent, Group, Report, header, known, rows};
 use crate::bin;
 use crate::format::{self, ReadOptions};
 
@@ -54,13 +54,21 @@ fn count(files: &[PathBuf], report: &mut Report) {
 /// A folder of frames: those files that lie in it directly.
 fn plain(folder: &Path, files: &[PathBuf], report: &mut Report) {
     let mut formats = BTreeMap::<_, (u64, Option<u64>)>::new();
+    let mut tables = Vec::new();
     for file in files.iter().filter(|file| file.parent() == Some(folder)) {
         let Some(format) = format::by_extension(file) else { continue };
+        if let Some(what) = rows::by_header(file, format.name) {
+            tables.push(format!("{} ({what})", file.file_name().unwrap_or_default().to_string_lossy()));
+            continue;
+        }
         let (frames, points) = formats.entry(format.name).or_insert((0, Some(0)));
         *frames += 1;
         *points = points.zip(header::points(file, format.name)).map(|(sum, more)| sum + more);
     }
-    report.readable = !formats.is_empty();
+    report.readable = !(formats.is_empty() && tables.is_empty());
+    if !tables.is_empty() {
+        report.what += &format!("; inputs of `risk`: {}", tables.join(", "));
+    }
     if formats.len() > 1 {
         let names: Vec<_> = formats.keys().copied().collect();
         report.problems.push(format!("frames of several formats lie side by side: {}", names.join(", ")));

@@ -12,6 +12,7 @@ use thalweg::contacts::{AsOf, Fact, FactRows};
 use thalweg::{Next, Source};
 use thalweg_connectors::Error;
 use thalweg_connectors::contacts::{FilesOptions, Merge, Pace, Rejected, source};
+use thalweg_connectors::inspect;
 
 use crate::allocations::most_while;
 use crate::mutate::{Random, mutate};
@@ -124,4 +125,26 @@ fn files_are_merged_by_event_time_and_due_as_as_of_times_pass() {
     let paced: Vec<i64> = stamps(&all(source).unwrap()).into_iter().flat_map(|(stamps, _)| stamps).collect();
     assert_eq!(paced, order);
     assert!(began.elapsed() >= Duration::from_millis(290), "29 s of event time at rate 100");
+}
+
+#[test]
+fn inspect_knows_tables_of_contacts_and_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    let contacts = "t,i,j,duration,diff\n100,a,b,20,1\n86500,b,c,60,1\nsoon,a,c,20,1\n100,a,b,20,-1\n";
+    std::fs::write(folder.path().join("contacts.csv"), contacts).unwrap();
+    let tests = "{\"t\": 5, \"person\": \"a\", \"result\": \"positive\"}\n{\"t\": 6, \"person\": \"b\", \"result\": \"negative\"}\n";
+    std::fs::write(folder.path().join("tests.jsonl"), tests).unwrap();
+    std::fs::write(folder.path().join("points.csv"), "frame,x,y,z\n0,1,2,3\n").unwrap();
+    let report = inspect(&folder.path().join("contacts.csv"));
+    assert_eq!(
+        (report.rows, report.people, report.positive, report.span),
+        (Some(3), Some(3), None, Some([100.0, 86500.0]))
+    );
+    assert_eq!(report.problems.len(), 2, "{report}");
+    assert!(report.to_string().contains("stamps   100 to 86500 s, 1.0 days"), "{report}");
+    let report = inspect(&folder.path().join("tests.jsonl"));
+    assert_eq!((report.rows, report.people, report.positive), (Some(2), Some(2), Some(1)), "{report}");
+    let report = inspect(&folder.path().join("points.csv"));
+    assert_eq!((report.rows, report.points), (None, Some(1)), "{report}");
+    assert!(inspect(folder.path()).what.contains("inputs of `risk`: contacts.csv (contacts)"));
 }
