@@ -127,6 +127,15 @@ impl Isa for Avx2 {
         }
     }
     #[inline(always)]
+    fn columns(self, low: u64, at: u64, high: u64, to: &mut [u16; 8]) {
+        // SAFETY: the token; eight columns fit.
+        unsafe {
+            let [low, at, high] = [low, at, high].map(|v| _mm_cvtepu8_epi16(_mm_cvtsi64_si128(v as i64)));
+            let v = _mm_or_si128(_mm_srli_epi16::<5>(low), _mm_slli_epi16::<3>(at));
+            _mm_storeu_si128(to.as_mut_ptr().cast(), _mm_or_si128(v, _mm_slli_epi16::<11>(high)));
+        }
+    }
+    #[inline(always)]
     fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys) {
         network::select::<Self, R>(self, d2, id, out);
     }

@@ -103,3 +103,17 @@ pub struct ListChanges {
     /// Their lists after `[src]`.
     pub new: IdLists,
 }
+
+impl ListChanges {
+    /// Whether a list is empty before and after.
+    pub(super) fn is_empty(&self, row: usize) -> bool {
+        self.old.rows[row].is_empty() && self.new.rows[row].is_empty()
+    }
+
+    /// Puts the nodes into another order, or leaves some out.
+    pub(super) fn arrange(&mut self, order: &[u32]) {
+        self.src = order.iter().map(|&row| self.src[row as usize]).collect();
+        self.old.arrange(order.iter().map(|&row| row as usize));
+        self.new.arrange(order.iter().map(|&row| row as usize));
+    }
+}

@@ -49,6 +49,15 @@ pub(super) trait Isa: Copy {
     fn pack(self, v: Self::F, mask: u32, to: &mut [f32]);
     /// [`Isa::pack`] of integers.
     fn pack_ids(self, v: &[u32; LANES], mask: u32, to: &mut [u32]);
+    /// Eight columns of a row of voxels, one a byte: bits 5 to 7 of `low` become bits 0 to 2, those of `at` bits 3 to 10, and those of
+    /// `high` bits 11 to 15, as far as they go.
+    #[inline(always)]
+    fn columns(self, low: u64, at: u64, high: u64, to: &mut [u16; 8]) {
+        let (low, at, high) = (low.to_le_bytes(), at.to_le_bytes(), high.to_le_bytes());
+        for (i, to) in to.iter_mut().enumerate() {
+            *to = u16::from(low[i]) >> 5 | u16::from(at[i]) << 3 | u16::from(high[i]) << 11;
+        }
+    }
     /// The `R` smallest keys of some points, ascending. `R` is 8, 16, 32 or 64; there are a multiple of [`block`] points, at least one
     /// block, and as many ids.
     fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys);

@@ -1,9 +1,9 @@
 //! An epoch's lists: a tile near a change at a time, then the remote lists that the change concerns.
 
 use super::Scratch;
-use super::far::BESIDE;
-use super::offsets::{Offsets, Ranks, count, count_before};
-use super::rows::Rows;
+use super::far::{BESIDE, List};
+use super::offsets::{LAST, Offsets, Ranks, count, count_before};
+use super::rows::{Rows, capacity, is_remote};
 use super::tiles::{Mask, Tiles, Window, id};
 use super::whole::near;
 use crate::knn::changes::ListChanges;
@@ -29,6 +29,9 @@ fn around(
     (occupied.ranks(offsets, x, bit), changed.ranks(offsets, x, bit))
 }
 
+/// So many changes are merged into a list; with more, it is quicker to search for it again.
+const MERGED: usize = 4;
+
 /// An epoch's lists.
 pub(super) struct Epoch<'a> {
     pub(super) k: usize,
@@ -36,8 +39,7 @@ pub(super) struct Epoch<'a> {
     pub(super) rows: &'a mut Rows,
     pub(super) scratch: &'a mut Scratch,
     pub(super) changes: &'a mut ListChanges,
-    pub(super) nearby: &'a [(u32, u32)],
-    pub(super) remote: &'a [u32],
+    pub(super) nearby: &'a [u32],
 }
 
 impl Job for Epoch<'_> {
@@ -46,10 +48,10 @@ impl Job for Epoch<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         match self.k {
-            ..=8 => self.work::<I, 8>(isa),
-            9..=16 => self.work::<I, 16>(isa),
-            17..=32 => self.work::<I, 32>(isa),
-            _ => self.work::<I, 64>(isa),
+            ..=8 => self.work::<I, { capacity(8) }>(isa),
+            9..=16 => self.work::<I, { capacity(16) }>(isa),
+            17..=32 => self.work::<I, { capacity(32) }>(isa),
+            _ => self.work::<I, { capacity(64) }>(isa),
         }
     }
 }
@@ -62,43 +64,26 @@ impl Epoch<'_> {
         self.changes.new.clear();
         self.scratch.search.forget();
         let offsets = Offsets::get();
-        for sides in self.nearby.chunk_by(|a, b| a.0 == b.0) {
-            self.tile::<I, R>(isa, offsets, sides[0].0, sides);
-        }
-        // What is remote and near a change was looked at with its tile, as were rows that have another node by now.
-        let mut rest: Vec<(u32, u32)> = Vec::new();
-        for &row in self.remote {
-            if let Some((tile, ..)) = self.tiles.find(self.rows.node(row))
-                && self.nearby.binary_search_by_key(&tile, |entry| entry.0).is_err()
-            {
-                rest.push((tile, row));
-            }
-        }
-        rest.sort_unstable();
-        for (tile, row) in rest {
-            self.refresh::<I, R>(isa, tile, self.rows.node(row), row);
+        for &tile in self.nearby {
+            self.tile::<I, R>(isa, offsets, tile);
         }
     }
 
     /// Works out the lists of a tile that is near a change.
     #[inline(always)]
-    fn tile<I: Isa, const R: usize>(&mut self, isa: I, offsets: &Offsets, index: u32, sides: &[(u32, u32)]) {
+    fn tile<I: Isa, const R: usize>(&mut self, isa: I, offsets: &Offsets, index: u32) {
         let k = self.k;
-        let tile = &self.tiles.all[index as usize];
-        let (origin, occupied, differs, far) = (tile.origin(), tile.occupied, tile.changed, tile.far);
-        let sides = || sides.iter().map(|&(_, side)| side as usize % 27);
-        self.scratch.changed.clear();
-        for side in sides() {
-            self.scratch.changed.add(side, &self.tiles.all[tile.beside[side] as usize].changed);
-        }
+        let (origin, far) = (self.tiles.all[index].origin(), self.tiles.all[index].far);
+        let (occupied, differs) = (self.tiles.occupied[index].0, self.tiles.changed[index].0);
+        self.scratch.changed.load(isa, &self.tiles.changed_around(index));
         let touched = self.scratch.changed.touched();
         let concerned: Mask = std::array::from_fn(|x| (occupied[x] | differs[x]) & (touched[x] | far[x]));
         if concerned == [0; 8] {
             return;
         }
-        self.scratch.occupied.load(&self.tiles.all, index);
+        self.scratch.occupied.load(isa, &self.tiles.occupied_around(index));
         let (mut still_far, mut changes_read) = (far, false);
-        let old_rows = std::mem::take(&mut self.tiles.all[index as usize].rows);
+        let old_rows = std::mem::take(&mut self.tiles.all[index].rows);
         let (mut next, mut rows) = (old_rows.iter().copied(), std::mem::take(&mut self.scratch.rows));
         rows.clear();
         for (x, bits) in concerned.into_iter().enumerate() {
@@ -108,46 +93,32 @@ impl Epoch<'_> {
                 bits &= bits - 1;
                 let set = |mask: &Mask| mask[x] >> bit & 1 == 1;
                 let node = id(origin, x, bit);
-                let (is, was) = (set(&occupied), set(&occupied) != set(&differs));
-                let old_row = if set(&far) { next.next() } else { None };
-                let windows = (&self.scratch.occupied, &self.scratch.changed);
-                let (now, change) = if old_row.is_none() {
-                    around(windows, offsets, x, bit, k, is, was)
-                } else if set(&touched) {
-                    (windows.0.ranks(offsets, x, bit), windows.1.ranks(offsets, x, bit))
-                } else {
-                    ([0; 4], [0; 4])
-                };
-                let full = is && count(&now) >= k;
-                if let Some(row) = old_row
-                    && is
-                    && !full
-                {
-                    // Far before and afterwards.
-                    rows.push(row);
-                    let reach = self.rows.reach(row);
-                    let concerned =
-                        change != [0; 4] || (reach > BESIDE && self.remote.binary_search(&row).is_ok()) || {
-                            if !std::mem::replace(&mut changes_read, true) {
-                                self.scratch.changes.changes_beside(&self.tiles.all, index, sides());
-                            }
-                            self.scratch.changes.any_within(isa, node, reach)
-                        };
-                    if concerned {
-                        self.refresh::<I, R>(isa, index, node, row);
+                let is = set(&occupied);
+                if let Some(row) = if set(&far) { next.next() } else { None } {
+                    if is && !is_remote(self.rows.reach(row)) && !std::mem::replace(&mut changes_read, true) {
+                        self.scratch.changes.changes_beside(self.tiles, index);
                     }
+                    if is && self.stays_far::<I, R>(isa, index, node, row) {
+                        rows.push(row);
+                        continue;
+                    }
+                    if !is {
+                        self.emit(node, Some(row), false);
+                    }
+                    self.rows.remove(row);
+                    still_far[x] &= !(1 << bit);
                     continue;
                 }
-                if is && was && old_row.is_none() && count_before(&now, &change) >= k {
+                let was = is != set(&differs);
+                let (now, change) =
+                    around((&self.scratch.occupied, &self.scratch.changed), offsets, x, bit, k, is, was);
+                let full = is && count(&now) >= k;
+                if is && was && count_before(&now, &change) >= k {
                     continue;
                 }
                 // The list changes: the old one first.
                 self.changes.src.push(node);
-                if let Some(row) = old_row {
-                    self.changes.old.push_row(self.rows.list(row));
-                    self.rows.remove(row);
-                    still_far[x] &= !(1 << bit);
-                } else if was {
+                if was {
                     let before: Ranks = std::array::from_fn(|word| now[word] ^ change[word]);
                     near(&mut self.changes.old, offsets, node, &before, k);
                 } else {
@@ -162,13 +133,13 @@ impl Epoch<'_> {
                     let row = self.rows.add(node);
                     let list = &self.scratch.search.list;
                     self.rows.set(row, &list.dst, &list.d2);
-                    self.changes.new.push_row((&list.dst, &list.d2));
+                    self.changes.new.push_row(list.shown());
                     still_far[x] |= 1 << bit;
                     rows.push(row);
                 }
             }
         }
-        let tile = &mut self.tiles.all[index as usize];
+        let tile = &mut self.tiles.all[index];
         tile.far = still_far;
         tile.rows = old_rows;
         tile.rows.clear();
@@ -176,17 +147,40 @@ impl Epoch<'_> {
         self.scratch.rows = rows;
     }
 
-    /// Searches again for a far list, and writes it out if it changed.
+    /// Brings a far list up to date, writing it out if it changed; false if it is not far any more.
     #[inline(always)]
-    fn refresh<I: Isa, const R: usize>(&mut self, isa: I, tile: u32, node: u64, row: u32) {
-        self.scratch.search.run::<I, R>(isa, self.tiles, tile, node, self.rows.reach(row));
-        let list = &self.scratch.search.list;
-        let (dst, d2) = self.rows.list(row);
-        if dst != list.dst || d2 != list.d2 {
-            self.changes.src.push(node);
-            self.changes.old.push_row((dst, d2));
-            self.changes.new.push_row((&list.dst, &list.d2));
-            self.rows.set(row, &list.dst, &list.d2);
+    fn stays_far<I: Isa, const R: usize>(&mut self, isa: I, tile: u32, node: u64, row: u32) -> bool {
+        let Scratch { changes, reached, search, .. } = &mut *self.scratch;
+        let reach = self.rows.reach(row);
+        reached.clear();
+        if is_remote(reach) {
+            self.rows.noted(row, reached);
+        } else {
+            changes.hits(isa, node, reach, reached);
         }
+        if reached.is_empty() {
+            return true;
+        }
+        if (reached.len() > MERGED && !is_remote(reach)) || !search.list.merge(self.rows.stored(row), reached, R) {
+            search.run::<I, R>(isa, self.tiles, tile, node, reach);
+        }
+        let (dst, d2) = search.list.shown();
+        if (dst, d2) != self.rows.list(row) {
+            self.emit(node, Some(row), true);
+        }
+        let List { dst, d2, .. } = &self.scratch.search.list;
+        if d2.get(self.k - 1).is_some_and(|d2| *d2 <= LAST as f32) {
+            return false;
+        }
+        self.rows.set(row, dst, d2);
+        true
+    }
+
+    /// Writes out the list of a row and what was found in its place.
+    #[inline(always)]
+    fn emit(&mut self, node: u64, row: Option<u32>, found: bool) {
+        self.changes.src.push(node);
+        self.changes.old.push_row(row.map_or((&[], &[]), |row| self.rows.list(row)));
+        self.changes.new.push_row(if found { self.scratch.search.list.shown() } else { (&[], &[]) });
     }
 }

@@ -23,6 +23,17 @@ const fn within(tiles: u32) -> f32 {
     (outside * outside - 1) as f32
 }
 
+/// The bit of a code that says that the voxel came in this epoch.
+const CAME: u32 = 1 << 18;
+
+/// A voxel that came or went, at its distance from a node.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+pub(super) struct Change {
+    pub(super) d2: f32,
+    pub(super) id: u64,
+    pub(super) came: bool,
+}
+
 /// The voxels around a tile, as columns. They are read once for all nodes of the tile.
 #[derive(Default)]
 pub(super) struct Around {
@@ -37,11 +48,11 @@ pub(super) struct Around {
 impl Around {
     /// Reads the nodes of the 27 tiles.
     #[inline(always)]
-    pub(super) fn nodes_beside(&mut self, tiles: &[Tile], tile: u32) {
-        self.begin(&tiles[tile as usize], BESIDE_TILES);
-        for (side, &beside) in tiles[tile as usize].beside.iter().enumerate() {
+    pub(super) fn nodes_beside(&mut self, tiles: &Tiles, tile: u32) {
+        self.begin(&tiles.all[tile], BESIDE_TILES);
+        for (side, &beside) in tiles.all[tile].beside.iter().enumerate() {
             if beside != NONE {
-                self.add(&tiles[beside as usize].occupied, place_of(side));
+                self.add(&tiles.occupied[beside].0, place_of(side));
             }
         }
         self.close();
@@ -50,19 +61,26 @@ impl Around {
     /// Reads the nodes of the tiles up to `reach` tiles away.
     #[inline(always)]
     fn nodes_around(&mut self, tiles: &Tiles, tile: u32, reach: u32) {
-        let tile = &tiles.all[tile as usize];
+        let tile = &tiles.all[tile];
         self.begin(tile, reach);
-        tiles.within(tile, reach, |tile, place| self.add(&tile.occupied, place));
+        tiles.within(tile, reach, |tile, place| self.add(&tiles.occupied[tile].0, place));
         self.close();
     }
 
     /// Reads what changed in those of the 27 tiles that changed.
     #[inline(always)]
-    pub(super) fn changes_beside(&mut self, tiles: &[Tile], tile: u32, sides: impl Iterator<Item = usize>) {
-        let tile = &tiles[tile as usize];
+    pub(super) fn changes_beside(&mut self, tiles: &Tiles, tile: u32) {
+        let tile = &tiles.all[tile];
         self.begin(tile, BESIDE_TILES);
-        for side in sides {
-            self.add(&tiles[tile.beside[side] as usize].changed, place_of(side));
+        for side in (0..27).filter(|side| tile.sides >> side & 1 == 1) {
+            let beside = tile.beside[side];
+            let from = self.code.len();
+            self.add(&tiles.changed[beside].0, place_of(side));
+            let occupied = &tiles.occupied[beside].0;
+            for code in &mut self.code[from..] {
+                let (x, y, z) = (*code >> 12 & 7, *code >> 6 & 7, *code & 7);
+                *code |= (occupied[x as usize] >> (8 * y + z) & 1) as u32 * CAME;
+            }
         }
         self.close();
     }
@@ -101,20 +119,36 @@ impl Around {
         [isa.splat(local[0]), isa.splat(local[1]), isa.splat(local[2])]
     }
 
-    /// Whether one of the voxels is within `reach` of a node.
+    /// Collects the voxels within `reach` of a node that changed.
     #[inline(always)]
-    pub(super) fn any_within<I: Isa>(&self, isa: I, node: u64, reach: f32) -> bool {
+    pub(super) fn hits<I: Isa>(&self, isa: I, node: u64, reach: f32, hits: &mut Vec<Change>) {
         // What ends the columns is at infinity, which no reach takes in.
         let (q, reach) = (self.local(isa, node), isa.splat(reach.min(f32::MAX)));
         for at in (0..self.code.len()).step_by(LANES) {
-            if isa.le(d2(isa, &self.p, q, at), reach) != 0 {
-                return true;
+            let d2 = d2(isa, &self.p, q, at);
+            let mut mask = isa.le(d2, reach);
+            if mask != 0 {
+                let d2 = isa.array(d2);
+                while mask != 0 {
+                    let lane = mask.trailing_zeros() as usize % LANES;
+                    mask &= mask - 1;
+                    let code = self.code[at + lane];
+                    hits.push(Change { d2: d2[lane], id: self.id(code), came: code & CAME != 0 });
+                }
             }
         }
-        false
     }
 
-    /// The list of a node; false if there are not enough voxels within the squared distance that is taken in.
+    /// The id of a code.
+    #[inline(always)]
+    fn id(&self, code: u32) -> u64 {
+        let from = |bits: u32, axis: u32| {
+            (u64::from(code >> bits & 63).wrapping_sub(u64::from(self.shift))) << (AXIS * axis)
+        };
+        self.origin.wrapping_add(from(12, 2)).wrapping_add(from(6, 1)).wrapping_add(from(0, 0))
+    }
+
+    /// The list of a node, of up to `R` neighbours; false if there are not `k` within the squared distance that is taken in.
     #[inline(always)]
     fn list<I: Isa, const R: usize>(&self, isa: I, node: u64, found: &mut Found, list: &mut List) -> bool {
         let (q, zero, limit) = (self.local(isa, node), isa.splat(0.0), isa.splat(within(self.shift / 8)));
@@ -131,17 +165,12 @@ impl Around {
         if end < list.k {
             return false;
         }
-        let end = found.pad(0, end, block(R));
+        let padded = found.pad(0, end, block(R));
         let mut keys: Keys = [0; crate::knn::MAX_K];
-        isa.select::<R>(&found.d2[..end], &found.id[..end], &mut keys);
+        isa.select::<R>(&found.d2[..padded], &found.id[..padded], &mut keys);
         list.clear();
-        for &key in &keys[..list.k] {
-            let code = key_id(key);
-            let from = |bits: u32, axis: u32| {
-                (u64::from(code >> bits & 63).wrapping_sub(u64::from(self.shift))) << (AXIS * axis)
-            };
-            let step = from(12, 2).wrapping_add(from(6, 1)).wrapping_add(from(0, 0));
-            list.push(self.origin.wrapping_add(step), key_d2(key));
+        for &key in &keys[..R.min(end)] {
+            list.push(self.id(key_id(key)), key_d2(key));
         }
         true
     }
@@ -187,7 +216,7 @@ impl Search {
         if reach <= BESIDE {
             let wanted = Some((tile, BESIDE_TILES));
             if read[0] != wanted {
-                beside.nodes_beside(&tiles.all, tile);
+                beside.nodes_beside(tiles, tile);
                 read[0] = wanted;
             }
             if beside.list::<I, R>(isa, node, found, list) {
@@ -219,6 +248,9 @@ fn d2<I: Isa>(isa: I, p: &[Vec<f32>; 3], q: [I::F; 3], at: usize) -> I::F {
     sum_of_squares(isa, dx, dy, dz)
 }
 
+/// The id of no voxel.
+const GONE: u64 = u64::MAX;
+
 /// A list in the making.
 pub(super) struct List {
     k: usize,
@@ -236,6 +268,68 @@ impl List {
     fn push(&mut self, dst: u64, d2: f32) {
         self.dst.push(dst);
         self.d2.push(d2);
+    }
+
+    /// The list that is shown: the first `k`.
+    #[inline(always)]
+    pub(super) fn shown(&self) -> (&[u64], &[f32]) {
+        let len = self.k.min(self.dst.len());
+        (&self.dst[..len], &self.d2[..len])
+    }
+
+    /// What becomes of a list that holds all voxels up to its last; false if too few of them are left. One of less than `k` holds
+    /// everything there is. The changes are put into another order.
+    #[inline(always)]
+    pub(super) fn merge(&mut self, (dst, d2): (&[u64], &[f32]), changes: &mut Vec<Change>, most: usize) -> bool {
+        let everything = dst.len() < self.k;
+        let last = if everything { None } else { d2.last().zip(dst.last()).map(|(d2, dst)| (*d2, *dst)) };
+        self.clear();
+        self.dst.extend_from_slice(dst);
+        self.d2.extend_from_slice(d2);
+        // What came, ascending, takes the place of what went among the changes.
+        let mut came = 0;
+        for at in 0..changes.len() {
+            let change = changes[at];
+            if change.came {
+                if last.is_some_and(|last| (change.d2, change.id) > last) {
+                    continue;
+                }
+                let mut to = came;
+                while to > 0 && (changes[to - 1].d2, changes[to - 1].id) > (change.d2, change.id) {
+                    changes[to] = changes[to - 1];
+                    to -= 1;
+                }
+                changes[to] = change;
+                came += 1;
+            } else if let Some(at) = self.dst.iter().position(|id| *id == change.id) {
+                self.dst[at] = GONE;
+            }
+        }
+        // Those left close up.
+        let mut left = 0;
+        for at in 0..self.dst.len() {
+            let (dst, d2) = (self.dst[at], self.d2[at]);
+            (self.dst[left], self.d2[left]) = (dst, d2);
+            left += usize::from(dst != GONE);
+        }
+        // The two runs are merged from their ends.
+        let (mut to, mut kept) = (left + came, left);
+        self.dst.resize(to, GONE);
+        self.d2.resize(to, 0.0);
+        while came > 0 {
+            to -= 1;
+            let change = changes[came - 1];
+            if kept > 0 && (self.d2[kept - 1], self.dst[kept - 1]) > (change.d2, change.id) {
+                kept -= 1;
+                (self.dst[to], self.d2[to]) = (self.dst[kept], self.d2[kept]);
+            } else {
+                came -= 1;
+                (self.dst[to], self.d2[to]) = (change.id, change.d2);
+            }
+        }
+        self.dst.truncate(most);
+        self.d2.truncate(most);
+        everything || self.dst.len() >= self.k
     }
 }
 
@@ -262,9 +356,10 @@ pub(super) fn everywhere(tiles: &Tiles, node: u64, list: &mut List) {
                     places.push(Reverse((nearest, level - 1, below)));
                 }
             });
-        } else if let Some(tile) = tiles.tile(place) {
-            members(&tile.occupied, |x, bit| {
-                let other = id(tile.origin(), x, bit);
+        } else if let Some(tile) = tiles.of_key(place) {
+            let origin = tiles.all[tile].origin();
+            members(&tiles.occupied[tile].0, |x, bit| {
+                let other = id(origin, x, bit);
                 let p = position(other);
                 let d2 = square([0, 1, 2].map(|axis| p[axis] - q[axis])).to_bits();
                 let better = best.len() < list.k || best.peek().is_some_and(|worst| (d2, other) < *worst);

@@ -20,6 +20,7 @@
 //! The work of an epoch follows its changes: no step looks at tiles that are not near a change or within a remote list's reach.
 //! Nothing depends on history but the places of tiles and rows in memory, and these show in no result.
 
+mod chunks;
 mod epoch;
 mod far;
 mod offsets;
@@ -29,14 +30,15 @@ mod whole;
 
 use super::changes::{IdLists, ListChanges};
 use super::reverse;
+use super::scalar::Scalar;
 use super::search::BATCH;
 use super::{Simd, check};
 use crate::Error;
 use epoch::Epoch;
-use far::{Around, Search};
+use far::{Around, Change, Search};
 use offsets::Offsets;
 use rows::{Rows, position};
-use tiles::{NONE, Tile, Tiles, Window};
+use tiles::{NONE, REMOTE, Tile, Tiles, Window};
 use whole::{Whole, near};
 
 /// An exact k-nearest-neighbour graph of voxels. Its lists and changes depend on the occupied voxels alone, bit for bit.
@@ -93,12 +95,15 @@ struct Scratch {
     changed: Window,
     /// What changed beside a tile.
     changes: Around,
+    /// What of it is within a list's reach.
+    reached: Vec<Change>,
     search: Search,
     near: reverse::Near,
     hits: Vec<reverse::Hit>,
-    nearby: Vec<(u32, u32)>,
+    nearby: Vec<u32>,
     rows: Vec<u32>,
-    order: Vec<(u64, u32)>,
+    order: Vec<u32>,
+    spare: Vec<u32>,
 }
 
 impl VoxelKnn {
@@ -121,7 +126,7 @@ impl VoxelKnn {
             simd,
             share: Share { shard: 0, shards: 1 },
             len: 0,
-            tiles: Tiles::default(),
+            tiles: Tiles::new(),
             rows: Rows::new(k),
             epoch: 0,
             touched: Vec::new(),
@@ -129,12 +134,14 @@ impl VoxelKnn {
                 occupied: Window::EMPTY,
                 changed: Window::EMPTY,
                 changes: Around::default(),
+                reached: Vec::new(),
                 search: Search::new(k),
                 near: reverse::Near::default(),
                 hits: Vec::new(),
                 nearby: Vec::new(),
                 rows: Vec::new(),
                 order: Vec::new(),
+                spare: Vec::new(),
             },
             changes: ListChanges::default(),
         })
@@ -170,7 +177,7 @@ impl VoxelKnn {
 
     /// Where an occupied voxel is.
     fn occupied(&self, id: u64) -> Option<(u32, usize, u32)> {
-        self.tiles.find(id).filter(|&(tile, x, bit)| self.tiles.all[tile as usize].occupied[x] >> bit & 1 == 1)
+        self.tiles.find(id).filter(|&(tile, x, bit)| self.tiles.occupied[tile].0[x] >> bit & 1 == 1)
     }
 
     /// Bytes of occupancy and of stored lists.
@@ -187,19 +194,20 @@ impl VoxelKnn {
         self.begin();
         if let Err(error) = self.mark(remove, insert) {
             for &tile in &self.touched {
-                let tile = &mut self.tiles.all[tile as usize];
-                tile.occupied.iter_mut().zip(&mut tile.changed).for_each(|(bits, changed)| {
-                    *bits ^= std::mem::take(changed);
-                });
+                let (occupied, changed) = (&mut self.tiles.occupied[tile].0, &mut self.tiles.changed[tile].0);
+                occupied.iter_mut().zip(changed).for_each(|(bits, changed)| *bits ^= std::mem::take(changed));
             }
             self.sweep();
             return Err(error);
         }
         self.len = self.len + insert.len() - remove.len();
-        let nearby = self.nearby();
-        let remote = self.remote();
+        let mut nearby = std::mem::take(&mut self.scratch.nearby);
+        self.nearby(&mut nearby);
+        self.remote(&mut nearby);
+        nearby.sort_unstable_by_key(|&tile| self.tiles.all[tile].key);
         let VoxelKnn { k, simd, tiles, rows, scratch, changes, .. } = self;
-        simd.run(Epoch { k: *k, tiles, rows, scratch, changes, nearby: &nearby, remote: &remote });
+        simd.run(Epoch { k: *k, tiles, rows, scratch, changes, nearby: &nearby });
+        nearby.iter().for_each(|&tile| self.tiles.all[tile].sides = 0);
         self.scratch.nearby = nearby;
         self.sweep();
         self.sort();
@@ -219,15 +227,15 @@ impl VoxelKnn {
     /// the voxel is not occupied or is another shard's.
     pub fn list(&self, id: u64) -> Option<(Vec<u64>, Vec<f32>)> {
         let (tile, x, bit) = self.occupied(id)?;
-        if !self.share.has(&self.tiles.all[tile as usize]) {
+        if !self.share.has(&self.tiles.all[tile]) {
             return None;
         }
-        if let Some(row) = self.tiles.all[tile as usize].row(x, bit) {
+        if let Some(row) = self.tiles.all[tile].row(x, bit) {
             let (dst, d2) = self.rows.list(row);
             return Some((dst.to_vec(), d2.to_vec()));
         }
         let mut window = Window::EMPTY;
-        window.load(&self.tiles.all, tile);
+        window.load(Scalar, &self.tiles.occupied_around(tile));
         let mut lists = IdLists::default();
         let offsets = Offsets::get();
         near(&mut lists, offsets, id, &window.ranks(offsets, x, bit), self.k);
@@ -238,11 +246,11 @@ impl VoxelKnn {
     /// All lists of this shard's nodes, ascending by id; `lists` is cleared first. The nodes are returned.
     pub fn lists(&self, lists: &mut IdLists) -> Vec<u64> {
         let mut tiles: Vec<u32> =
-            self.tiles.used().filter(|&tile| self.share.has(&self.tiles.all[tile as usize])).collect();
-        tiles.sort_unstable_by_key(|&tile| self.tiles.all[tile as usize].key);
+            self.tiles.used().filter(|&tile| self.share.has(&self.tiles.all[tile])).collect();
+        tiles.sort_unstable_by_key(|&tile| self.tiles.all[tile].key);
         lists.clear();
         let nodes: u32 =
-            tiles.iter().flat_map(|&tile| &self.tiles.all[tile as usize].occupied).map(|word| word.count_ones()).sum();
+            tiles.iter().flat_map(|&tile| &self.tiles.occupied[tile].0).map(|word| word.count_ones()).sum();
         lists.reserve(nodes as usize, nodes as usize * self.k);
         let mut nodes = Vec::with_capacity(nodes as usize);
         self.simd.run(Whole { graph: self, tiles: &tiles, lists, nodes: &mut nodes });
@@ -267,101 +275,141 @@ impl VoxelKnn {
             let Some((index, x, bit)) = self.tiles.find(id) else {
                 return wrong("removal", id, "", "a node that is there");
             };
-            let tile = &mut self.tiles.all[index as usize];
+            let (occupied, changed) = (&mut self.tiles.occupied[index].0[x], &mut self.tiles.changed[index].0[x]);
             let bit = 1 << bit;
-            if tile.occupied[x] & bit == 0 {
-                if tile.changed[x] & bit != 0 {
+            if *occupied & bit == 0 {
+                if *changed & bit != 0 {
                     return wrong("removal", id, " twice", "each node once");
                 }
                 return wrong("removal", id, "", "a node that is there");
             }
-            tile.occupied[x] ^= bit;
-            tile.changed[x] ^= bit;
-            touch(&mut self.touched, tile, index, self.epoch);
+            *occupied ^= bit;
+            *changed ^= bit;
+            touch(&mut self.touched, &mut self.tiles.all[index], index, self.epoch);
         }
         for &id in insert {
             if id >> 63 != 0 {
                 return wrong("insertion", id, "", "an id below 2^63");
             }
             let (index, x, bit) = self.tiles.make(id);
-            let tile = &mut self.tiles.all[index as usize];
+            touch(&mut self.touched, &mut self.tiles.all[index], index, self.epoch);
+            let (occupied, changed) = (&mut self.tiles.occupied[index].0[x], &mut self.tiles.changed[index].0[x]);
             let bit = 1 << bit;
-            touch(&mut self.touched, tile, index, self.epoch);
-            if tile.occupied[x] & bit != 0 {
-                if tile.changed[x] & bit != 0 {
+            if *occupied & bit != 0 {
+                if *changed & bit != 0 {
                     return wrong("insertion", id, " twice", "each node once");
                 }
                 return wrong("insertion", id, ", which is there", "a node that is not there");
             }
-            tile.occupied[x] ^= bit;
-            tile.changed[x] ^= bit;
+            *occupied ^= bit;
+            *changed ^= bit;
         }
         Ok(())
     }
 
-    /// This shard's tiles with a change in or beside them, and where it is: (tile, side), ascending.
-    fn nearby(&mut self) -> Vec<(u32, u32)> {
-        let mut nearby = std::mem::take(&mut self.scratch.nearby);
+    /// Collects this shard's tiles with a change in or beside them, and tells them where it is.
+    fn nearby(&mut self, nearby: &mut Vec<u32>) {
         nearby.clear();
         for &tile in &self.touched {
-            let tile = &self.tiles.all[tile as usize];
-            if tile.changed != [0; 8] {
-                let beside = tile.beside.iter().zip((0..27).rev());
-                nearby.extend(beside.filter(|(beside, _)| **beside != NONE).map(|(&beside, side)| (beside, side)));
+            if self.tiles.changed[tile].0 != [0; 8] {
+                for (beside, side) in self.tiles.all[tile].beside.into_iter().zip((0..27).rev()) {
+                    let tile = &mut self.tiles.all[beside];
+                    if beside != NONE && self.share.has(tile) {
+                        if tile.sides == 0 {
+                            nearby.push(beside);
+                        }
+                        tile.sides |= 1 << side;
+                    }
+                }
             }
         }
-        nearby.sort_unstable();
-        if self.share.shards > 1 {
-            nearby.retain(|&(tile, _)| self.share.has(&self.tiles.all[tile as usize]));
-        }
-        nearby
     }
 
-    /// Remote lists that what changed may concern, by row, each once.
-    fn remote(&mut self) -> Vec<u32> {
-        let mut points = Vec::new();
+    /// Notes what changed within the reach of remote lists. The tiles that they are in are put to those nearby.
+    fn remote(&mut self, nearby: &mut Vec<u32>) {
+        let (mut points, mut ids) = (Vec::new(), Vec::new());
         let Scratch { near, hits, .. } = &mut self.scratch;
-        hits.clear();
         for &tile in &self.touched {
-            let tile = &self.tiles.all[tile as usize];
             points.clear();
-            tiles::members(&tile.changed, |x, bit| points.push(position(tiles::id(tile.origin(), x, bit))));
-            for points in points.chunks(BATCH) {
+            ids.clear();
+            let (origin, occupied) = (self.tiles.all[tile].origin(), &self.tiles.occupied[tile].0);
+            tiles::members(&self.tiles.changed[tile].0, |x, bit| {
+                let id = tiles::id(origin, x, bit);
+                points.push(position(id));
+                ids.push((id, occupied[x] >> bit & 1 == 1));
+            });
+            for (points, ids) in points.chunks(BATCH).zip(ids.chunks(BATCH)) {
+                hits.clear();
                 self.simd.run(reverse::Reverse { live: &self.rows.remote, points, near, hits });
+                for hit in hits.iter() {
+                    let (id, came) = ids[hit.point as usize];
+                    if self.rows.note(hit.tag, Change { d2: hit.d2, id, came })
+                        && let Some((tile, ..)) = self.tiles.find(self.rows.node(hit.tag))
+                    {
+                        let sides = &mut self.tiles.all[tile].sides;
+                        if *sides == 0 {
+                            nearby.push(tile);
+                        }
+                        *sides |= REMOTE;
+                    }
+                }
             }
         }
-        let mut remote: Vec<u32> = hits.iter().map(|hit| hit.tag).collect();
-        remote.sort_unstable();
-        remote.dedup();
-        remote
     }
 
     /// Forgets what only this epoch needed.
     fn sweep(&mut self) {
         for index in std::mem::take(&mut self.touched) {
-            let tile = &mut self.tiles.all[index as usize];
-            tile.changed = [0; 8];
-            if tile.occupied == [0; 8] {
+            self.tiles.changed[index].0 = [0; 8];
+            if self.tiles.occupied[index].0 == [0; 8] {
                 self.tiles.remove(index);
             }
         }
         self.rows.settle();
     }
 
-    /// Puts the changes in the order of their nodes.
+    /// Puts the changes in the order of their nodes. They come tile by tile, in the order of the tiles' keys and in that of the ids within
+    /// each: what is still to be done is to sort the nodes of a row of tiles along z by their columns, and those of a slab by x.
     fn sort(&mut self) {
-        let (changes, order) = (&mut self.changes, &mut self.scratch.order);
+        let (changes, Scratch { order, spare, .. }) = (&mut self.changes, &mut self.scratch);
+        let src = &changes.src;
         order.clear();
-        order.extend(changes.src.iter().zip(0..).map(|(&id, row)| (id, row)));
         // The list of a node that is alone is empty before and after.
-        order.retain(|&(_, row)| {
-            !changes.old.row(row as usize).0.is_empty() || !changes.new.row(row as usize).0.is_empty()
-        });
-        order.sort_unstable_by_key(|entry| entry.0);
-        changes.src.clear();
-        changes.src.extend(order.iter().map(|entry| entry.0));
-        changes.old.arrange(order.iter().map(|entry| entry.1 as usize));
-        changes.new.arrange(order.iter().map(|entry| entry.1 as usize));
+        order.extend((0..src.len() as u32).filter(|&row| !changes.is_empty(row as usize)));
+        spare.resize(order.len(), 0);
+        let tile = |row: u32| tiles::voxel(src[row as usize]).map(|v| v >> 3);
+        let mut from = 0;
+        for row in order.chunk_by(|&a, &b| tile(a)[..2] == tile(b)[..2]) {
+            deal::<64>(row, &mut spare[from..from + row.len()], |row| {
+                let [x, y, _] = tiles::voxel(src[row as usize]);
+                (x & 7) << 3 | y & 7
+            });
+            from += row.len();
+        }
+        from = 0;
+        for slab in spare.chunk_by(|&a, &b| tile(a)[0] == tile(b)[0]) {
+            deal::<8>(slab, &mut order[from..from + slab.len()], |row| tiles::voxel(src[row as usize])[0] & 7);
+            from += slab.len();
+        }
+        spare.clear();
+        changes.arrange(order);
+    }
+}
+
+/// Sorts by a small number, what has the same staying in its order.
+fn deal<const N: usize>(from: &[u32], to: &mut [u32], number: impl Fn(u32) -> u32) {
+    let mut ends = [0; N];
+    for &v in from {
+        ends[number(v) as usize % N] += 1;
+    }
+    let mut end = 0;
+    for place in &mut ends {
+        end += std::mem::replace(place, end);
+    }
+    for &v in from {
+        let place = &mut ends[number(v) as usize % N];
+        to[*place] = v;
+        *place += 1;
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) const NEAR: usize = 3;
 pub(super) const SIDE: usize = 2 * NEAR + 1;
 
 /// The largest squared distance of an offset with a rank.
-const LAST: i32 = 14;
+pub(super) const LAST: i32 = 14;
 
 /// How far the offsets of the first 56 ranks go along an axis.
 pub(super) const INNER: usize = 2;

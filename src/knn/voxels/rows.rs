@@ -3,12 +3,14 @@
 use crate::knn::live::LiveTree;
 use crate::knn::tree::Item;
 
-use super::far::BESIDE;
+use super::far::{BESIDE, Change};
 use super::tiles::voxel;
 
-/// Lists of up to `k`, by node.
+/// Lists by node: the `k` neighbours that are shown, and as many more as there is room for within the tiles around the node, so that a
+/// list need not be searched for again when it loses some. A list holds all voxels up to its last; one of less than `k`, all there are.
 pub(super) struct Rows {
     k: usize,
+    most: usize,
     free: Vec<u32>,
     id: Vec<u64>,
     dst: Vec<u64>,
@@ -16,12 +18,34 @@ pub(super) struct Rows {
     len: Vec<u8>,
     /// Squared distance up to which a voxel that comes or goes may change the list.
     reach: Vec<f32>,
+    /// The last of what changed within the reach of a remote list in this epoch, a place in [`Rows::changes`] that knows the one before.
+    changed: Vec<u32>,
+    changes: Vec<(Change, u32)>,
     /// In [`Rows::remote`].
     is_remote: Vec<bool>,
     /// Nodes whose reach goes beyond the tiles around them, findable by what they reach.
     pub(super) remote: LiveTree,
     waiting: Vec<Item<u32>>,
 }
+
+/// Neighbours that are stored of a list: about twice as many as are shown.
+pub(super) const fn capacity(k: usize) -> usize {
+    match k {
+        ..=8 => 8,
+        9..=16 => 16,
+        17..=32 => 32,
+        _ => 64,
+    }
+}
+
+/// Whether a list is in [`Rows::remote`] by what it reaches.
+#[inline(always)]
+pub(super) fn is_remote(reach: f32) -> bool {
+    reach > BESIDE
+}
+
+/// The place of no change.
+const NONE: u32 = u32::MAX;
 
 /// Coordinates of a voxel as the distance takes them.
 #[inline(always)]
@@ -33,12 +57,15 @@ impl Rows {
     pub(super) fn new(k: usize) -> Self {
         Rows {
             k,
+            most: capacity(k),
             free: Vec::new(),
             id: Vec::new(),
             dst: Vec::new(),
             d2: Vec::new(),
             len: Vec::new(),
             reach: Vec::new(),
+            changed: Vec::new(),
+            changes: Vec::new(),
             is_remote: Vec::new(),
             remote: LiveTree::new(),
             waiting: Vec::new(),
@@ -50,9 +77,16 @@ impl Rows {
         self.id[row as usize]
     }
 
-    /// Neighbours and squared distances.
+    /// Neighbours and squared distances: the first `k`.
     pub(super) fn list(&self, row: u32) -> (&[u64], &[f32]) {
-        let from = row as usize * self.k;
+        let (dst, d2) = self.stored(row);
+        (&dst[..dst.len().min(self.k)], &d2[..d2.len().min(self.k)])
+    }
+
+    /// All that is stored of a list.
+    #[inline(always)]
+    pub(super) fn stored(&self, row: u32) -> (&[u64], &[f32]) {
+        let from = row as usize * self.most;
         let range = from..from + usize::from(self.len[row as usize]);
         (&self.dst[range.clone()], &self.d2[range])
     }
@@ -66,10 +100,11 @@ impl Rows {
     pub(super) fn add(&mut self, id: u64) -> u32 {
         let row = self.free.pop().unwrap_or_else(|| {
             self.id.push(0);
-            self.dst.resize(self.dst.len() + self.k, 0);
-            self.d2.resize(self.d2.len() + self.k, 0.0);
+            self.dst.resize(self.dst.len() + self.most, 0);
+            self.d2.resize(self.d2.len() + self.most, 0.0);
             self.len.push(0);
             self.reach.push(f32::INFINITY);
+            self.changed.push(NONE);
             self.is_remote.push(false);
             self.id.len() as u32 - 1
         });
@@ -80,11 +115,16 @@ impl Rows {
     /// Replaces a list; one that is not full reaches everywhere.
     pub(super) fn set(&mut self, row: u32, dst: &[u64], d2: &[f32]) {
         let at = row as usize;
-        self.dst[at * self.k..][..dst.len()].copy_from_slice(dst);
-        self.d2[at * self.k..][..d2.len()].copy_from_slice(d2);
-        self.len[at] = d2.len() as u8;
-        let reach = if d2.len() < self.k { f32::INFINITY } else { d2[d2.len() - 1] };
-        let remote = reach > BESIDE;
+        let len = if d2.get(self.k - 1).is_some_and(|d2| *d2 <= BESIDE) {
+            self.k + d2[self.k..].iter().take_while(|d2| **d2 <= BESIDE).count()
+        } else {
+            d2.len()
+        };
+        self.dst[at * self.most..][..len].copy_from_slice(&dst[..len]);
+        self.d2[at * self.most..][..len].copy_from_slice(&d2[..len]);
+        self.len[at] = len as u8;
+        let reach = if len < self.k { f32::INFINITY } else { d2[len - 1] };
+        let remote = is_remote(reach);
         if remote && self.is_remote[at] && reach != self.reach[at] && self.remote.holds(row) {
             self.remote.set_reach(row, reach);
         }
@@ -101,10 +141,27 @@ impl Rows {
 
     /// Gives a row back.
     pub(super) fn remove(&mut self, row: u32) {
+        self.changed[row as usize] = NONE;
         if std::mem::take(&mut self.is_remote[row as usize]) {
             self.leave(row);
         }
         self.free.push(row);
+    }
+
+    /// Notes a change within the reach of a remote list; true if it is the first.
+    pub(super) fn note(&mut self, row: u32, change: Change) -> bool {
+        let last = std::mem::replace(&mut self.changed[row as usize], self.changes.len() as u32);
+        self.changes.push((change, last));
+        last == NONE
+    }
+
+    /// Takes out what changed within the reach of a remote list, in no order.
+    pub(super) fn noted(&mut self, row: u32, out: &mut Vec<Change>) {
+        let mut at = std::mem::replace(&mut self.changed[row as usize], NONE);
+        while let Some(&(change, before)) = self.changes.get(at as usize) {
+            out.push(change);
+            at = before;
+        }
     }
 
     fn leave(&mut self, row: u32) {
@@ -115,6 +172,7 @@ impl Rows {
 
     /// Brings the index of remote nodes up to date.
     pub(super) fn settle(&mut self) {
+        self.changes.clear();
         let is_remote = &self.is_remote;
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.retain(|item| is_remote[item.tag as usize] && !self.remote.holds(item.tag));

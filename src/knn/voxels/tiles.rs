@@ -2,7 +2,9 @@
 //!
 //! A voxel's id has 21 bits an axis, x above y above z. So have tiles 18, and each level of the pyramid three fewer, down to one root.
 
+use super::chunks::Chunks;
 use super::offsets::{AXIS, INNER, INNER_SIDE, NEAR, Offsets, Ranks, SIDE};
+use crate::knn::isa::Isa;
 use rustc_hash::FxHashMap;
 
 /// Bits of a tile's key, or of a place in the pyramid, of each axis.
@@ -12,7 +14,7 @@ const KEY: u32 = 18;
 pub(super) const LEVELS: usize = 6;
 
 /// No tile.
-pub(super) const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = 0;
 
 /// A bit for each of 8 x 8 x 8 places: word `x`, bit `8 y + z`.
 pub(super) type Mask = [u64; 8];
@@ -20,15 +22,16 @@ pub(super) type Mask = [u64; 8];
 /// The middle one of 27.
 const SELF: usize = 13;
 
-/// The voxels of a cube of eight.
+/// A mask that is alone on its line of the cache.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Line(pub(super) Mask);
+
+/// A cube of eight voxels, but for its masks of what is occupied and what changed.
 #[derive(Clone)]
 pub(super) struct Tile {
     /// Where it is.
     pub(super) key: u64,
-    /// Voxels that are nodes.
-    pub(super) occupied: Mask,
-    /// Voxels that were nodes before the epoch or are afterwards, but not both.
-    pub(super) changed: Mask,
     /// Nodes whose lists go beyond the offsets with ranks.
     pub(super) far: Mask,
     /// Where their lists are stored, in the order of their bits.
@@ -37,7 +40,12 @@ pub(super) struct Tile {
     pub(super) beside: [u32; 27],
     /// The last epoch that had it on its list.
     pub(super) seen: u32,
+    /// Which of those beside it changed in this epoch, and [`REMOTE`].
+    pub(super) sides: u32,
 }
+
+/// The bit of [`Tile::sides`] that says that something changed within the reach of a remote list.
+pub(super) const REMOTE: u32 = 1 << 27;
 
 /// Coordinates of a voxel, 0 to 2^21 - 1.
 #[inline(always)]
@@ -97,23 +105,60 @@ pub(super) fn members(mask: &Mask, mut each: impl FnMut(usize, u32)) {
     }
 }
 
-/// All tiles.
-#[derive(Default)]
+/// A place of the first level above the tiles.
+#[derive(Clone)]
+struct Place {
+    key: u64,
+    /// Which of the tiles below it are there.
+    some: Mask,
+    tiles: [u32; 512],
+}
+
+/// All tiles. Number [`NONE`] is none, and empty.
 pub(super) struct Tiles {
-    pub(super) all: Vec<Tile>,
-    at: FxHashMap<u64, u32>,
+    pub(super) all: Chunks<Tile, 256>,
+    /// Voxels that are nodes.
+    pub(super) occupied: Chunks<Line, 1024>,
+    /// Voxels that were nodes before the epoch or are afterwards, but not both.
+    pub(super) changed: Chunks<Line, 1024>,
     free: Vec<u32>,
-    /// For each level above the tiles, which of the 512 places below a place hold something.
-    above: [FxHashMap<u64, Mask>; LEVELS],
+    places: Chunks<Place, 64>,
+    free_places: Vec<u32>,
+    at: FxHashMap<u64, u32>,
+    /// For each level above the places, which of the 512 places below a place hold something.
+    above: [FxHashMap<u64, Mask>; LEVELS - 1],
 }
 
 impl Tiles {
+    /// No tiles.
+    pub(super) fn new() -> Self {
+        let tile = Tile { key: u64::MAX, far: [0; 8], rows: Vec::new(), beside: [NONE; 27], seen: 0, sides: 0 };
+        let mut tiles = Tiles {
+            all: Chunks::new(tile.clone()),
+            occupied: Chunks::new(Line([0; 8])),
+            changed: Chunks::new(Line([0; 8])),
+            free: Vec::new(),
+            places: Chunks::new(Place { key: 0, some: [0; 8], tiles: [NONE; 512] }),
+            free_places: Vec::new(),
+            at: FxHashMap::default(),
+            above: Default::default(),
+        };
+        tiles.push(tile);
+        tiles
+    }
+
+    fn push(&mut self, tile: Tile) -> u32 {
+        self.occupied.push(Line([0; 8]));
+        self.changed.push(Line([0; 8]));
+        self.all.push(tile)
+    }
+
     /// Index of the tile that a voxel is in, its word and bit there. An id of 64 bits is in no tile: its x is beyond every key.
     #[inline(always)]
     pub(super) fn find(&self, id: u64) -> Option<(u32, usize, u32)> {
         let p = voxel(id);
         let (x, bit) = bit(p);
-        self.at.get(&key(p.map(|v| v >> 3))).map(|&tile| (tile, x, bit))
+        self.tile(p.map(|v| v >> 3)).map(|tile| (tile, x, bit))
     }
 
     /// [`Tiles::find`], with a new tile if there is none.
@@ -121,41 +166,44 @@ impl Tiles {
         let p = voxel(id);
         let (x, bit) = bit(p);
         let at = p.map(|v| v >> 3);
-        let tile = match self.at.get(&key(at)) {
-            Some(&tile) => tile,
-            None => self.add(at),
-        };
-        (tile, x, bit)
+        (self.tile(at).unwrap_or_else(|| self.add(at)), x, bit)
     }
 
     fn add(&mut self, at: [u32; 3]) -> u32 {
-        let mut tile = Tile {
-            key: key(at),
-            occupied: [0; 8],
-            changed: [0; 8],
-            far: [0; 8],
-            rows: Vec::new(),
-            beside: [NONE; 27],
-            seen: 0,
-        };
+        let mut tile = Tile { key: key(at), far: [0; 8], rows: Vec::new(), beside: [NONE; 27], seen: 0, sides: 0 };
         let index = self.free.pop().unwrap_or(self.all.len() as u32);
-        self.at.insert(tile.key, index);
         for (side, beside) in tile.beside.iter_mut().enumerate() {
             let around = [side / 9, side / 3 % 3, side % 3];
             let moved = |axis: usize| (at[axis] + around[axis] as u32).checked_sub(1).filter(|v| v >> KEY == 0);
-            if let (Some(x), Some(y), Some(z)) = (moved(0), moved(1), moved(2)) {
-                *beside = self.at.get(&key([x, y, z])).copied().unwrap_or(NONE);
-                if *beside != NONE && side != SELF {
-                    self.all[*beside as usize].beside[26 - side] = index;
-                }
+            if side == SELF {
+                *beside = index;
+            } else if let (Some(x), Some(y), Some(z)) = (moved(0), moved(1), moved(2))
+                && let Some(other) = self.tile([x, y, z])
+            {
+                *beside = other;
+                self.all[other].beside[26 - side] = index;
             }
         }
         if index as usize == self.all.len() {
-            self.all.push(tile);
+            self.push(tile);
         } else {
-            self.all[index as usize] = tile;
+            self.all[index] = tile;
         }
-        let mut at = at;
+        let (x, slot) = bit(at);
+        let place_key = key(at.map(|v| v >> 3));
+        let place = *self.at.entry(place_key).or_insert_with(|| {
+            let place = self.free_places.pop();
+            place.unwrap_or_else(|| self.places.push(Place { key: 0, some: [0; 8], tiles: [NONE; 512] }))
+        });
+        let place = &mut self.places[place];
+        place.key = place_key;
+        place.tiles[x * 64 + slot as usize] = index;
+        let known = place.some != [0; 8];
+        place.some[x] |= 1 << slot;
+        if known {
+            return index;
+        }
+        let mut at = at.map(|v| v >> 3);
         for level in &mut self.above {
             let (x, bit) = bit(at);
             at = at.map(|v| v >> 3);
@@ -171,15 +219,25 @@ impl Tiles {
 
     /// Forgets an empty tile.
     pub(super) fn remove(&mut self, index: u32) {
-        let tile = &self.all[index as usize];
+        let tile = &self.all[index];
         let (mut at, beside) = (place(tile.key), tile.beside);
-        self.at.remove(&tile.key);
         self.free.push(index);
         for (side, beside) in beside.into_iter().enumerate() {
             if beside != NONE && side != SELF {
-                self.all[beside as usize].beside[26 - side] = NONE;
+                self.all[beside].beside[26 - side] = NONE;
             }
         }
+        let (x, slot) = bit(at);
+        at = at.map(|v| v >> 3);
+        let Some(&number) = self.at.get(&key(at)) else { return };
+        let place = &mut self.places[number];
+        place.tiles[x * 64 + slot as usize] = NONE;
+        place.some[x] &= !(1 << slot);
+        if place.some != [0; 8] {
+            return;
+        }
+        self.at.remove(&key(at));
+        self.free_places.push(number);
         for level in &mut self.above {
             let (x, bit) = bit(at);
             at = at.map(|v| v >> 3);
@@ -194,14 +252,18 @@ impl Tiles {
 
     /// Calls `each` with the places below a place of a level, 1 to [`LEVELS`]: tiles below level 1.
     pub(super) fn below(&self, level: usize, place_key: u64, mut each: impl FnMut(u64)) {
-        if let Some(mask) = self.above[level - 1].get(&place_key) {
+        let mask = match level {
+            1 => self.at.get(&place_key).map(|&place| &self.places[place].some),
+            _ => self.above[level - 2].get(&place_key),
+        };
+        if let Some(mask) = mask {
             let origin = key(place(place_key).map(|v| v << 3));
             members(mask, |x, bit| each(origin + key([x as u32, bit >> 3, bit & 7])));
         }
     }
 
     /// Calls `each` with the tiles that are up to `reach` tiles from one along every axis, and how many from the corner they are.
-    pub(super) fn within(&self, tile: &Tile, reach: u32, mut each: impl FnMut(&Tile, [u32; 3])) {
+    pub(super) fn within(&self, tile: &Tile, reach: u32, mut each: impl FnMut(u32, [u32; 3])) {
         let centre = place(tile.key);
         let low = centre.map(|v| v.saturating_sub(reach));
         let high = centre.map(|v| (v + reach).min((1 << KEY) - 1));
@@ -214,19 +276,19 @@ impl Tiles {
         for x in low[0] >> 3..=high[0] >> 3 {
             for y in low[1] >> 3..=high[1] >> 3 {
                 for z in low[2] >> 3..=high[2] >> 3 {
-                    let Some(mask) = self.above[0].get(&key([x, y, z])) else { continue };
+                    let Some(&place) = self.at.get(&key([x, y, z])) else { continue };
+                    let place = &self.places[place];
                     let ((x0, x1), (y0, y1), (z0, z1)) = (span(0, x), span(1, y), span(2, z));
                     let row = (1u64 << (z1 + 1)) - (1 << z0);
                     let plane = (y0..=y1).fold(0, |plane, y| plane | row << (8 * y));
                     for word in x0..=x1 {
-                        let mut bits = mask[word as usize & 7] & plane;
+                        let mut bits = place.some[word as usize & 7] & plane;
                         while bits != 0 {
                             let bit = bits.trailing_zeros();
                             bits &= bits - 1;
                             let at = [x << 3 | word, y << 3 | bit >> 3, z << 3 | bit & 7];
-                            if let Some(tile) = self.tile(key(at)) {
-                                each(tile, [0, 1, 2].map(|axis| at[axis] - low[axis] + shift[axis]));
-                            }
+                            let tile = place.tiles[(word as usize & 7) * 64 + bit as usize];
+                            each(tile, [0, 1, 2].map(|axis| at[axis] - low[axis] + shift[axis]));
                         }
                     }
                 }
@@ -234,20 +296,50 @@ impl Tiles {
         }
     }
 
+    /// The tile at coordinates.
+    #[inline(always)]
+    fn tile(&self, at: [u32; 3]) -> Option<u32> {
+        let (x, slot) = bit(at);
+        let place = *self.at.get(&key(at.map(|v| v >> 3)))?;
+        Some(self.places[place].tiles[x * 64 + slot as usize]).filter(|&tile| tile != NONE)
+    }
+
     /// The tile of a key.
-    pub(super) fn tile(&self, key: u64) -> Option<&Tile> {
-        self.at.get(&key).map(|&index| &self.all[index as usize])
+    pub(super) fn of_key(&self, key: u64) -> Option<u32> {
+        self.tile(place(key))
     }
 
     /// Tiles in use, in no order.
     pub(super) fn used(&self) -> impl Iterator<Item = u32> {
-        self.at.values().copied()
+        let places = self.at.values().map(|&place| &self.places[place]);
+        places.flat_map(|place| place.tiles.iter().copied().filter(|&tile| tile != NONE))
+    }
+
+    /// The occupancy of a tile and those beside it.
+    #[inline(always)]
+    pub(super) fn occupied_around(&self, tile: u32) -> [&Mask; 27] {
+        let mut around = [&self.occupied[NONE].0; 27];
+        for (mask, &beside) in around.iter_mut().zip(&self.all[tile].beside) {
+            *mask = &self.occupied[beside].0;
+        }
+        around
+    }
+
+    /// What changed in a tile and those beside it.
+    #[inline(always)]
+    pub(super) fn changed_around(&self, tile: u32) -> [&Mask; 27] {
+        let mut around = [&self.changed[NONE].0; 27];
+        for (mask, &beside) in around.iter_mut().zip(&self.all[tile].beside) {
+            *mask = &self.changed[beside].0;
+        }
+        around
     }
 
     /// Bytes held.
     pub(super) fn memory(&self) -> usize {
-        let places: usize = self.above.iter().map(|level| level.capacity() * (8 + size_of::<Mask>())).sum();
-        self.all.capacity() * size_of::<Tile>() + self.at.capacity() * 12 + places
+        let masks: usize = self.above.iter().map(|level| level.capacity() * (8 + size_of::<Mask>())).sum();
+        let tiles = self.all.memory() + self.occupied.memory() + self.changed.memory();
+        tiles + self.places.memory() + self.at.capacity() * 13 + masks
     }
 }
 
@@ -260,8 +352,8 @@ pub(super) fn limits(level: usize, place_key: u64) -> [(f32, f32); 3] {
     })
 }
 
-/// The bits in and around a tile: columns along z from three voxels below the tile to three above, as bits 0 to 13; for x as far around
-/// it, for y as far as the tiles beside it go.
+/// The bits in and around a tile: columns along z from three voxels below the tile to three above, as bits 0 to 13 (those above mean nothing); for x as far
+/// around it, for y as far as the tiles beside it go.
 pub(super) struct Window {
     rows: [[u16; 24]; 16],
     /// Whether a row has any bit.
@@ -271,56 +363,25 @@ pub(super) struct Window {
 impl Window {
     pub(super) const EMPTY: Window = Window { rows: [[0; 24]; 16], some: [false; 16] };
 
-    /// Forgets all bits.
+    /// Reads the masks of a tile and those beside it.
     #[inline(always)]
-    pub(super) fn clear(&mut self) {
-        for (row, some) in self.rows.iter_mut().zip(&mut self.some) {
-            if std::mem::take(some) {
-                *row = [0; 24];
-            }
-        }
-    }
-
-    /// Adds the mask of the tile at a side, 0 to 26.
-    #[inline(always)]
-    pub(super) fn add(&mut self, side: usize, mask: &Mask) {
-        match side % 3 {
-            0 => self.add_bits(side, mask, |byte| byte >> (8 - NEAR)),
-            1 => self.add_bits(side, mask, |byte| byte << NEAR),
-            _ => self.add_bits(side, mask, |byte| (byte & ((1 << NEAR) - 1)) << (8 + NEAR)),
-        }
-    }
-
-    /// Adds a mask, each of whose columns takes the place along z that `shift` gives it.
-    #[inline(always)]
-    fn add_bits(&mut self, side: usize, mask: &Mask, shift: impl Fn(u16) -> u16) {
-        let (words, first) = match side / 9 {
-            0 => (8 - NEAR..8, 0),
-            1 => (0..8, NEAR),
-            _ => (0..NEAR, 8 + NEAR),
-        };
-        let column = side / 3 % 3 * 8;
-        for (row, x) in (first..).zip(words) {
-            let word = mask[x];
-            if word != 0 {
-                let row = row & 15;
-                self.some[row] = true;
-                let bytes = word.to_le_bytes();
-                let wide: &mut [u16; 8] = self.rows[row][column..].first_chunk_mut().expect("three times eight");
-                for i in 0..8 {
-                    wide[i] |= shift(u16::from(bytes[i]));
+    pub(super) fn load<I: Isa>(&mut self, isa: I, masks: &[&Mask; 27]) {
+        for (x, nine) in masks.chunks_exact(9).enumerate() {
+            let (words, first) = match x {
+                0 => (8 - NEAR..8, 0),
+                1 => (0..8, NEAR),
+                _ => (0..NEAR, 8 + NEAR),
+            };
+            for (row, word) in (first..).zip(words) {
+                let mut any = 0;
+                for (column, three) in nine.chunks_exact(3).enumerate() {
+                    let [low, at, high] = [three[0][word], three[1][word], three[2][word]];
+                    any |= low | at | high;
+                    let wide = self.rows[row & 15][column * 8..].first_chunk_mut().expect("three times eight");
+                    isa.columns(low, at, high, wide);
                 }
-            }
-        }
-    }
-
-    /// The occupancy of a tile and those beside it.
-    #[inline(always)]
-    pub(super) fn load(&mut self, tiles: &[Tile], tile: u32) {
-        self.clear();
-        for (side, &beside) in tiles[tile as usize].beside.iter().enumerate() {
-            if beside != NONE {
-                self.add(side, &tiles[beside as usize].occupied);
+                // What is beyond three voxels is read as well, and does no harm.
+                self.some[row & 15] = any != 0;
             }
         }
     }

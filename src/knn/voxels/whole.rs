@@ -29,24 +29,25 @@ impl Job for Whole<'_> {
     type Out = ();
 
     #[inline(always)]
-    fn run<I: Isa>(self, _: I) {
+    fn run<I: Isa>(self, isa: I) {
         let Whole { graph, tiles, lists, nodes } = self;
         let offsets = Offsets::get();
-        let at = |index: u32| voxel(graph.tiles.all[index as usize].origin());
+        let at = |index: u32| voxel(graph.tiles.all[index].origin());
         let mut windows = Vec::<Window>::new();
         // Ids ascend by x, then y, then z: a slab of tiles is gone through plane by plane, and a plane row by row.
         for slab in tiles.chunk_by(|&a, &b| at(a)[0] == at(b)[0]) {
             windows.resize_with(windows.len().max(slab.len()), || Window::EMPTY);
             for (window, &tile) in windows.iter_mut().zip(slab) {
-                window.load(&graph.tiles.all, tile);
+                window.load(isa, &graph.tiles.occupied_around(tile));
             }
             for x in 0..8 {
                 let mut from = 0;
                 for row in slab.chunk_by(|&a, &b| at(a)[1] == at(b)[1]) {
                     for y in 0..8 {
                         for (window, &tile) in windows[from..].iter().zip(row) {
-                            let tile = &graph.tiles.all[tile as usize];
-                            let (origin, mut bits) = (tile.origin(), tile.occupied[x] & 0xff << (8 * y));
+                            let mut bits = graph.tiles.occupied[tile].0[x] & 0xff << (8 * y);
+                            let tile = &graph.tiles.all[tile];
+                            let origin = tile.origin();
                             while bits != 0 {
                                 let bit = bits.trailing_zeros();
                                 bits &= bits - 1;
