@@ -127,6 +127,11 @@ impl Isa for Avx2 {
         }
     }
     #[inline(always)]
+    fn extract(self, v: u64, mask: u64) -> u64 {
+        // SAFETY: the token.
+        unsafe { _pext_u64(v, mask) }
+    }
+    #[inline(always)]
     fn columns(self, low: u64, at: u64, high: u64, to: &mut [u16; 8]) {
         // SAFETY: the token; eight columns fit.
         unsafe {

@@ -9,6 +9,8 @@ use std::ops::Range;
 pub struct IdLists {
     /// Where each list is in `dst` and `d2`.
     rows: Vec<Range<usize>>,
+    /// The first `used` places hold lists; what is behind them is left from before, so that it need not be cleared to be written.
+    used: usize,
     dst: Vec<u64>,
     d2: Vec<f32>,
 }
@@ -46,7 +48,7 @@ impl IdLists {
 
     /// Multiplies all squared distances: those between voxel indices become square metres.
     pub fn scale(&mut self, by: f32) {
-        self.d2.iter_mut().for_each(|d2| *d2 *= by);
+        self.d2[..self.used].iter_mut().for_each(|d2| *d2 *= by);
     }
 
     /// Makes room for so many lists and neighbours more.
@@ -59,30 +61,41 @@ impl IdLists {
     /// Forgets all lists, keeping the memory.
     pub(super) fn clear(&mut self) {
         self.rows.clear();
-        self.dst.clear();
-        self.d2.clear();
+        self.used = 0;
     }
 
     /// Appends a list.
     pub(super) fn push(&mut self, dst: impl Iterator<Item = u64>, d2: &[f32]) {
-        self.dst.extend(dst);
-        self.d2.extend_from_slice(d2);
-        self.rows.push(self.d2.len() - d2.len()..self.d2.len());
+        let (to, to_d2) = self.push_blank(d2.len());
+        to.iter_mut().zip(dst).for_each(|(to, dst)| *to = dst);
+        to_d2.copy_from_slice(d2);
     }
 
     /// Appends a list.
+    #[inline]
     pub(crate) fn push_row(&mut self, (dst, d2): (&[u64], &[f32])) {
-        self.push(dst.iter().copied(), d2);
+        let (to, to_d2) = self.push_blank(d2.len());
+        to.copy_from_slice(dst);
+        to_d2.copy_from_slice(d2);
     }
 
     /// Appends a list of `len` neighbours that are still to be written.
     #[inline(always)]
     pub(super) fn push_blank(&mut self, len: usize) -> (&mut [u64], &mut [f32]) {
-        let from = self.d2.len();
-        self.dst.resize(from + len, 0);
-        self.d2.resize(from + len, 0.0);
-        self.rows.push(from..from + len);
-        (&mut self.dst[from..], &mut self.d2[from..])
+        let row = self.used..self.used + len;
+        if self.dst.len() < row.end {
+            self.grow(row.end);
+        }
+        self.used = row.end;
+        self.rows.push(row.clone());
+        (&mut self.dst[row.clone()], &mut self.d2[row])
+    }
+
+    #[cold]
+    fn grow(&mut self, end: usize) {
+        let len = self.dst.capacity().max(end);
+        self.dst.resize(len, 0);
+        self.d2.resize(len, 0.0);
     }
 
     /// Puts the lists into another order, or leaves some out; none is moved in memory.
@@ -110,9 +123,11 @@ impl ListChanges {
         self.old.rows[row].is_empty() && self.new.rows[row].is_empty()
     }
 
-    /// Puts the nodes into another order, or leaves some out.
-    pub(super) fn arrange(&mut self, order: &[u32]) {
-        self.src = order.iter().map(|&row| self.src[row as usize]).collect();
+    /// Puts the nodes into another order, or leaves some out; `spare` is room for it.
+    pub(super) fn arrange(&mut self, order: &[u32], spare: &mut Vec<u64>) {
+        spare.clear();
+        spare.extend(order.iter().map(|&row| self.src[row as usize]));
+        std::mem::swap(&mut self.src, spare);
         self.old.arrange(order.iter().map(|&row| row as usize));
         self.new.arrange(order.iter().map(|&row| row as usize));
     }

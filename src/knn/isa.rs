@@ -49,6 +49,17 @@ pub(super) trait Isa: Copy {
     fn pack(self, v: Self::F, mask: u32, to: &mut [f32]);
     /// [`Isa::pack`] of integers.
     fn pack_ids(self, v: &[u32; LANES], mask: u32, to: &mut [u32]);
+    /// The bits of `v` where `mask` has one, next to each other from bit 0 on.
+    #[inline(always)]
+    fn extract(self, v: u64, mut mask: u64) -> u64 {
+        let (mut out, mut at) = (0, 0);
+        while mask != 0 {
+            out |= (v >> mask.trailing_zeros() & 1) << at;
+            mask &= mask - 1;
+            at += 1;
+        }
+        out
+    }
     /// Eight columns of a row of voxels, one a byte: bits 5 to 7 of `low` become bits 0 to 2, those of `at` bits 3 to 10, and those of
     /// `high` bits 11 to 15, as far as they go.
     #[inline(always)]

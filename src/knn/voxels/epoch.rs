@@ -3,28 +3,27 @@
 use super::Scratch;
 use super::far::{BESIDE, List};
 use super::offsets::{LAST, Offsets, Ranks, count, count_before};
-use super::rows::{Rows, capacity, is_remote};
+use super::rows::{Rows, is_remote};
 use super::tiles::{Mask, Tiles, Window, id};
 use super::whole::near;
 use crate::knn::changes::ListChanges;
 use crate::knn::isa::{Isa, Job};
 
-/// The ranks around a voxel afterwards, and those that changed: the first word alone where the lists wanted, of a voxel that is or was a
-/// node, have `k` members in it and what follows does not matter.
+/// The ranks around a voxel afterwards, and those that changed: the first 92 alone where the lists wanted, of a voxel that is or was a
+/// node, have `k` members among them and what follows does not matter.
 #[inline(always)]
-fn around(
+fn around<I: Isa>(
+    isa: I,
     (occupied, changed): (&Window, &Window),
     offsets: &Offsets,
-    x: usize,
-    bit: u32,
+    (x, bit): (usize, u32),
     k: usize,
-    is: bool,
-    was: bool,
+    (is, was): (bool, bool),
 ) -> (Ranks, Ranks) {
-    let (now, change) = (occupied.inner(offsets, x, bit), changed.inner(offsets, x, bit));
-    let enough = |ranks: u64| ranks.count_ones() as usize >= k;
-    if (enough(now) || !is) && (enough(now ^ change) || !was) {
-        return ([now, 0, 0, 0], [change, 0, 0, 0]);
+    let ([low, high], [low_change, high_change]) = (occupied.inner(isa, x, bit), changed.inner(isa, x, bit));
+    let enough = |low: u64, high: u64| (low.count_ones() + high.count_ones()) as usize >= k;
+    if (enough(low, high) | !is) & (enough(low ^ low_change, high ^ high_change) | !was) {
+        return ([low, high, 0, 0], [low_change, high_change, 0, 0]);
     }
     (occupied.ranks(offsets, x, bit), changed.ranks(offsets, x, bit))
 }
@@ -48,10 +47,10 @@ impl Job for Epoch<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         match self.k {
-            ..=8 => self.work::<I, { capacity(8) }>(isa),
-            9..=16 => self.work::<I, { capacity(16) }>(isa),
-            17..=32 => self.work::<I, { capacity(32) }>(isa),
-            _ => self.work::<I, { capacity(64) }>(isa),
+            ..=8 => self.work::<I, 8>(isa),
+            9..=16 => self.work::<I, 16>(isa),
+            17..=32 => self.work::<I, 32>(isa),
+            _ => self.work::<I, 64>(isa),
         }
     }
 }
@@ -64,7 +63,9 @@ impl Epoch<'_> {
         self.changes.new.clear();
         self.scratch.search.forget();
         let offsets = Offsets::get();
+        self.scratch.spans.clear();
         for &tile in self.nearby {
+            self.scratch.spans.push((self.tiles.all[tile].key, self.changes.src.len()));
             self.tile::<I, R>(isa, offsets, tile);
         }
     }
@@ -111,7 +112,7 @@ impl Epoch<'_> {
                 }
                 let was = is != set(&differs);
                 let (now, change) =
-                    around((&self.scratch.occupied, &self.scratch.changed), offsets, x, bit, k, is, was);
+                    around(isa, (&self.scratch.occupied, &self.scratch.changed), offsets, (x, bit), k, (is, was));
                 let full = is && count(&now) >= k;
                 if is && was && count_before(&now, &change) >= k {
                     continue;
@@ -133,7 +134,7 @@ impl Epoch<'_> {
                     let row = self.rows.add(node);
                     let list = &self.scratch.search.list;
                     self.rows.set(row, &list.dst, &list.d2);
-                    self.changes.new.push_row(list.shown());
+                    self.changes.new.push_row(list.row());
                     still_far[x] |= 1 << bit;
                     rows.push(row);
                 }
@@ -161,10 +162,10 @@ impl Epoch<'_> {
         if reached.is_empty() {
             return true;
         }
-        if (reached.len() > MERGED && !is_remote(reach)) || !search.list.merge(self.rows.stored(row), reached, R) {
+        if (reached.len() > MERGED && !is_remote(reach)) || !search.list.merge(self.rows.list(row), reached) {
             search.run::<I, R>(isa, self.tiles, tile, node, reach);
         }
-        let (dst, d2) = search.list.shown();
+        let (dst, d2) = search.list.row();
         if (dst, d2) != self.rows.list(row) {
             self.emit(node, Some(row), true);
         }
@@ -181,6 +182,6 @@ impl Epoch<'_> {
     fn emit(&mut self, node: u64, row: Option<u32>, found: bool) {
         self.changes.src.push(node);
         self.changes.old.push_row(row.map_or((&[], &[]), |row| self.rows.list(row)));
-        self.changes.new.push_row(if found { self.scratch.search.list.shown() } else { (&[], &[]) });
+        self.changes.new.push_row(if found { self.scratch.search.list.row() } else { (&[], &[]) });
     }
 }

@@ -148,10 +148,33 @@ impl Around {
         self.origin.wrapping_add(from(12, 2)).wrapping_add(from(6, 1)).wrapping_add(from(0, 0))
     }
 
-    /// The list of a node, of up to `R` neighbours; false if there are not `k` within the squared distance that is taken in.
+    /// The list of a node; false if there are not enough voxels within the squared distance that is taken in. It is expected not far beyond
+    /// `reach`.
     #[inline(always)]
-    fn list<I: Isa, const R: usize>(&self, isa: I, node: u64, found: &mut Found, list: &mut List) -> bool {
-        let (q, zero, limit) = (self.local(isa, node), isa.splat(0.0), isa.splat(within(self.shift / 8)));
+    fn list<I: Isa, const R: usize>(
+        &self,
+        isa: I,
+        node: u64,
+        reach: f32,
+        found: &mut Found,
+        list: &mut List,
+    ) -> bool {
+        let taken_in = within(self.shift / 8);
+        // What need not be sorted is left out, if that leaves enough.
+        (1.5 * reach < taken_in && self.list_within::<I, R>(isa, node, 1.5 * reach, found, list))
+            || self.list_within::<I, R>(isa, node, taken_in, found, list)
+    }
+
+    #[inline(always)]
+    fn list_within<I: Isa, const R: usize>(
+        &self,
+        isa: I,
+        node: u64,
+        limit: f32,
+        found: &mut Found,
+        list: &mut List,
+    ) -> bool {
+        let (q, zero, limit) = (self.local(isa, node), isa.splat(0.0), isa.splat(limit));
         let mut end = 0;
         found.reserve(self.code.len() + R);
         for at in (0..self.code.len()).step_by(LANES) {
@@ -165,11 +188,11 @@ impl Around {
         if end < list.k {
             return false;
         }
-        let padded = found.pad(0, end, block(R));
+        let end = found.pad(0, end, block(R));
         let mut keys: Keys = [0; crate::knn::MAX_K];
-        isa.select::<R>(&found.d2[..padded], &found.id[..padded], &mut keys);
+        isa.select::<R>(&found.d2[..end], &found.id[..end], &mut keys);
         list.clear();
-        for &key in &keys[..R.min(end)] {
+        for &key in &keys[..list.k] {
             list.push(self.id(key_id(key)), key_d2(key));
         }
         true
@@ -219,7 +242,7 @@ impl Search {
                 beside.nodes_beside(tiles, tile);
                 read[0] = wanted;
             }
-            if beside.list::<I, R>(isa, node, found, list) {
+            if beside.list::<I, R>(isa, node, reach, found, list) {
                 return;
             }
         }
@@ -231,7 +254,7 @@ impl Search {
                     around.nodes_around(tiles, tile, tiles_away);
                     read[1] = wanted;
                 }
-                if around.list::<I, R>(isa, node, found, list) {
+                if around.list::<I, R>(isa, node, reach, found, list) {
                     return;
                 }
             }
@@ -247,9 +270,6 @@ fn d2<I: Isa>(isa: I, p: &[Vec<f32>; 3], q: [I::F; 3], at: usize) -> I::F {
         (isa.sub(lanes(isa, x, at), q[0]), isa.sub(lanes(isa, y, at), q[1]), isa.sub(lanes(isa, z, at), q[2]));
     sum_of_squares(isa, dx, dy, dz)
 }
-
-/// The id of no voxel.
-const GONE: u64 = u64::MAX;
 
 /// A list in the making.
 pub(super) struct List {
@@ -270,67 +290,61 @@ impl List {
         self.d2.push(d2);
     }
 
-    /// The list that is shown: the first `k`.
+    /// Neighbours and squared distances.
     #[inline(always)]
-    pub(super) fn shown(&self) -> (&[u64], &[f32]) {
-        let len = self.k.min(self.dst.len());
-        (&self.dst[..len], &self.d2[..len])
+    pub(super) fn row(&self) -> (&[u64], &[f32]) {
+        (&self.dst, &self.d2)
     }
 
-    /// What becomes of a list that holds all voxels up to its last; false if too few of them are left. One of less than `k` holds
-    /// everything there is. The changes are put into another order.
+    /// What becomes of a list; false if the voxels up to its last do not suffice any more. One of less than `k` holds everything there is.
+    /// The changes are put into another order.
     #[inline(always)]
-    pub(super) fn merge(&mut self, (dst, d2): (&[u64], &[f32]), changes: &mut Vec<Change>, most: usize) -> bool {
+    pub(super) fn merge(&mut self, (dst, d2): (&[u64], &[f32]), changes: &mut [Change]) -> bool {
         let everything = dst.len() < self.k;
-        let last = if everything { None } else { d2.last().zip(dst.last()).map(|(d2, dst)| (*d2, *dst)) };
-        self.clear();
-        self.dst.extend_from_slice(dst);
-        self.d2.extend_from_slice(d2);
+        let last = if everything { u128::MAX } else { dst.last().zip(d2.last()).map_or(0, |(id, d2)| order(*d2, *id)) };
         // What came, ascending, takes the place of what went among the changes.
-        let mut came = 0;
+        let (mut came, mut gone) = (0, 0u64);
         for at in 0..changes.len() {
             let change = changes[at];
-            if change.came {
-                if last.is_some_and(|last| (change.d2, change.id) > last) {
-                    continue;
+            if !change.came {
+                for (at, id) in dst.iter().enumerate() {
+                    gone |= u64::from(*id == change.id) << (at & 63);
                 }
+            } else if order(change.d2, change.id) < last {
                 let mut to = came;
-                while to > 0 && (changes[to - 1].d2, changes[to - 1].id) > (change.d2, change.id) {
+                while to > 0 && order(changes[to - 1].d2, changes[to - 1].id) > order(change.d2, change.id) {
                     changes[to] = changes[to - 1];
                     to -= 1;
                 }
                 changes[to] = change;
                 came += 1;
-            } else if let Some(at) = self.dst.iter().position(|id| *id == change.id) {
-                self.dst[at] = GONE;
             }
         }
-        // Those left close up.
-        let mut left = 0;
-        for at in 0..self.dst.len() {
-            let (dst, d2) = (self.dst[at], self.d2[at]);
-            (self.dst[left], self.d2[left]) = (dst, d2);
-            left += usize::from(dst != GONE);
+        let len = self.k.min(dst.len() + came - gone.count_ones() as usize);
+        if len < self.k && !everything {
+            return false;
         }
-        // The two runs are merged from their ends.
-        let (mut to, mut kept) = (left + came, left);
-        self.dst.resize(to, GONE);
-        self.d2.resize(to, 0.0);
-        while came > 0 {
-            to -= 1;
-            let change = changes[came - 1];
-            if kept > 0 && (self.d2[kept - 1], self.dst[kept - 1]) > (change.d2, change.id) {
-                kept -= 1;
-                (self.dst[to], self.d2[to]) = (self.dst[kept], self.d2[kept]);
-            } else {
-                came -= 1;
-                (self.dst[to], self.d2[to]) = (change.id, change.d2);
-            }
+        self.dst.resize(len, 0);
+        self.d2.resize(len, 0.0);
+        // Two ascending runs become one, without a branch that nobody can foresee.
+        let (mut old, mut new) = ((!gone).trailing_zeros() as usize, 0);
+        for (to, to_d2) in self.dst.iter_mut().zip(&mut self.d2) {
+            let (id, d2) = if old < dst.len() { (dst[old], d2[old]) } else { (u64::MAX, f32::INFINITY) };
+            let change = if new < came { changes[new] } else { Change { d2: f32::INFINITY, id: u64::MAX, came: true } };
+            let is_old = order(d2, id) < order(change.d2, change.id);
+            (*to, *to_d2) = if is_old { (id, d2) } else { (change.id, change.d2) };
+            new += usize::from(!is_old);
+            let next = (!gone >> 1 >> (old & 63)).trailing_zeros() as usize + 1;
+            old += if is_old { next } else { 0 };
         }
-        self.dst.truncate(most);
-        self.d2.truncate(most);
-        everything || self.dst.len() >= self.k
+        true
     }
+}
+
+/// A number for each neighbour that ascends as their order does.
+#[inline(always)]
+fn order(d2: f32, id: u64) -> u128 {
+    u128::from(d2.to_bits()) << 64 | u128::from(id)
 }
 
 /// The list of a node among all voxels, nearest tiles first: down the pyramid, with every place at its distance from the node.

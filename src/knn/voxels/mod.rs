@@ -38,7 +38,7 @@ use epoch::Epoch;
 use far::{Around, Change, Search};
 use offsets::Offsets;
 use rows::{Rows, position};
-use tiles::{NONE, REMOTE, Tile, Tiles, Window};
+use tiles::{Last, NONE, REMOTE, Tile, Tiles, Window};
 use whole::{Whole, near};
 
 /// An exact k-nearest-neighbour graph of voxels. Its lists and changes depend on the occupied voxels alone, bit for bit.
@@ -102,8 +102,11 @@ struct Scratch {
     hits: Vec<reverse::Hit>,
     nearby: Vec<u32>,
     rows: Vec<u32>,
+    /// Keys of the tiles that were looked at, and the first of the changes of each.
+    spans: Vec<(u64, usize)>,
     order: Vec<u32>,
     spare: Vec<u32>,
+    src: Vec<u64>,
 }
 
 impl VoxelKnn {
@@ -142,6 +145,8 @@ impl VoxelKnn {
                 rows: Vec::new(),
                 order: Vec::new(),
                 spare: Vec::new(),
+                spans: Vec::new(),
+                src: Vec::new(),
             },
             changes: ListChanges::default(),
         })
@@ -271,10 +276,13 @@ impl VoxelKnn {
         let wrong = |what, id: u64, more: &str, expected: &str| {
             Err(Error::Value { what, found: format!("node {id}{more}"), expected: expected.into() })
         };
+        // Ids near each other often stand next to each other.
+        let mut last = Last { id: u64::MAX, tile: NONE };
         for &id in remove {
-            let Some((index, x, bit)) = self.tiles.find(id) else {
+            let Some((index, x, bit)) = last.find(id).or_else(|| self.tiles.find(id)) else {
                 return wrong("removal", id, "", "a node that is there");
             };
+            last = Last { id, tile: index };
             let (occupied, changed) = (&mut self.tiles.occupied[index].0[x], &mut self.tiles.changed[index].0[x]);
             let bit = 1 << bit;
             if *occupied & bit == 0 {
@@ -291,7 +299,8 @@ impl VoxelKnn {
             if id >> 63 != 0 {
                 return wrong("insertion", id, "", "an id below 2^63");
             }
-            let (index, x, bit) = self.tiles.make(id);
+            let (index, x, bit) = last.find(id).unwrap_or_else(|| self.tiles.make(id));
+            last = Last { id, tile: index };
             touch(&mut self.touched, &mut self.tiles.all[index], index, self.epoch);
             let (occupied, changed) = (&mut self.tiles.occupied[index].0[x], &mut self.tiles.changed[index].0[x]);
             let bit = 1 << bit;
@@ -371,42 +380,48 @@ impl VoxelKnn {
     /// Puts the changes in the order of their nodes. They come tile by tile, in the order of the tiles' keys and in that of the ids within
     /// each: what is still to be done is to sort the nodes of a row of tiles along z by their columns, and those of a slab by x.
     fn sort(&mut self) {
-        let (changes, Scratch { order, spare, .. }) = (&mut self.changes, &mut self.scratch);
+        let (changes, Scratch { spans, order, spare, src: sorted, .. }) = (&mut self.changes, &mut self.scratch);
         let src = &changes.src;
-        order.clear();
+        order.resize(src.len(), 0);
+        spare.resize(src.len(), 0);
+        spans.push((u64::MAX, src.len()));
+        let mut slab = 0..0;
+        let mut row = 0..0;
+        for (i, span) in spans.windows(2).enumerate() {
+            let (key, next) = (span[0].0, span[1].0);
+            row.end = span[1].1;
+            if i + 2 == spans.len() || tiles::row(key) != tiles::row(next) {
+                deal::<64>(row.clone().map(|v| v as u32), &mut spare[row.clone()], |row| {
+                    let [x, y, _] = tiles::voxel(src[row as usize]);
+                    (x & 7) << 3 | y & 7
+                });
+                row.start = row.end;
+            }
+            if i + 2 == spans.len() || tiles::slab(key) != tiles::slab(next) {
+                slab.end = row.end;
+                deal::<8>(spare[slab.clone()].iter().copied(), &mut order[slab.clone()], |row| {
+                    tiles::voxel(src[row as usize])[0] & 7
+                });
+                slab.start = slab.end;
+            }
+        }
         // The list of a node that is alone is empty before and after.
-        order.extend((0..src.len() as u32).filter(|&row| !changes.is_empty(row as usize)));
-        spare.resize(order.len(), 0);
-        let tile = |row: u32| tiles::voxel(src[row as usize]).map(|v| v >> 3);
-        let mut from = 0;
-        for row in order.chunk_by(|&a, &b| tile(a)[..2] == tile(b)[..2]) {
-            deal::<64>(row, &mut spare[from..from + row.len()], |row| {
-                let [x, y, _] = tiles::voxel(src[row as usize]);
-                (x & 7) << 3 | y & 7
-            });
-            from += row.len();
-        }
-        from = 0;
-        for slab in spare.chunk_by(|&a, &b| tile(a)[0] == tile(b)[0]) {
-            deal::<8>(slab, &mut order[from..from + slab.len()], |row| tiles::voxel(src[row as usize])[0] & 7);
-            from += slab.len();
-        }
-        spare.clear();
-        changes.arrange(order);
+        order.retain(|&row| !changes.is_empty(row as usize));
+        changes.arrange(order, sorted);
     }
 }
 
 /// Sorts by a small number, what has the same staying in its order.
-fn deal<const N: usize>(from: &[u32], to: &mut [u32], number: impl Fn(u32) -> u32) {
+fn deal<const N: usize>(from: impl Iterator<Item = u32> + Clone, to: &mut [u32], number: impl Fn(u32) -> u32) {
     let mut ends = [0; N];
-    for &v in from {
+    for v in from.clone() {
         ends[number(v) as usize % N] += 1;
     }
     let mut end = 0;
     for place in &mut ends {
         end += std::mem::replace(place, end);
     }
-    for &v in from {
+    for v in from {
         let place = &mut ends[number(v) as usize % N];
         to[*place] = v;
         *place += 1;

@@ -5,7 +5,8 @@
 //! within three voxels an axis) are numbered in that order: their *ranks*. A neighbourhood is then a set of ranks, 250 bits, and the `k`
 //! nearest are its first `k` members: no distance is computed and nothing is sorted.
 //!
-//! The first 56 ranks, up to squared distance 5, are one word. Half of the lists of 16 end there, and the tables for it fit the first cache.
+//! The first 92 ranks, up to squared distance 8, are all offsets of up to two voxels an axis but for the corners. They are taken from the bits
+//! without a table; most lists of 16 end there.
 
 use std::sync::LazyLock;
 
@@ -18,10 +19,10 @@ pub(super) const SIDE: usize = 2 * NEAR + 1;
 /// The largest squared distance of an offset with a rank.
 pub(super) const LAST: i32 = 14;
 
-/// How far the offsets of the first 56 ranks go along an axis.
+/// How far the offsets of the first 92 ranks go along an axis.
 pub(super) const INNER: usize = 2;
 
-/// Voxels an axis in the neighbourhood of the first 56 ranks.
+/// Voxels an axis in the neighbourhood of the first 92 ranks.
 pub(super) const INNER_SIDE: usize = 2 * INNER + 1;
 
 /// Bits of the id of each axis.
@@ -35,8 +36,6 @@ pub(super) struct Offsets {
     /// For each occupation of the seven voxels of a column, and each column (dx, dy) of the neighbourhood, the ranks of those that are
     /// occupied. Columns are inside: were they a power of two of bytes apart, they would push each other out of the cache.
     pub(super) column: Box<[[Ranks; SIDE * SIDE]; 1 << SIDE]>,
-    /// For each occupation of five voxels and each column of the 5 x 5 x 5 inside, those of the first 56 ranks that are occupied.
-    pub(super) inner: Box<[[u64; INNER_SIDE * INNER_SIDE]; 1 << INNER_SIDE]>,
     /// By rank: what is added to an id.
     pub(super) step: [u64; 256],
     /// By rank: the squared distance.
@@ -60,7 +59,6 @@ impl Offsets {
         offsets.sort_by_key(|o| (d2(o), *o));
         let mut tables = Offsets {
             column: Box::new([[[0; 4]; SIDE * SIDE]; 1 << SIDE]),
-            inner: Box::new([[0; INNER_SIDE * INNER_SIDE]; 1 << INNER_SIDE]),
             step: [0; 256],
             d2: [0.0; 256],
         };
@@ -71,13 +69,6 @@ impl Offsets {
             let [x, y, z] = offset.map(|v| (v + near) as usize);
             for (pattern, columns) in tables.column.iter_mut().enumerate() {
                 columns[x * SIDE + y][rank / 64] |= (pattern as u64 >> z & 1) << (rank % 64);
-            }
-        }
-        let narrow = NEAR - INNER;
-        for (pattern, columns) in tables.inner.iter_mut().enumerate() {
-            for (at, ranks) in columns.iter_mut().enumerate() {
-                let (x, y) = (at / INNER_SIDE + narrow, at % INNER_SIDE + narrow);
-                *ranks = tables.column[pattern << narrow][x * SIDE + y][0] & ((1 << 56) - 1);
             }
         }
         tables
@@ -103,21 +94,43 @@ pub(super) fn count_before(ranks: &Ranks, other: &Ranks) -> usize {
     count
 }
 
-/// Calls `each` with the first `k` ranks, ascending, and their places 0 to `k - 1`.
-#[inline(always)]
-pub(super) fn first(ranks: &Ranks, k: usize, mut each: impl FnMut(usize, usize)) {
-    let mut at = 0;
-    for (word, bits) in ranks.iter().enumerate() {
-        let mut bits = *bits;
-        while bits != 0 {
-            if at == k {
-                return;
+/// For every byte, the numbers of its set bits, one byte each, lowest first.
+static SET_BITS: [u64; 256] = {
+    let mut table = [0u64; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut to) = (0, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                table[byte] |= bit << (8 * to);
+                to += 1;
             }
-            each(at, word * 64 + bits.trailing_zeros() as usize);
-            bits &= bits - 1;
-            at += 1;
+            bit += 1;
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// The first `k` ranks, ascending; there are as many.
+#[inline(always)]
+pub(super) fn first(ranks: &Ranks, k: usize) -> [u8; crate::knn::MAX_K + 8] {
+    let (mut out, mut at) = ([0; crate::knn::MAX_K + 8], 0);
+    // Byte by byte: a search bit by bit waits for each, and ends where nobody can foresee it.
+    for (word, bits) in ranks.iter().enumerate() {
+        for byte in 0..8 {
+            let set = (bits >> (8 * byte)) as u8;
+            let numbers = SET_BITS[usize::from(set)] + (64 * word + 8 * byte) as u64 * 0x0101_0101_0101_0101;
+            if let Some(out) = out[at..].first_chunk_mut() {
+                *out = numbers.to_le_bytes();
+            }
+            at += set.count_ones() as usize;
+            if at >= k {
+                return out;
+            }
         }
     }
+    out
 }
 
 #[cfg(test)]
@@ -146,8 +159,7 @@ mod tests {
         assert_eq!(count_before(&ranks, &[0, 0, 0, 0]), 4);
         assert_eq!(count_before(&ranks, &[0b1000, 0, 0, 1]), 1);
         assert_eq!(count_before(&ranks, &[0, 1, 0, 0]), 2);
-        let mut listed = Vec::new();
-        first(&ranks, 3, |at, rank| listed.push((at, rank)));
-        assert_eq!(listed, [(0, 1), (1, 3), (2, 191)]);
+        assert_eq!(first(&ranks, 3)[..3], [1, 3, 191]);
+        assert_eq!(first(&[u64::MAX; 4], 64)[..64], std::array::from_fn::<u8, 64, _>(|rank| rank as u8));
     }
 }

@@ -6,11 +6,9 @@ use crate::knn::tree::Item;
 use super::far::{BESIDE, Change};
 use super::tiles::voxel;
 
-/// Lists by node: the `k` neighbours that are shown, and as many more as there is room for within the tiles around the node, so that a
-/// list need not be searched for again when it loses some. A list holds all voxels up to its last; one of less than `k`, all there are.
+/// Lists of up to `k`, by node.
 pub(super) struct Rows {
     k: usize,
-    most: usize,
     free: Vec<u32>,
     id: Vec<u64>,
     dst: Vec<u64>,
@@ -26,16 +24,6 @@ pub(super) struct Rows {
     /// Nodes whose reach goes beyond the tiles around them, findable by what they reach.
     pub(super) remote: LiveTree,
     waiting: Vec<Item<u32>>,
-}
-
-/// Neighbours that are stored of a list: about twice as many as are shown.
-pub(super) const fn capacity(k: usize) -> usize {
-    match k {
-        ..=8 => 8,
-        9..=16 => 16,
-        17..=32 => 32,
-        _ => 64,
-    }
 }
 
 /// Whether a list is in [`Rows::remote`] by what it reaches.
@@ -57,7 +45,6 @@ impl Rows {
     pub(super) fn new(k: usize) -> Self {
         Rows {
             k,
-            most: capacity(k),
             free: Vec::new(),
             id: Vec::new(),
             dst: Vec::new(),
@@ -77,16 +64,10 @@ impl Rows {
         self.id[row as usize]
     }
 
-    /// Neighbours and squared distances: the first `k`.
-    pub(super) fn list(&self, row: u32) -> (&[u64], &[f32]) {
-        let (dst, d2) = self.stored(row);
-        (&dst[..dst.len().min(self.k)], &d2[..d2.len().min(self.k)])
-    }
-
-    /// All that is stored of a list.
+    /// Neighbours and squared distances.
     #[inline(always)]
-    pub(super) fn stored(&self, row: u32) -> (&[u64], &[f32]) {
-        let from = row as usize * self.most;
+    pub(super) fn list(&self, row: u32) -> (&[u64], &[f32]) {
+        let from = row as usize * self.k;
         let range = from..from + usize::from(self.len[row as usize]);
         (&self.dst[range.clone()], &self.d2[range])
     }
@@ -100,8 +81,8 @@ impl Rows {
     pub(super) fn add(&mut self, id: u64) -> u32 {
         let row = self.free.pop().unwrap_or_else(|| {
             self.id.push(0);
-            self.dst.resize(self.dst.len() + self.most, 0);
-            self.d2.resize(self.d2.len() + self.most, 0.0);
+            self.dst.resize(self.dst.len() + self.k, 0);
+            self.d2.resize(self.d2.len() + self.k, 0.0);
             self.len.push(0);
             self.reach.push(f32::INFINITY);
             self.changed.push(NONE);
@@ -115,15 +96,10 @@ impl Rows {
     /// Replaces a list; one that is not full reaches everywhere.
     pub(super) fn set(&mut self, row: u32, dst: &[u64], d2: &[f32]) {
         let at = row as usize;
-        let len = if d2.get(self.k - 1).is_some_and(|d2| *d2 <= BESIDE) {
-            self.k + d2[self.k..].iter().take_while(|d2| **d2 <= BESIDE).count()
-        } else {
-            d2.len()
-        };
-        self.dst[at * self.most..][..len].copy_from_slice(&dst[..len]);
-        self.d2[at * self.most..][..len].copy_from_slice(&d2[..len]);
-        self.len[at] = len as u8;
-        let reach = if len < self.k { f32::INFINITY } else { d2[len - 1] };
+        self.dst[at * self.k..][..dst.len()].copy_from_slice(dst);
+        self.d2[at * self.k..][..d2.len()].copy_from_slice(d2);
+        self.len[at] = d2.len() as u8;
+        let reach = if d2.len() < self.k { f32::INFINITY } else { d2[d2.len() - 1] };
         let remote = is_remote(reach);
         if remote && self.is_remote[at] && reach != self.reach[at] && self.remote.holds(row) {
             self.remote.set_reach(row, reach);

@@ -105,6 +105,33 @@ pub(super) fn members(mask: &Mask, mut each: impl FnMut(usize, u32)) {
     }
 }
 
+/// A voxel and the tile that it is in.
+#[derive(Clone, Copy)]
+pub(super) struct Last {
+    pub(super) id: u64,
+    pub(super) tile: u32,
+}
+
+impl Last {
+    /// Where a voxel is, if it is in this tile.
+    #[inline(always)]
+    pub(super) fn find(self, id: u64) -> Option<(u32, usize, u32)> {
+        const IN_TILE: u64 = 7 << (2 * AXIS) | 7 << AXIS | 7;
+        let (x, bit) = bit(voxel(id));
+        ((self.id ^ id) & !IN_TILE == 0).then_some((self.tile, x, bit))
+    }
+}
+
+/// The slab of tiles of the same x that a tile is in, by its key.
+pub(super) fn slab(key: u64) -> u64 {
+    key >> (2 * KEY)
+}
+
+/// The row of tiles along z that a tile is in, by its key.
+pub(super) fn row(key: u64) -> u64 {
+    key >> KEY
+}
+
 /// A place of the first level above the tiles.
 #[derive(Clone)]
 struct Place {
@@ -329,8 +356,12 @@ impl Tiles {
     #[inline(always)]
     pub(super) fn changed_around(&self, tile: u32) -> [&Mask; 27] {
         let mut around = [&self.changed[NONE].0; 27];
-        for (mask, &beside) in around.iter_mut().zip(&self.all[tile].beside) {
-            *mask = &self.changed[beside].0;
+        let tile = &self.all[tile];
+        let mut sides = tile.sides & !REMOTE;
+        while sides != 0 {
+            let side = sides.trailing_zeros() as usize;
+            sides &= sides - 1;
+            around[side] = &self.changed[tile.beside[side]].0;
         }
         around
     }
@@ -351,6 +382,34 @@ pub(super) fn limits(level: usize, place_key: u64) -> [(f32, f32); 3] {
         (low as f32, (low + (1 << shift) - 1) as f32)
     })
 }
+
+/// For each squared distance up to 8 and each plane (dx) of the 5 x 5 x 5 that has offsets of that distance, in the order of their ranks:
+/// the plane, their bits in the plane (see [`Window::inner`]), and the rank of the first.
+const RINGS: [(usize, u64, u32); 23] = {
+    let (mut rings, mut len, mut rank) = ([(0, 0, 0); 23], 0, 0);
+    let mut d2 = 1;
+    while d2 <= 8 {
+        let mut dx = 0;
+        while dx < 5 {
+            let (mut mask, mut column) = (0u64, 0);
+            while column < 25 {
+                let (dy, dz) = (column / 5, column % 5);
+                if (dx - 2) * (dx - 2) + (dy - 2) * (dy - 2) + (dz - 2) * (dz - 2) == d2 {
+                    mask |= 1 << (if dy < 4 { 16 * dy + dz } else { 53 + dz });
+                }
+                column += 1;
+            }
+            if mask != 0 {
+                rings[len] = (dx as usize, mask, rank);
+                len += 1;
+                rank += mask.count_ones();
+            }
+            dx += 1;
+        }
+        d2 += 1;
+    }
+    rings
+};
 
 /// The bits in and around a tile: columns along z from three voxels below the tile to three above, as bits 0 to 13 (those above mean nothing); for x as far
 /// around it, for y as far as the tiles beside it go.
@@ -406,22 +465,39 @@ impl Window {
         ranks
     }
 
-    /// The first 56 ranks of [`Window::ranks`].
+    /// The first 92 ranks of [`Window::ranks`], up to squared distance 8.
+    ///
+    /// A plane of 5 x 5 voxels is a word: four columns, 16 bits apart, and the fifth in the gap behind the fourth. Bits ascend by (dy, dz),
+    /// so those at one distance from the middle of the plane are in the order of their ranks, and next to each other among the ranks.
     #[inline(always)]
-    pub(super) fn inner(&self, offsets: &Offsets, x: usize, bit: u32) -> u64 {
+    pub(super) fn inner<I: Isa>(&self, isa: I, x: usize, bit: u32) -> [u64; 2] {
         const NARROW: usize = NEAR - INNER;
         let (y, z) = ((bit >> 3) as usize + 8 - INNER, (bit & 7) + NARROW as u32);
-        let mut ranks = 0;
-        for dx in 0..INNER_SIDE {
-            let row = (x + NARROW + dx) & 15;
-            if self.some[row] {
-                let columns: &[u16; INNER_SIDE] = self.rows[row][y..].first_chunk().expect("rows are wide enough");
-                for (dy, column) in columns.iter().enumerate() {
-                    ranks |= offsets.inner[usize::from(column >> z) & 31][dx * INNER_SIDE + dy];
-                }
-            }
+        let mut planes = [0; INNER_SIDE];
+        for (dx, plane) in planes.iter_mut().enumerate() {
+            let c: &[u16; INNER_SIDE] =
+                self.rows[(x + NARROW + dx) & 15][y..].first_chunk().expect("rows are wide enough");
+            let four = u64::from(c[0]) | u64::from(c[1]) << 16 | u64::from(c[2]) << 32 | u64::from(c[3]) << 48;
+            *plane = four >> z & 0x001f_001f_001f_001f | u64::from(c[4] >> z & 31) << 53;
         }
-        ranks
+        let (mut low, mut high) = (0, 0);
+        // Unrolled by hand, so that masks and places are constants.
+        macro_rules! rings {
+            ($($ring:literal)*) => {$({
+                const RING: (usize, u64, u32) = RINGS[$ring];
+                let ranks = isa.extract(planes[RING.0], RING.1);
+                if RING.2 < 64 {
+                    low |= ranks << (RING.2 & 63);
+                }
+                if RING.2 >= 64 {
+                    high |= ranks << (RING.2 & 63);
+                } else if RING.2 + RING.1.count_ones() > 64 {
+                    high |= ranks >> (64 - RING.2 & 63);
+                }
+            })*};
+        }
+        rings!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22);
+        [low, high]
     }
 
     /// The voxels of the tile that have a bit set within three voxels along every axis.

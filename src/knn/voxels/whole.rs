@@ -1,7 +1,7 @@
 //! All lists of a graph in the order of their nodes, from its bits.
 
 use super::VoxelKnn;
-use super::offsets::{Offsets, Ranks, first};
+use super::offsets::{Offsets, Ranks, count, first};
 use super::tiles::{Window, id, voxel};
 use crate::knn::changes::IdLists;
 use crate::knn::isa::{Isa, Job};
@@ -10,10 +10,11 @@ use crate::knn::isa::{Isa, Job};
 #[inline(always)]
 pub(super) fn near(lists: &mut IdLists, offsets: &Offsets, id: u64, ranks: &Ranks, k: usize) {
     let (dst, d2) = lists.push_blank(k);
-    first(ranks, k, |at, rank| {
-        dst[at] = id.wrapping_add(offsets.step[rank & 255]);
-        d2[at] = offsets.d2[rank & 255];
-    });
+    let ranks = first(ranks, k);
+    for ((dst, d2), &rank) in dst.iter_mut().zip(d2).zip(&ranks) {
+        *dst = id.wrapping_add(offsets.step[usize::from(rank)]);
+        *d2 = offsets.d2[usize::from(rank)];
+    }
 }
 
 /// All lists, in the order of their nodes.
@@ -57,8 +58,9 @@ impl Job for Whole<'_> {
                                     lists.push_row(graph.rows.list(row));
                                     continue;
                                 }
-                                let mut ranks = [window.inner(offsets, x, bit), 0, 0, 0];
-                                if (ranks[0].count_ones() as usize) < graph.k {
+                                let [low, high] = window.inner(isa, x, bit);
+                                let mut ranks = [low, high, 0, 0];
+                                if count(&ranks) < graph.k {
                                     ranks = window.ranks(offsets, x, bit);
                                 }
                                 near(lists, offsets, node, &ranks, graph.k);
