@@ -4,8 +4,9 @@ use super::Scratch;
 use super::far::{BESIDE, List};
 use super::offsets::{LAST, Offsets, Ranks, count, count_before};
 use super::rows::{Rows, is_remote};
-use super::tiles::{Mask, Tiles, Window, id};
+use super::tiles::{Mask, Tiles, id};
 use super::whole::near;
+use super::window::Window;
 use crate::knn::changes::ListChanges;
 use crate::knn::isa::{Isa, Job};
 
@@ -29,7 +30,7 @@ fn around<I: Isa>(
 }
 
 /// So many changes are merged into a list; with more, it is quicker to search for it again.
-const MERGED: usize = 4;
+const MERGED: usize = 12;
 
 /// An epoch's lists.
 pub(super) struct Epoch<'a> {

@@ -142,23 +142,15 @@ impl Around {
     /// The id of a code.
     #[inline(always)]
     fn id(&self, code: u32) -> u64 {
-        let from = |bits: u32, axis: u32| {
-            (u64::from(code >> bits & 63).wrapping_sub(u64::from(self.shift))) << (AXIS * axis)
-        };
+        let from =
+            |bits: u32, axis: u32| (u64::from(code >> bits & 63).wrapping_sub(u64::from(self.shift))) << (AXIS * axis);
         self.origin.wrapping_add(from(12, 2)).wrapping_add(from(6, 1)).wrapping_add(from(0, 0))
     }
 
     /// The list of a node; false if there are not enough voxels within the squared distance that is taken in. It is expected not far beyond
     /// `reach`.
     #[inline(always)]
-    fn list<I: Isa, const R: usize>(
-        &self,
-        isa: I,
-        node: u64,
-        reach: f32,
-        found: &mut Found,
-        list: &mut List,
-    ) -> bool {
+    fn list<I: Isa, const R: usize>(&self, isa: I, node: u64, reach: f32, found: &mut Found, list: &mut List) -> bool {
         let taken_in = within(self.shift / 8);
         // What need not be sorted is left out, if that leaves enough.
         (1.5 * reach < taken_in && self.list_within::<I, R>(isa, node, 1.5 * reach, found, list))
@@ -191,9 +183,10 @@ impl Around {
         let end = found.pad(0, end, block(R));
         let mut keys: Keys = [0; crate::knn::MAX_K];
         isa.select::<R>(&found.d2[..end], &found.id[..end], &mut keys);
-        list.clear();
-        for &key in &keys[..list.k] {
-            list.push(self.id(key_id(key)), key_d2(key));
+        list.dst.resize(list.k, 0);
+        list.d2.resize(list.k, 0.0);
+        for ((dst, d2), &key) in list.dst.iter_mut().zip(&mut list.d2).zip(&keys) {
+            (*dst, *d2) = (self.id(key_id(key)), key_d2(key));
         }
         true
     }

@@ -27,6 +27,7 @@ mod offsets;
 mod rows;
 mod tiles;
 mod whole;
+mod window;
 
 use super::changes::{IdLists, ListChanges};
 use super::reverse;
@@ -38,8 +39,9 @@ use epoch::Epoch;
 use far::{Around, Change, Search};
 use offsets::Offsets;
 use rows::{Rows, position};
-use tiles::{Last, NONE, REMOTE, Tile, Tiles, Window};
+use tiles::{Last, NONE, REMOTE, Tile, Tiles};
 use whole::{Whole, near};
+use window::Window;
 
 /// An exact k-nearest-neighbour graph of voxels. Its lists and changes depend on the occupied voxels alone, bit for bit.
 ///
@@ -250,8 +252,7 @@ impl VoxelKnn {
 
     /// All lists of this shard's nodes, ascending by id; `lists` is cleared first. The nodes are returned.
     pub fn lists(&self, lists: &mut IdLists) -> Vec<u64> {
-        let mut tiles: Vec<u32> =
-            self.tiles.used().filter(|&tile| self.share.has(&self.tiles.all[tile])).collect();
+        let mut tiles: Vec<u32> = self.tiles.used().filter(|&tile| self.share.has(&self.tiles.all[tile])).collect();
         tiles.sort_unstable_by_key(|&tile| self.tiles.all[tile].key);
         lists.clear();
         let nodes: u32 =

@@ -57,11 +57,8 @@ impl Offsets {
         let d2 = |o: &[i32; 3]| o.iter().map(|v| v * v).sum::<i32>();
         let mut offsets: Vec<[i32; 3]> = all().filter(|o| (1..=LAST).contains(&d2(o))).collect();
         offsets.sort_by_key(|o| (d2(o), *o));
-        let mut tables = Offsets {
-            column: Box::new([[[0; 4]; SIDE * SIDE]; 1 << SIDE]),
-            step: [0; 256],
-            d2: [0.0; 256],
-        };
+        let mut tables =
+            Offsets { column: Box::new([[[0; 4]; SIDE * SIDE]; 1 << SIDE]), step: [0; 256], d2: [0.0; 256] };
         for (rank, offset) in offsets.iter().enumerate() {
             let step = offset.iter().fold(0i64, |id, &v| (id << AXIS) + i64::from(v));
             tables.step[rank] = step as u64;

@@ -2,7 +2,8 @@
 
 use super::VoxelKnn;
 use super::offsets::{Offsets, Ranks, count, first};
-use super::tiles::{Window, id, voxel};
+use super::tiles::{id, voxel};
+use super::window::Window;
 use crate::knn::changes::IdLists;
 use crate::knn::isa::{Isa, Job};
 
