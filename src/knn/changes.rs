@@ -13,6 +13,8 @@ pub struct IdLists {
     used: usize,
     dst: Vec<u64>,
     d2: Vec<f32>,
+    /// Room for the rows in another order: what was large once is not given back, which would be paid for by the next epoch.
+    spare: Vec<Range<usize>>,
 }
 
 impl PartialEq for IdLists {
@@ -100,8 +102,9 @@ impl IdLists {
 
     /// Puts the lists into another order, or leaves some out; none is moved in memory.
     pub(super) fn arrange(&mut self, order: impl Iterator<Item = usize>) {
-        let rows: Vec<Range<usize>> = order.map(|row| self.rows[row].clone()).collect();
-        self.rows = rows;
+        self.spare.clear();
+        self.spare.extend(order.map(|row| self.rows[row].clone()));
+        std::mem::swap(&mut self.rows, &mut self.spare);
     }
 }
 
