@@ -5,17 +5,21 @@
 //! Between integer points the order of neighbours is the same around every voxel: an offset's rank (see [`offsets`]) says where it stands among
 //! all, ties included. So a neighbourhood is a set of ranks, and the list is its first `k` members. Three consequences carry the engine:
 //!
-//! 1. *A list near by costs some fifty table look-ups.* Occupancy is kept as bits ([`tiles`]); the 45 columns of the 7 x 7 x 7 voxels around
-//!    a node are patterns of seven bits, each of which a table turns into ranks. Their union is the neighbourhood.
-//! 2. *Nothing is stored for it.* The voxels that changed in an epoch are kept as bits beside the occupancy. Read through the same
-//!    table they give the ranks `C` that came or went; with the ranks `N` afterwards, those before were `N xor C`. The list is unchanged if `k`
+//! 1. *A list near by is read from bits.* Occupancy is kept as bits ([`tiles`], [`window`]). In a plane of voxels those at one distance stand in
+//!    the order of their ranks, so that 23 extractions of bits make the 92 ranks of squared distance up to 8. Where these do not suffice, the
+//!    45 columns of the 7 x 7 x 7 voxels around a node are patterns of seven bits, each of which a table turns into ranks.
+//! 2. *Nothing is stored for it.* The voxels that changed in an epoch are kept as bits beside the occupancy. Read in the same
+//!    way they give the ranks `C` that came or went; with the ranks `N` afterwards, those before were `N xor C`. The list is unchanged if `k`
 //!    members stand before the first of `C`, and otherwise it has changed: no old list is needed to know, or to write it out.
 //! 3. *A change concerns the tiles around it.* Only nodes with a change within three voxels are looked at, and these are found by
 //!    spreading the changed bits, a tile at a time.
 //!
-//! Lists that have fewer than `k` ranked members, on thin and sparse surfaces, are *far* ([`far`]). They are stored ([`rows`]). Most end within
-//! the 27 tiles around the node and are selected from them as in [`super::search`]; the rest, the *remote* ones, are searched for down a
-//! pyramid of masks, and found again by what they reach through the tree of [`super::live`].
+//! Lists that have fewer than `k` ranked members, on thin and sparse surfaces, are *far* ([`far`]). They are stored ([`rows`]). What
+//! came or went within a list's reach is merged into it; it is searched for only if that leaves it short. Most end within the 27 tiles around
+//! the node and are selected from them as in [`super::search`]; the rest, the *remote* ones, are searched for down a pyramid of masks, and
+//! found again by what they reach through the tree of [`super::live`].
+//!
+//! Changes are made tile by tile in the order of the tiles' keys, so that counting puts them in the order of their nodes.
 //!
 //! The work of an epoch follows its changes: no step looks at tiles that are not near a change or within a remote list's reach.
 //! Nothing depends on history but the places of tiles and rows in memory, and these show in no result.
