@@ -79,12 +79,8 @@ impl<const Q: usize> Room<Q> {
                     first[q][l] *= value[q][l];
                 }
             }
-            let (mut most, mut least) = (1.0f64, 1.0f64);
-            for q in 0..Q {
-                for l in 0..QUAD {
-                    most = most.max(value[q][l]);
-                }
-            }
+            // The first values are the largest, the last the least.
+            let most = value.as_flattened().iter().fold(1.0, |most, &value| f64::max(most, value));
             for c in 0..=m {
                 for q in 0..Q {
                     for l in 0..QUAD {
@@ -100,12 +96,8 @@ impl<const Q: usize> Room<Q> {
                     }
                 }
             }
-            for q in 0..Q {
-                for l in 0..QUAD {
-                    least = least.min(value[q][l]);
-                }
-            }
-            span *= most.max(1.0 / least);
+            let least = value.as_flattened().iter().fold(1.0, |least, &value| f64::min(least, value));
+            span *= f64::max(most, 1.0 / least);
         }
         self.first.push(first);
         span
