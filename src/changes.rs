@@ -53,35 +53,6 @@ impl Columns for PointColumns {
     }
 }
 
-/// Edges with an event time and a duration.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ContactColumns {
-    /// One end `[rows]`.
-    pub src: Vec<u64>,
-    /// The other end `[rows]`.
-    pub dst: Vec<u64>,
-    /// Event time (ns) `[rows]`.
-    pub time_ns: Vec<i64>,
-    /// Duration (ns) `[rows]`.
-    pub duration_ns: Vec<i64>,
-}
-
-impl Columns for ContactColumns {
-    type Row = (u64, u64, i64, i64);
-    fn len(&self) -> usize {
-        self.src.len()
-    }
-    fn row(&self, i: usize) -> Self::Row {
-        (self.src[i], self.dst[i], self.time_ns[i], self.duration_ns[i])
-    }
-    fn push(&mut self, (src, dst, time, duration): Self::Row) {
-        self.src.push(src);
-        self.dst.push(dst);
-        self.time_ns.push(time);
-        self.duration_ns.push(duration);
-    }
-}
-
 /// Rows with ids.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Keyed<C> {
