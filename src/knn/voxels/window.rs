@@ -53,15 +53,20 @@ impl Window {
                 _ => (0..NEAR, 8 + NEAR),
             };
             for (row, word) in (first..).zip(words) {
-                let mut any = 0;
-                for (column, three) in nine.chunks_exact(3).enumerate() {
-                    let [low, at, high] = [three[0][word], three[1][word], three[2][word]];
-                    any |= low | at | high;
-                    let wide = self.rows[row & 15][column * 8..].first_chunk_mut().expect("three times eight");
-                    isa.columns(low, at, high, wide);
+                let (columns, some) = (&mut self.rows[row & 15], &mut self.some[row & 15]);
+                if nine.iter().fold(0, |any, mask| any | mask[word]) == 0 {
+                    // Most rows of changes are empty, and were before.
+                    if std::mem::take(some) {
+                        *columns = [0; 24];
+                    }
+                    continue;
                 }
                 // What is beyond three voxels is read as well, and does no harm.
-                self.some[row & 15] = any != 0;
+                *some = true;
+                for (column, three) in nine.chunks_exact(3).enumerate() {
+                    let wide = columns[column * 8..].first_chunk_mut().expect("three times eight");
+                    isa.columns(three[0][word], three[1][word], three[2][word], wide);
+                }
             }
         }
     }
