@@ -141,6 +141,11 @@ impl Isa for Avx2 {
         }
     }
     #[inline(always)]
+    fn prefetch<T>(self, value: &T) {
+        // SAFETY: the token; a prefetch reads nothing, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) }
+    }
+    #[inline(always)]
     fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys) {
         network::select::<Self, R>(self, d2, id, out);
     }

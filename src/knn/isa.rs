@@ -69,6 +69,9 @@ pub(super) trait Isa: Copy {
             *to = u16::from(low[i]) >> 5 | u16::from(at[i]) << 3 | u16::from(high[i]) << 11;
         }
     }
+    /// Asks for the line of the cache that a value starts in, which will be wanted soon.
+    #[inline(always)]
+    fn prefetch<T>(self, _value: &T) {}
     /// The `R` smallest keys of some points, ascending. `R` is 8, 16, 32 or 64; there are a multiple of [`block`] points, at least one
     /// block, and as many ids.
     fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys);

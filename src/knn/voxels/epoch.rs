@@ -1,9 +1,9 @@
 //! An epoch's lists: a tile near a change at a time, then the remote lists that the change concerns.
 
 use super::Scratch;
-use super::far::{BESIDE, List};
+use super::far::BESIDE;
 use super::offsets::{LAST, Offsets, Ranks, count, count_before};
-use super::rows::{Rows, is_remote};
+use super::rows::{Rows, is_local, width};
 use super::tiles::{Mask, Tiles, id};
 use super::whole::near;
 use super::window::Window;
@@ -30,7 +30,7 @@ fn around<I: Isa>(
 }
 
 /// So many changes are merged into a list; with more, it is quicker to search for it again.
-const MERGED: usize = 12;
+const MERGED: usize = 24;
 
 /// An epoch's lists.
 pub(super) struct Epoch<'a> {
@@ -48,32 +48,47 @@ impl Job for Epoch<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         match self.k {
-            ..=8 => self.work::<I, 8>(isa),
-            9..=16 => self.work::<I, 16>(isa),
-            17..=32 => self.work::<I, 32>(isa),
-            _ => self.work::<I, 64>(isa),
+            ..=8 => self.work::<I, 8, { width(8) }>(isa),
+            9..=16 => self.work::<I, 16, { width(16) }>(isa),
+            17..=32 => self.work::<I, 32, { width(32) }>(isa),
+            _ => self.work::<I, 64, { width(64) }>(isa),
         }
     }
 }
 
 impl Epoch<'_> {
     #[inline(always)]
-    fn work<I: Isa, const R: usize>(mut self, isa: I) {
+    fn work<I: Isa, const R: usize, const W: usize>(mut self, isa: I) {
         self.changes.src.clear();
         self.changes.old.clear();
         self.changes.new.clear();
         self.scratch.search.forget();
         let offsets = Offsets::get();
         self.scratch.spans.clear();
-        for &tile in self.nearby {
+        for (at, &tile) in self.nearby.iter().enumerate() {
+            self.ahead(isa, at);
             self.scratch.spans.push((self.tiles.all[tile].key, self.changes.src.len()));
-            self.tile::<I, R>(isa, offsets, tile);
+            self.tile::<I, R, W>(isa, offsets, tile);
+        }
+    }
+
+    /// Asks for the memory of the tiles that come next: maps are larger than the cache, and tiles lie about in it.
+    #[inline(always)]
+    fn ahead<I: Isa>(&self, isa: I, at: usize) {
+        if let Some(&tile) = self.nearby.get(at + 6) {
+            self.tiles.ahead(isa, tile);
+        }
+        if let Some(&tile) = self.nearby.get(at + 4) {
+            self.tiles.ahead_beside(isa, tile);
+        }
+        if let Some(&tile) = self.nearby.get(at + 2) {
+            self.tiles.all[tile].rows.iter().for_each(|&row| self.rows.ahead(isa, row));
         }
     }
 
     /// Works out the lists of a tile that is near a change.
     #[inline(always)]
-    fn tile<I: Isa, const R: usize>(&mut self, isa: I, offsets: &Offsets, index: u32) {
+    fn tile<I: Isa, const R: usize, const W: usize>(&mut self, isa: I, offsets: &Offsets, index: u32) {
         let k = self.k;
         let (origin, far) = (self.tiles.all[index].origin(), self.tiles.all[index].far);
         let (occupied, differs) = (self.tiles.occupied[index].0, self.tiles.changed[index].0);
@@ -97,18 +112,24 @@ impl Epoch<'_> {
                 let node = id(origin, x, bit);
                 let is = set(&occupied);
                 if let Some(row) = if set(&far) { next.next() } else { None } {
-                    if is && !is_remote(self.rows.reach(row)) && !std::mem::replace(&mut changes_read, true) {
-                        self.scratch.changes.changes_beside(self.tiles, index);
+                    let row = if !is {
+                        self.changes.src.push(node);
+                        self.rows.push::<W>(&mut self.changes.old, node, row);
+                        self.changes.new.push_row((&[], &[]));
+                        self.rows.remove(row);
+                        None
+                    } else if is_local(row) {
+                        if !std::mem::replace(&mut changes_read, true) {
+                            self.scratch.changes.changes_beside(self.tiles, index);
+                        }
+                        self.local::<I, R, W>(isa, index, node, row)
+                    } else {
+                        self.remote::<I, R, W>(isa, index, node, row)
+                    };
+                    match row {
+                        Some(row) => rows.push(row),
+                        None => still_far[x] &= !(1 << bit),
                     }
-                    if is && self.stays_far::<I, R>(isa, index, node, row) {
-                        rows.push(row);
-                        continue;
-                    }
-                    if !is {
-                        self.emit(node, Some(row), false);
-                    }
-                    self.rows.remove(row);
-                    still_far[x] &= !(1 << bit);
                     continue;
                 }
                 let was = is != set(&differs);
@@ -132,12 +153,10 @@ impl Epoch<'_> {
                     near(&mut self.changes.new, offsets, node, &now, k);
                 } else {
                     self.scratch.search.run::<I, R>(isa, self.tiles, index, node, BESIDE);
-                    let row = self.rows.add(node);
                     let list = &self.scratch.search.list;
-                    self.rows.set(row, &list.dst, &list.d2);
-                    self.changes.new.push_row(list.row());
+                    list.push_to(&mut self.changes.new, node);
+                    rows.push(self.rows.store::<W>(None, node, list));
                     still_far[x] |= 1 << bit;
-                    rows.push(row);
                 }
             }
         }
@@ -149,40 +168,77 @@ impl Epoch<'_> {
         self.scratch.rows = rows;
     }
 
-    /// Brings a far list up to date, writing it out if it changed; false if it is not far any more.
+    /// Brings a local list up to date, writing it out if it changed. Its row is returned, or None if it is not far any more.
     #[inline(always)]
-    fn stays_far<I: Isa, const R: usize>(&mut self, isa: I, tile: u32, node: u64, row: u32) -> bool {
-        let Scratch { changes, reached, search, .. } = &mut *self.scratch;
-        let reach = self.rows.reach(row);
-        reached.clear();
-        if is_remote(reach) {
-            self.rows.noted(row, reached);
-        } else {
-            changes.hits(isa, node, reach, reached);
+    fn local<I: Isa, const R: usize, const W: usize>(&mut self, isa: I, tile: u32, node: u64, row: u32) -> Option<u32> {
+        let Scratch { changes, hits_beside: hits, search, .. } = &mut *self.scratch;
+        let reach = self.rows.local_reach(row);
+        changes.hits(isa, node, reach, hits);
+        if hits.came.is_empty() && hits.gone.is_empty() {
+            return Some(row);
         }
-        if reached.is_empty() {
-            return true;
+        let (old, k) = (self.rows.local::<W>(row), self.k);
+        if hits.came.len() + hits.gone.len() <= MERGED {
+            let new = old.merge(isa, &hits.came, &hits.gone);
+            if new.len >= k {
+                if !new.same(&old, k) {
+                    self.changes.src.push(node);
+                    old.push(&mut self.changes.old, node, k);
+                    new.push(&mut self.changes.new, node, k);
+                }
+                if new.d2(k - 1) <= LAST as u32 {
+                    self.rows.remove(row);
+                    return None;
+                }
+                self.rows.set_local(row, &new);
+                return Some(row);
+            }
         }
-        if (reached.len() > MERGED && !is_remote(reach)) || !search.list.merge(self.rows.list(row), reached) {
-            search.run::<I, R>(isa, self.tiles, tile, node, reach);
+        search.run::<I, R>(isa, self.tiles, tile, node, old.d2(k - 1) as f32);
+        let list = &search.list;
+        let new = list.local::<W>(node);
+        if new.as_ref().is_none_or(|new| !new.same(&old, k)) {
+            self.changes.src.push(node);
+            old.push(&mut self.changes.old, node, k);
+            list.push_to(&mut self.changes.new, node);
         }
-        let (dst, d2) = search.list.row();
-        if (dst, d2) != self.rows.list(row) {
-            self.emit(node, Some(row), true);
-        }
-        let List { dst, d2, .. } = &self.scratch.search.list;
-        if d2.get(self.k - 1).is_some_and(|d2| *d2 <= LAST as f32) {
-            return false;
-        }
-        self.rows.set(row, dst, d2);
-        true
+        self.settle::<W>(node, row, new.map(|new| new.d2(k - 1)))
     }
 
-    /// Writes out the list of a row and what was found in its place.
+    /// [`Epoch::local`] of a list that goes beyond the 27 tiles.
     #[inline(always)]
-    fn emit(&mut self, node: u64, row: Option<u32>, found: bool) {
-        self.changes.src.push(node);
-        self.changes.old.push_row(row.map_or((&[], &[]), |row| self.rows.list(row)));
-        self.changes.new.push_row(if found { self.scratch.search.list.row() } else { (&[], &[]) });
+    fn remote<I: Isa, const R: usize, const W: usize>(
+        &mut self,
+        isa: I,
+        tile: u32,
+        node: u64,
+        row: u32,
+    ) -> Option<u32> {
+        let Scratch { reached, search, .. } = &mut *self.scratch;
+        reached.clear();
+        self.rows.noted(row, reached);
+        if reached.is_empty() {
+            return Some(row);
+        }
+        if !search.list.merge(self.rows.list(row), reached) {
+            search.run::<I, R>(isa, self.tiles, tile, node, self.rows.reach(row));
+        }
+        let new = search.list.local::<W>(node);
+        if new.is_some() || search.list.row() != self.rows.list(row) {
+            self.changes.src.push(node);
+            self.changes.old.push_row(self.rows.list(row));
+            search.list.push_to(&mut self.changes.new, node);
+        }
+        self.settle::<W>(node, row, new.map(|new| new.d2(self.k - 1)))
+    }
+
+    /// Stores the list found last, unless its last squared distance is one of ranks.
+    #[inline(always)]
+    fn settle<const W: usize>(&mut self, node: u64, row: u32, last: Option<u32>) -> Option<u32> {
+        if last.is_some_and(|d2| d2 <= LAST as u32) {
+            self.rows.remove(row);
+            return None;
+        }
+        Some(self.rows.store::<W>(Some(row), node, &self.scratch.search.list))
     }
 }

@@ -1,9 +1,11 @@
 //! Lists that go beyond the offsets with ranks: among the voxels of the 27 tiles around the node, or of all.
 
+use super::list::List;
+use super::local;
 use super::offsets::AXIS;
 use super::rows::position;
 use super::tiles::{LEVELS, Mask, NONE, Tile, Tiles, id, limits, members, voxel};
-use crate::knn::isa::{Found, Isa, Keys, block, key_d2, key_id};
+use crate::knn::isa::{Found, Isa, Keys, SENTINEL, block, key_d2, key_id};
 use crate::knn::layout::LANES;
 use crate::knn::search::{lanes, sum_of_squares};
 use std::cmp::Reverse;
@@ -32,6 +34,13 @@ pub(super) struct Change {
     pub(super) d2: f32,
     pub(super) id: u64,
     pub(super) came: bool,
+}
+
+/// Keys of voxels that came or went within the reach of a list.
+#[derive(Default)]
+pub(super) struct Hits {
+    pub(super) came: Vec<u32>,
+    pub(super) gone: Vec<u32>,
 }
 
 /// The voxels around a tile, as columns. They are read once for all nodes of the tile.
@@ -119,11 +128,20 @@ impl Around {
         [isa.splat(local[0]), isa.splat(local[1]), isa.splat(local[2])]
     }
 
-    /// Collects the voxels within `reach` of a node that changed.
+    /// The code of a node of the tile.
     #[inline(always)]
-    pub(super) fn hits<I: Isa>(&self, isa: I, node: u64, reach: f32, hits: &mut Vec<Change>) {
+    fn code(&self, node: u64) -> u32 {
+        let (p, origin) = (voxel(node), voxel(self.origin));
+        (0..3).fold(0, |code, axis| code << 6 | (p[axis] + self.shift - origin[axis]))
+    }
+
+    /// Collects the keys of the voxels within `reach` of a node that came or went.
+    #[inline(always)]
+    pub(super) fn hits<I: Isa>(&self, isa: I, node: u64, reach: f32, hits: &mut Hits) {
+        hits.came.clear();
+        hits.gone.clear();
         // What ends the columns is at infinity, which no reach takes in.
-        let (q, reach) = (self.local(isa, node), isa.splat(reach.min(f32::MAX)));
+        let (q, reach, node) = (self.local(isa, node), isa.splat(reach), self.code(node));
         for at in (0..self.code.len()).step_by(LANES) {
             let d2 = d2(isa, &self.p, q, at);
             let mut mask = isa.le(d2, reach);
@@ -133,7 +151,12 @@ impl Around {
                     let lane = mask.trailing_zeros() as usize % LANES;
                     mask &= mask - 1;
                     let code = self.code[at + lane];
-                    hits.push(Change { d2: d2[lane], id: self.id(code), came: code & CAME != 0 });
+                    let key = local::key(d2[lane], code & !CAME, node);
+                    if code & CAME != 0 {
+                        hits.came.push(key);
+                    } else {
+                        hits.gone.push(key);
+                    }
                 }
             }
         }
@@ -183,10 +206,14 @@ impl Around {
         let end = found.pad(0, end, block(R));
         let mut keys: Keys = [0; crate::knn::MAX_K];
         isa.select::<R>(&found.d2[..end], &found.id[..end], &mut keys);
-        list.dst.resize(list.k, 0);
-        list.d2.resize(list.k, 0.0);
-        for ((dst, d2), &key) in list.dst.iter_mut().zip(&mut list.d2).zip(&keys) {
-            (*dst, *d2) = (self.id(key_id(key)), key_d2(key));
+        list.clear();
+        if self.shift == 8 * BESIDE_TILES {
+            // More than are wanted, if they are there at no cost.
+            let q = self.code(node);
+            let found = keys[..R].iter().take_while(|key| **key != SENTINEL);
+            list.keys.extend(found.map(|&key| local::key(key_d2(key), key_id(key), q)));
+        } else {
+            keys[..list.k].iter().for_each(|&key| list.push(self.id(key_id(key)), key_d2(key)));
         }
         true
     }
@@ -216,7 +243,7 @@ impl Search {
             around: Around::default(),
             read: [None; 2],
             found: Found::EMPTY,
-            list: List { k, dst: Vec::with_capacity(k), d2: Vec::with_capacity(k) },
+            list: List { k, dst: Vec::with_capacity(k), d2: Vec::with_capacity(k), keys: Vec::new() },
         }
     }
 
@@ -262,82 +289,6 @@ fn d2<I: Isa>(isa: I, p: &[Vec<f32>; 3], q: [I::F; 3], at: usize) -> I::F {
     let (dx, dy, dz) =
         (isa.sub(lanes(isa, x, at), q[0]), isa.sub(lanes(isa, y, at), q[1]), isa.sub(lanes(isa, z, at), q[2]));
     sum_of_squares(isa, dx, dy, dz)
-}
-
-/// A list in the making.
-pub(super) struct List {
-    k: usize,
-    pub(super) dst: Vec<u64>,
-    pub(super) d2: Vec<f32>,
-}
-
-impl List {
-    fn clear(&mut self) {
-        self.dst.clear();
-        self.d2.clear();
-    }
-
-    #[inline(always)]
-    fn push(&mut self, dst: u64, d2: f32) {
-        self.dst.push(dst);
-        self.d2.push(d2);
-    }
-
-    /// Neighbours and squared distances.
-    #[inline(always)]
-    pub(super) fn row(&self) -> (&[u64], &[f32]) {
-        (&self.dst, &self.d2)
-    }
-
-    /// What becomes of a list; false if the voxels up to its last do not suffice any more. One of less than `k` holds everything there is.
-    /// The changes are put into another order.
-    #[inline(always)]
-    pub(super) fn merge(&mut self, (dst, d2): (&[u64], &[f32]), changes: &mut [Change]) -> bool {
-        let everything = dst.len() < self.k;
-        let last = if everything { u128::MAX } else { dst.last().zip(d2.last()).map_or(0, |(id, d2)| order(*d2, *id)) };
-        // What came, ascending, takes the place of what went among the changes.
-        let (mut came, mut gone) = (0, 0u64);
-        for at in 0..changes.len() {
-            let change = changes[at];
-            if !change.came {
-                for (at, id) in dst.iter().enumerate() {
-                    gone |= u64::from(*id == change.id) << (at & 63);
-                }
-            } else if order(change.d2, change.id) < last {
-                let mut to = came;
-                while to > 0 && order(changes[to - 1].d2, changes[to - 1].id) > order(change.d2, change.id) {
-                    changes[to] = changes[to - 1];
-                    to -= 1;
-                }
-                changes[to] = change;
-                came += 1;
-            }
-        }
-        let len = self.k.min(dst.len() + came - gone.count_ones() as usize);
-        if len < self.k && !everything {
-            return false;
-        }
-        self.dst.resize(len, 0);
-        self.d2.resize(len, 0.0);
-        // Two ascending runs become one, without a branch that nobody can foresee.
-        let (mut old, mut new) = ((!gone).trailing_zeros() as usize, 0);
-        for (to, to_d2) in self.dst.iter_mut().zip(&mut self.d2) {
-            let (id, d2) = if old < dst.len() { (dst[old], d2[old]) } else { (u64::MAX, f32::INFINITY) };
-            let change = if new < came { changes[new] } else { Change { d2: f32::INFINITY, id: u64::MAX, came: true } };
-            let is_old = order(d2, id) < order(change.d2, change.id);
-            (*to, *to_d2) = if is_old { (id, d2) } else { (change.id, change.d2) };
-            new += usize::from(!is_old);
-            let next = (!gone >> 1 >> (old & 63)).trailing_zeros() as usize + 1;
-            old += if is_old { next } else { 0 };
-        }
-        true
-    }
-}
-
-/// A number for each neighbour that ascends as their order does.
-#[inline(always)]
-fn order(d2: f32, id: u64) -> u128 {
-    u128::from(d2.to_bits()) << 64 | u128::from(id)
 }
 
 /// The list of a node among all voxels, nearest tiles first: down the pyramid, with every place at its distance from the node.

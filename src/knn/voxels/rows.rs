@@ -3,12 +3,21 @@
 use crate::knn::live::LiveTree;
 use crate::knn::tree::Item;
 
+use super::chunks::Chunks;
 use super::far::{BESIDE, Change};
+use super::list::List;
+use super::local::Local;
 use super::tiles::voxel;
+use crate::knn::changes::IdLists;
+use crate::knn::isa::Isa;
 
-/// Lists of up to `k`, by node.
+/// Lists of up to `k`: local ones, and others by node.
 pub(super) struct Rows {
     k: usize,
+    /// Local lists, so many lines each.
+    local: Chunks<Line, 1024>,
+    lines: u32,
+    free_local: Vec<u32>,
     free: Vec<u32>,
     id: Vec<u64>,
     dst: Vec<u64>,
@@ -28,9 +37,28 @@ pub(super) struct Rows {
 
 /// Whether a list is in [`Rows::remote`] by what it reaches.
 #[inline(always)]
-pub(super) fn is_remote(reach: f32) -> bool {
+fn is_remote(reach: f32) -> bool {
     reach > BESIDE
 }
+
+/// Which rows' lists are local.
+const LOCAL: u32 = 1 << 31;
+
+/// Whether a row's list is local: it ends beside its node's tile.
+#[inline(always)]
+pub(super) fn is_local(row: u32) -> bool {
+    row & LOCAL != 0
+}
+
+/// Places of a local list, for lists of up to `r`: whole lines, of which half of one or more are spare.
+pub(super) const fn width(r: usize) -> usize {
+    16 * (r / 16 + 1)
+}
+
+/// A line of the cache.
+#[derive(Clone)]
+#[repr(align(64))]
+struct Line([u32; 16]);
 
 /// The place of no change.
 const NONE: u32 = u32::MAX;
@@ -45,6 +73,9 @@ impl Rows {
     pub(super) fn new(k: usize) -> Self {
         Rows {
             k,
+            local: Chunks::new(Line([0; 16])),
+            lines: (width(k.next_power_of_two().max(8)) / 16) as u32,
+            free_local: Vec::new(),
             free: Vec::new(),
             id: Vec::new(),
             dst: Vec::new(),
@@ -72,13 +103,95 @@ impl Rows {
         (&self.dst[range.clone()], &self.d2[range])
     }
 
+    /// A local list.
+    #[inline(always)]
+    pub(super) fn local<const W: usize>(&self, row: u32) -> Local<W> {
+        let mut keys = [0; W];
+        for (line, part) in (0..).zip(keys.chunks_exact_mut(16)) {
+            part.copy_from_slice(&self.local[(row & !LOCAL) * self.lines + line].0);
+        }
+        Local::unpacked(keys)
+    }
+
+    /// Squared distance up to which a voxel that comes or goes changes a local list.
+    #[inline(always)]
+    pub(super) fn local_reach(&self, row: u32) -> f32 {
+        let last = &self.local[(row & !LOCAL) * self.lines + self.lines - 1].0;
+        (last[15] >> 8) as i32 as f32
+    }
+
+    /// Asks for the memory of a list.
+    #[inline(always)]
+    pub(super) fn ahead<I: Isa>(&self, isa: I, row: u32) {
+        if is_local(row) {
+            let first = (row & !LOCAL) * self.lines;
+            (first..first + self.lines).for_each(|line| isa.prefetch(&self.local[line]));
+        } else {
+            isa.prefetch(&self.changed[row as usize]);
+        }
+    }
+
+    /// Replaces a local list.
+    #[inline(always)]
+    pub(super) fn set_local<const W: usize>(&mut self, row: u32, list: &Local<W>) {
+        for (line, part) in (0..).zip(list.packed().chunks_exact(16)) {
+            self.local[(row & !LOCAL) * self.lines + line].0.copy_from_slice(part);
+        }
+    }
+
+    /// Stores the list of a node in place of one that it had; returns the row.
+    #[inline(always)]
+    pub(super) fn store<const W: usize>(&mut self, old: Option<u32>, node: u64, list: &List) -> u32 {
+        let local = list.local::<W>(node);
+        let kept = old.filter(|row| is_local(*row) == local.is_some());
+        if let Some(old) = old.filter(|_| kept.is_none()) {
+            self.remove(old);
+        }
+        if let Some(local) = local {
+            let row = kept.or_else(|| self.free_local.pop()).unwrap_or_else(|| {
+                let row = self.local.len() as u32 / self.lines;
+                for _ in 0..self.lines {
+                    self.local.push(Line([0; 16]));
+                }
+                row | LOCAL
+            });
+            self.set_local(row, &local);
+            row
+        } else {
+            let row = kept.unwrap_or_else(|| self.add(node));
+            self.set(row, &list.dst, &list.d2);
+            row
+        }
+    }
+
+    /// Appends a list.
+    #[inline(always)]
+    pub(super) fn push<const W: usize>(&self, lists: &mut IdLists, node: u64, row: u32) {
+        if is_local(row) {
+            self.local::<W>(row).push(lists, node, self.k);
+        } else {
+            lists.push_row(self.list(row));
+        }
+    }
+
+    /// [`Rows::push`] of lists of any length.
+    #[inline(always)]
+    pub(super) fn push_any(&self, lists: &mut IdLists, node: u64, row: u32) {
+        match self.lines {
+            1 => self.push::<16>(lists, node, row),
+            2 => self.push::<32>(lists, node, row),
+            3 => self.push::<48>(lists, node, row),
+            _ => self.push::<80>(lists, node, row),
+        }
+    }
+
     /// Squared distance up to which a voxel that comes or goes may change the list.
     pub(super) fn reach(&self, row: u32) -> f32 {
         self.reach[row as usize]
     }
 
     /// A row for a node that has none.
-    pub(super) fn add(&mut self, id: u64) -> u32 {
+    fn add(&mut self, id: u64) -> u32 {
         let row = self.free.pop().unwrap_or_else(|| {
             self.id.push(0);
             self.dst.resize(self.dst.len() + self.k, 0);
@@ -94,7 +207,7 @@ impl Rows {
     }
 
     /// Replaces a list; one that is not full reaches everywhere.
-    pub(super) fn set(&mut self, row: u32, dst: &[u64], d2: &[f32]) {
+    fn set(&mut self, row: u32, dst: &[u64], d2: &[f32]) {
         let at = row as usize;
         self.dst[at * self.k..][..dst.len()].copy_from_slice(dst);
         self.d2[at * self.k..][..d2.len()].copy_from_slice(d2);
@@ -117,6 +230,10 @@ impl Rows {
 
     /// Gives a row back.
     pub(super) fn remove(&mut self, row: u32) {
+        if is_local(row) {
+            self.free_local.push(row);
+            return;
+        }
         self.changed[row as usize] = NONE;
         if std::mem::take(&mut self.is_remote[row as usize]) {
             self.leave(row);
@@ -167,6 +284,6 @@ impl Rows {
 
     /// Bytes held, the index of remote nodes left out.
     pub(super) fn memory(&self) -> usize {
-        self.id.capacity() * 18 + self.dst.capacity() * 8 + self.d2.capacity() * 4
+        self.local.memory() + self.id.capacity() * 18 + self.dst.capacity() * 8 + self.d2.capacity() * 4
     }
 }

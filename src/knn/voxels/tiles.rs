@@ -4,6 +4,7 @@
 
 use super::chunks::Chunks;
 use super::offsets::AXIS;
+use crate::knn::isa::Isa;
 use rustc_hash::FxHashMap;
 
 /// Bits of a tile's key, or of a place in the pyramid, of each axis.
@@ -363,6 +364,27 @@ impl Tiles {
             around[side] = &self.changed[tile.beside[side]].0;
         }
         around
+    }
+
+    /// Asks for the memory of a tile.
+    #[inline(always)]
+    pub(super) fn ahead<I: Isa>(&self, isa: I, tile: u32) {
+        let tile = &self.all[tile];
+        isa.prefetch(&tile.key);
+        isa.prefetch(&tile.far);
+        isa.prefetch(&tile.rows);
+        isa.prefetch(&tile.beside[0]);
+        isa.prefetch(&tile.beside[16]);
+    }
+
+    /// Asks for the memory of what a tile knows: the masks beside it and where its rows are.
+    #[inline(always)]
+    pub(super) fn ahead_beside<I: Isa>(&self, isa: I, tile: u32) {
+        let tile = &self.all[tile];
+        if let Some(row) = tile.rows.first() {
+            isa.prefetch(row);
+        }
+        tile.beside.iter().for_each(|&beside| isa.prefetch(&self.occupied[beside]));
     }
 
     /// Bytes held.

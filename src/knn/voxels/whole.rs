@@ -56,7 +56,7 @@ impl Job for Whole<'_> {
                                 let node = id(origin, x, bit);
                                 nodes.push(node);
                                 if let Some(row) = tile.row(x, bit) {
-                                    lists.push_row(graph.rows.list(row));
+                                    graph.rows.push_any(lists, node, row);
                                     continue;
                                 }
                                 let [low, high] = window.inner(isa, x, bit);
