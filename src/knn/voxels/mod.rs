@@ -14,7 +14,7 @@
 //! 3. *A change concerns the tiles around it.* Only nodes with a change within three voxels are looked at, and these are found by
 //!    spreading the changed bits, a tile at a time.
 //!
-//! Lists that have fewer than `k` ranked members, on thin and sparse surfaces, are *far* ([`far`]). They are stored ([`rows`]). What
+//! Lists that have fewer than `k` ranked members, on thin and sparse surfaces, are *far* ([`far`]). They are stored ([`rows`], [`local`]). What
 //! came or went within a list's reach is merged into it; it is searched for only if that leaves it short. Most end within the 27 tiles around
 //! the node and are selected from them as in [`super::search`]; the rest, the *remote* ones, are searched for down a pyramid of masks, and
 //! found again by what they reach through the tree of [`super::live`].
