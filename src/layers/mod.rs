@@ -4,6 +4,7 @@
 
 mod edge_conv;
 mod gemm;
+mod graph_conv;
 mod linear;
 mod matrix;
 mod neighbors;
@@ -13,6 +14,7 @@ mod simd;
 mod weights;
 
 pub use edge_conv::EdgeConv;
+pub use graph_conv::GraphConv;
 pub use linear::Linear;
 pub use matrix::Matrix;
 pub use neighbors::Neighbors;

@@ -1,5 +1,7 @@
 //! Neighbour lists of any length: for each node its sources, ascending by id.
 
+use std::ops::Range;
+
 use crate::Error;
 
 /// Edges in compressed rows: the sources of node `i` are `src[offset[i]..offset[i + 1]]`.
@@ -38,6 +40,16 @@ impl Neighbors {
     /// Number of nodes.
     pub fn nodes(&self) -> usize {
         self.offset.len().saturating_sub(1)
+    }
+
+    /// Number of edges.
+    pub fn edges(&self) -> usize {
+        self.src.len()
+    }
+
+    /// The numbers of the edges into node `i`, list after list.
+    pub fn edges_of(&self, i: usize) -> Range<usize> {
+        self.offset[i]..self.offset[i + 1]
     }
 
     /// The sources of node `i`.
