@@ -20,6 +20,9 @@ pub const SHIPPED: [(&str, &str, &[u8]); 2] = [
     ),
 ];
 
+/// The weights of the risk model `tgnn`.
+pub const TGNN: &[u8] = include_bytes!("../../models/tgnn.safetensors");
+
 /// A shipped model by name, or a `.safetensors` file by path.
 ///
 /// # Errors
@@ -36,4 +39,13 @@ pub fn open(name: &str) -> Result<Model, Failure> {
         )));
     }
     Ok(Model::open(Path::new(name))?)
+}
+
+/// The bytes of a model file.
+///
+/// # Errors
+/// A file that cannot be read (exit 1).
+pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path)
+        .map_err(|e| Failure::run(format!("model {}: found {e}, expected a readable model file", path.display())))
 }

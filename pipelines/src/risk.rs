@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use thalweg::contacts::{AsOf, Asked, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Scores, Tracing};
+use thalweg::contacts::{
+    AsOf, Asked, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Scores, Tgnn, Tracing,
+};
 use thalweg::{Pipeline, Report, Sink, Source};
 use thalweg_connectors::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
 use thalweg_connectors::contacts::{
@@ -14,7 +16,7 @@ use thalweg_connectors::town::{Town, TownFeed};
 
 use crate::pipeline::{Context, Ready};
 use crate::settings::Keys;
-use crate::{Failure, Settings, output};
+use crate::{Failure, Settings, models, output};
 
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
@@ -24,14 +26,22 @@ pub const READY: Ready = Ready {
     run,
 };
 
-/// A model, made of what it is told.
-type Make = fn(Parameters) -> Result<Box<dyn RiskModel>, thalweg::Error>;
+/// A model made of what it is told, or why not.
+type Made = Result<Box<dyn RiskModel>, thalweg::Error>;
+
+/// Makes a model.
+pub(crate) type Make = Arc<dyn Fn(Parameters) -> Made + Send + Sync>;
 
 /// (name, what it is, how it is made); the first is the default.
-pub const MODELS: [(&str, &str, Make); 3] = [
+pub const MODELS: [(&str, &str, fn(Parameters) -> Made); 4] = [
     ("bp", "belief propagation over infection times: a probability from all contacts and tests", |p| {
         Ok(Box::new(Bp::new(p)?))
     }),
+    (
+        "tgnn",
+        "a graph network over belief propagation: for rates that are known roughly, on which it needs a guess",
+        |p| Ok(Box::new(Tgnn::from_bytes("tgnn", models::TGNN, p)?)),
+    ),
     ("mean-field", "forward spread with the tests seen so far, people taken as independent", |p| {
         Ok(Box::new(MeanField::new(p)?))
     }),
@@ -101,14 +111,20 @@ pub(crate) fn parameters(keys: &mut Keys<'_>, default: Parameters) -> Parameters
     }
 }
 
-/// The model that the settings name.
+/// The model that the settings name: a shipped one, or `tgnn` with weights of a `.safetensors` file.
 pub(crate) fn model(settings: &Settings) -> Result<Make, Failure> {
-    let wanted = settings.model.as_deref();
-    let found = MODELS.iter().find(|(name, ..)| wanted.is_none_or(|wanted| wanted == *name));
-    found.map(|(.., make)| *make).ok_or_else(|| {
-        let names: Vec<_> = MODELS.iter().map(|(name, ..)| *name).collect();
-        Failure::config(format!("model: found {}, expected {}", wanted.unwrap_or("none"), names.join(", ")))
-    })
+    let wanted = settings.model.as_deref().unwrap_or(MODELS[0].0);
+    if let Some((.., make)) = MODELS.iter().find(|(name, ..)| *name == wanted) {
+        return Ok(Arc::new(make));
+    }
+    if wanted.ends_with(".safetensors") {
+        let bytes = models::read(Path::new(wanted))?;
+        let name = wanted.to_string();
+        return Ok(Arc::new(move |p| Ok(Box::new(Tgnn::from_bytes(&name, &bytes, p)?))));
+    }
+    let names: Vec<_> = MODELS.iter().map(|(name, ..)| *name).collect();
+    let names = names.join(", ");
+    Err(Failure::config(format!("model: found {wanted}, expected {names} or a file ending in .safetensors")))
 }
 
 pub(crate) fn ask(settings: &Settings) -> Result<Ask, Failure> {
@@ -211,7 +227,7 @@ pub(crate) fn score(
     // The source itself stops when asked to: what it has read is scored before the run ends.
     let pipeline = Pipeline::from_source(source).workers(workers);
     (context.watch)(pipeline.stats());
-    let (make, parameters) = (ask.make, ask.parameters);
+    let (make, parameters) = (Arc::clone(&ask.make), ask.parameters);
     let mut report = pipeline.run(|rows| rows.risk(asked, move || make(parameters)), sink)?;
     if rejected.count() > 0 {
         report.dropped.insert("malformed".into(), rejected.count());

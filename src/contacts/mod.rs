@@ -12,6 +12,7 @@ mod parameters;
 mod rows;
 pub mod score;
 pub mod scoring;
+pub mod tgnn;
 mod tracing;
 
 use crate::Error;
@@ -21,6 +22,7 @@ pub use mean_field::MeanField;
 pub use parameters::{Parameters, Prior};
 pub use rows::{ContactRow, Fact, FactRows, Names, TestRow};
 pub use scoring::{Asked, Fit, Score, Scores, Scoring};
+pub use tgnn::Tgnn;
 pub use tracing::Tracing;
 
 /// Two people met: infection may pass at `t`, once, in either direction, with probability `1 - exp(-rate * duration)`.

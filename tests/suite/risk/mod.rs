@@ -5,6 +5,7 @@ mod enumeration;
 mod exact;
 mod published;
 mod sib;
+mod tgnn;
 mod town;
 mod trees;
 
