@@ -29,11 +29,14 @@ pub const READY: Ready = Ready {
 /// A model made of what it is told, or why not.
 type Made = Result<Box<dyn RiskModel>, thalweg::Error>;
 
-/// Makes a model.
+/// Makes a model that is part of the program.
+type Shipped = fn(Parameters) -> Made;
+
+/// Makes the model that was asked for.
 pub(crate) type Make = Arc<dyn Fn(Parameters) -> Made + Send + Sync>;
 
 /// (name, what it is, how it is made); the first is the default.
-pub const MODELS: [(&str, &str, fn(Parameters) -> Made); 4] = [
+pub const MODELS: [(&str, &str, Shipped); 4] = [
     ("bp", "belief propagation over infection times: a probability from all contacts and tests", |p| {
         Ok(Box::new(Bp::new(p)?))
     }),
