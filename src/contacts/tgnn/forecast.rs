@@ -174,7 +174,7 @@ mod tests {
         let parameters =
             Parameters { rate: 0.5, false_negative: 0.2, false_positive: 0.1, prior, ..Default::default() };
         let forecast = Forecast::new(&snapshot, &parameters, 0);
-        for (lane, factor) in [0.25, 0.5, 1.0, 2.0, 4.0].into_iter().enumerate() {
+        for (lane, factor) in [0.25f64, 0.5, 1.0, 2.0, 4.0].into_iter().enumerate() {
             // Bayes for 0, then one contact, then Bayes for 1.
             let first = 0.1 * 0.8 + 0.9 * 0.1;
             let zero = 0.1 * 0.8 / first;
