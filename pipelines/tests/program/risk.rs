@@ -390,3 +390,27 @@ fn a_simulated_town_is_the_same_by_file_and_by_name_and_can_be_scored() {
     assert_eq!(json(&by_truth)["brier"], by_folder["brier"]);
     code(&["simulate", "town", "--output", "x", "--set", "people=1"], at, 78);
 }
+
+#[test]
+fn tgnn_is_the_same_for_any_workers_and_takes_weights_of_a_file() {
+    let folder = folder();
+    let at = folder.path();
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/tgnn.safetensors");
+    for (workers, model, output) in [("1", "tgnn", "one.csv"), ("3", "tgnn", "three.csv"), ("1", own, "own.csv")] {
+        risk(
+            at,
+            &["--contacts", "c.csv", "--tests", "t.csv", "--workers", workers, "--model", model, "--output", output],
+        );
+    }
+    let read = |file: &str| fs::read_to_string(at.join(file)).unwrap();
+    assert_eq!(read("one.csv"), read("three.csv"));
+    assert_eq!(read("one.csv"), read("own.csv"));
+    let scores = read("one.csv");
+    let scores = scores.lines().skip(1).map(|line| line.split(',').nth(2).unwrap().parse::<f64>().unwrap());
+    assert!(scores.clone().count() == 10 && scores.clone().all(|score| (0.0..=1.0).contains(&score)));
+    fs::write(at.join("torn.safetensors"), [7; 40]).unwrap();
+    let torn =
+        ["run", "risk", "--contacts", "c.csv", "--tests", "t.csv", "--model", "torn.safetensors", "--output", "o.csv"];
+    let said = code(&torn, at, 1);
+    assert!(said.contains("torn.safetensors"), "{said}");
+}
