@@ -101,7 +101,7 @@ impl RiskModel for MeanField {
             happen(&mut people, t);
             let mut spared = Vec::with_capacity(2 * stamp.len());
             for contact in stamp {
-                let passes = -libm::expm1(-parameters.rate * contact.duration as f64 * 1e-9);
+                let passes = parameters.passes(contact.duration);
                 for (own, other) in [(contact.a, contact.b), (contact.b, contact.a)] {
                     people[other as usize].wait(t, parameters);
                     spared.push((own, other, passes));

@@ -53,6 +53,11 @@ impl Parameters {
         }
     }
 
+    /// The probability that a contact of so many ns passes infection on.
+    pub(super) fn passes(&self, duration: i64) -> f64 {
+        -libm::expm1(-self.rate * duration as f64 * 1e-9)
+    }
+
     /// Checks that rates are finite and not negative, and that probabilities are.
     ///
     /// # Errors

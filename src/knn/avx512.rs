@@ -2,24 +2,20 @@
 //!
 //! Distances stay eight lanes wide, the width of a unit; the selection uses whole registers.
 
+use super::avx2::Avx2;
 use super::isa::{Isa, Job, Keys};
 use super::layout::LANES;
 use std::arch::x86_64::*;
 
-/// Proof that the processor has AVX-512 F and VL, and the bit instructions that came before them.
+/// Proof that the processor has AVX-512 F and VL, and what came before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Avx512(());
+pub(super) struct Avx512(Avx2);
 
 impl Avx512 {
     /// The token, if the processor has the instructions.
     pub(super) fn new() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("bmi1")
-            && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("lzcnt")
-            && is_x86_feature_detected!("popcnt");
-        found.then_some(Avx512(()))
+        let found = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
+        Avx2::new().filter(|_| found).map(Avx512)
     }
 }
 
@@ -124,22 +120,15 @@ impl Isa for Avx512 {
     }
     #[inline(always)]
     fn extract(self, v: u64, mask: u64) -> u64 {
-        // SAFETY: the token.
-        unsafe { _pext_u64(v, mask) }
+        self.0.extract(v, mask)
     }
     #[inline(always)]
     fn columns(self, low: u64, at: u64, high: u64, to: &mut [u16; 8]) {
-        // SAFETY: the token; eight columns fit.
-        unsafe {
-            let [low, at, high] = [low, at, high].map(|v| _mm_cvtepu8_epi16(_mm_cvtsi64_si128(v as i64)));
-            let v = _mm_or_si128(_mm_srli_epi16::<5>(low), _mm_slli_epi16::<3>(at));
-            _mm_storeu_si128(to.as_mut_ptr().cast(), _mm_or_si128(v, _mm_slli_epi16::<11>(high)));
-        }
+        self.0.columns(low, at, high, to);
     }
     #[inline(always)]
     fn prefetch<T>(self, value: &T) {
-        // SAFETY: the token; a prefetch reads nothing, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast()) }
+        self.0.prefetch(value);
     }
     #[inline(always)]
     fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys) {

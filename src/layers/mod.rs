@@ -21,4 +21,5 @@ pub use neighbors::Neighbors;
 pub use point_net_conv::{PointNetConv, Positions};
 pub use sage_conv::{SageAggregation, SageConv};
 pub use simd::dense_path;
+pub(crate) use simd::widened;
 pub use weights::Weights;

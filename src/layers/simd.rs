@@ -24,15 +24,15 @@ pub fn dense_path() -> &'static str {
 
 /// Defines a function whose body is also compiled for AVX2, and picked where the processor has it.
 macro_rules! widened {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident $(<const $n:ident: usize>)? ($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
-        $vis fn $name($($arg: $type),*) {
+        $vis fn $name $(<const $n: usize>)? ($($arg: $type),*) {
             #[inline(always)]
-            fn body($($arg: $type),*) $body
+            fn body $(<const $n: usize>)? ($($arg: $type),*) $body
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2")]
-                fn wide($($arg: $type),*) {
+                fn wide $(<const $n: usize>)? ($($arg: $type),*) {
                     body($($arg),*)
                 }
                 if std::arch::is_x86_feature_detected!("avx2") {
@@ -44,4 +44,4 @@ macro_rules! widened {
         }
     };
 }
-pub(super) use widened;
+pub(crate) use widened;

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use super::course::{Course, Courses, Shape};
 use super::message::{Message, damp};
 use super::network::Network;
-use super::person::Room;
+use super::person::{Room, send, weigh};
 use crate::contacts::{Parameters, Risk, largest};
 
 /// A person whose tests are less probable than this, given all else, is a contradiction.
@@ -145,8 +145,8 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
                 residual[person].store(0, Ordering::Relaxed);
                 older.clear();
                 older.extend_from_slice(out);
-                room.weigh(network, shape, person, courses.of(network, person), inbox);
-                room.send(network, shape, person, out);
+                weigh(room, network, shape, person, courses.of(network, person), inbox);
+                send(room, network, shape, person, out);
                 let own = &inbox[slots.clone()];
                 let tree = network.tree[person];
                 for (arc, moves) in network.arcs(person).zip(moves) {
@@ -211,11 +211,11 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
                 let tested = !network.tests(person).is_empty();
                 let untested = tested.then(|| {
                     course.fill(network, parameters, person, false);
-                    room.weigh(network, shape, person, course.weights(), inbox);
+                    weigh(room, network, shape, person, course.weights(), inbox);
                     room.belief(shape, course.weights()).evidence
                 });
                 let course = self.courses.of(network, person);
-                room.weigh(network, shape, person, course, inbox);
+                weigh(room, network, shape, person, course, inbox);
                 let belief = room.belief(shape, course);
                 let excluded = room.infected_by(shape, prior, &mut weights);
                 let unexplained = untested.is_some_and(|untested| belief.evidence - untested < libm::log2(UNEXPLAINED));

@@ -130,7 +130,7 @@ fn graph(snapshot: &Snapshot, parameters: &Parameters) -> Result<(Neighbors, Mat
         let mut by_age = [0.0; AGES];
         for &(_, _, number) in pair {
             let contact = &snapshot.contacts[number as usize];
-            let passes = -libm::expm1(-parameters.rate * contact.duration as f64 * 1e-9);
+            let passes = parameters.passes(contact.duration);
             let age = age(snapshot, contact.t);
             let (day, days) = (libm::exp(-age), libm::exp(-0.25 * age));
             for (sum, share) in by_age.iter_mut().zip([day, days - day, 1.0 - days]) {
@@ -180,7 +180,8 @@ fn population(
     let asked = if follows { people } else { tests[0] + tests[1] };
     let ratio = |a: f64, b: f64| libm::log((a + 0.5) / (b + 0.5));
     let mut out: Vec<f64> = forecast.expected.iter().map(|expected| ratio(results, *expected)).collect();
-    out.extend(forecast.evidence.map(|evidence| asinh(evidence - forecast.evidence[LANES / 2])));
+    // Nearly the number where it is small, its logarithm where it is large.
+    out.extend(forecast.evidence.map(|evidence| libm::asinh(evidence - forecast.evidence[LANES / 2])));
     out.extend(
         (0..LANES).map(|lane| libm::log(forecast.infected.iter().map(|p| p[lane]).sum::<f64>() / people + 1e-4)),
     );
@@ -217,9 +218,4 @@ fn population(
     ]);
     debug_assert_eq!(out.len(), POPULATION);
     out
-}
-
-/// Nearly the number where it is small, its logarithm where it is large.
-fn asinh(x: f64) -> f64 {
-    libm::asinh(x)
 }

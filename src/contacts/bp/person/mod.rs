@@ -20,6 +20,7 @@ use std::rc::Rc;
 use super::course::{OUTSIDE, Shape, Weights, first_stamp};
 use super::message::Message;
 use super::network::Network;
+use crate::layers::widened;
 pub(super) use windows::QUAD;
 use windows::{Row, Windows};
 
@@ -75,32 +76,36 @@ pub(super) struct Room<const Q: usize> {
     sums: Vec<[[f64; QUAD]; 4]>,
 }
 
-impl<const Q: usize> Room<Q> {
+widened! {
     /// Weighs the histories of one person by its course and by the messages in `says` (by slot of the sender).
-    pub fn weigh(&mut self, network: &Network, shape: Shape, person: usize, course: Weights, says: &[Message]) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            #[target_feature(enable = "avx2")]
-            fn wide<const Q: usize>(
-                room: &mut Room<Q>,
-                network: &Network,
-                shape: Shape,
-                person: usize,
-                course: Weights,
-                says: &[Message],
-            ) {
-                room.weigh_here(network, shape, person, course, says);
-            }
-            if std::arch::is_x86_feature_detected!("avx2") {
-                // SAFETY: `wide` needs AVX2 alone, and the processor has just been asked for it.
-                return unsafe { wide(self, network, shape, person, course, says) };
-            }
-        }
-        self.weigh_here(network, shape, person, course, says);
+    pub(super) fn weigh<const Q: usize>(
+        room: &mut Room<Q>,
+        network: &Network,
+        shape: Shape,
+        person: usize,
+        course: Weights,
+        says: &[Message],
+    ) {
+        room.weigh(network, shape, person, course, says);
     }
+}
 
+widened! {
+    /// The messages of a weighed person, to be written by its slots.
+    pub(super) fn send<const Q: usize>(
+        room: &mut Room<Q>,
+        network: &Network,
+        shape: Shape,
+        person: usize,
+        outbox: &mut [Message],
+    ) {
+        room.send(network, shape, person, outbox);
+    }
+}
+
+impl<const Q: usize> Room<Q> {
     #[inline(always)]
-    fn weigh_here(&mut self, network: &Network, shape: Shape, person: usize, course: Weights, says: &[Message]) {
+    fn weigh(&mut self, network: &Network, shape: Shape, person: usize, course: Weights, says: &[Message]) {
         self.lay_out(network, shape, person, course);
         let near = self.read(network, shape, person, says);
         for strip in 0..self.windows.strips {
@@ -121,13 +126,7 @@ impl<const Q: usize> Room<Q> {
         for strip in self.d.chunks_exact(self.stamps + 1) {
             for block in strip.chunks(BLOCK) {
                 let mut sum = [[0.0; QUAD]; Q];
-                for d in block {
-                    for q in 0..Q {
-                        for l in 0..QUAD {
-                            sum[q][l] += d[q][l];
-                        }
-                    }
-                }
+                add_rows(&mut sum, block);
                 self.blocks.push(sum);
             }
         }
@@ -178,7 +177,7 @@ impl<const Q: usize> Room<Q> {
     #[inline(always)]
     fn infect<const LATENT: bool>(&mut self, course: Weights, strip: usize, near: bool) {
         let (stamps, slots, epochs) = (self.stamps, self.owner.len(), self.windows.epochs);
-        let rows = self.p.len().min(strip * (stamps + 1))..;
+        let rows = strip * (stamps + 1)..;
         let (p, d) = (&mut self.p[rows.clone()][..stamps + 1], &mut self.d[rows][..stamps + 1]);
         let others = &mut self.others[strip * slots..][..slots];
         let leave = &self.leave[strip * slots..][..slots];
@@ -291,8 +290,19 @@ impl<const Q: usize> Room<Q> {
     /// The probability of never being infected by an arc's other end, whom the person does not infect.
     #[inline(always)]
     fn spared_by(&self, network: &Network, person: usize, arc: usize) -> f64 {
-        let last = network.slots(arc).end - network.slots_of(person..person + 1).start;
-        self.spared[last + arc - self.arcs.start]
+        self.spared[network.slots_from(person, arc).end + arc - self.arcs.start]
+    }
+}
+
+/// Adds rows to one.
+#[inline(always)]
+fn add_rows<const Q: usize>(sum: &mut Row<Q>, rows: &[Row<Q>]) {
+    for row in rows {
+        for q in 0..Q {
+            for l in 0..QUAD {
+                sum[q][l] += row[q][l];
+            }
+        }
     }
 }
 

@@ -5,40 +5,18 @@
 //! began before and have not infected the receiver since the window opened.
 
 use super::windows::{QUAD, Row};
-use super::{BLOCK, Room, across};
+use super::{BLOCK, Room, across, add_rows};
 use crate::contacts::bp::course::Shape;
 use crate::contacts::bp::message::Message;
 use crate::contacts::bp::network::Network;
 
 impl<const Q: usize> Room<Q> {
     /// The messages of a weighed person, to be written by its slots.
-    pub fn send(&mut self, network: &Network, shape: Shape, person: usize, outbox: &mut [Message]) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            #[target_feature(enable = "avx2")]
-            fn wide<const Q: usize>(
-                room: &mut Room<Q>,
-                network: &Network,
-                shape: Shape,
-                person: usize,
-                outbox: &mut [Message],
-            ) {
-                room.send_here(network, shape, person, outbox);
-            }
-            if std::arch::is_x86_feature_detected!("avx2") {
-                // SAFETY: `wide` needs AVX2 alone, and the processor has just been asked for it.
-                return unsafe { wide(self, network, shape, person, outbox) };
-            }
-        }
-        self.send_here(network, shape, person, outbox);
-    }
-
     #[inline(always)]
-    fn send_here(&mut self, network: &Network, shape: Shape, person: usize, outbox: &mut [Message]) {
-        let first = network.slots_of(person..person + 1).start;
+    pub(super) fn send(&mut self, network: &Network, shape: Shape, person: usize, outbox: &mut [Message]) {
         for (number, arc) in self.arcs.clone().enumerate() {
             let own = network.slots(arc);
-            let (slot, m) = (own.start - first, own.len());
+            let (slot, m) = (network.slots_from(person, arc).start, own.len());
             let (stamp, escape) = (&network.stamp[own.clone()], &network.escape[own]);
             let out = &mut outbox[slot..][..m];
             self.sums.clear();
@@ -121,15 +99,7 @@ impl<const Q: usize> Room<Q> {
 #[inline(always)]
 fn sum<const Q: usize>(d: &[Row<Q>], blocks: &[Row<Q>], from: usize, until: usize) -> Row<Q> {
     let mut sum = [[0.0; QUAD]; Q];
-    let mut add = |rows: &[Row<Q>]| {
-        for row in rows {
-            for q in 0..Q {
-                for l in 0..QUAD {
-                    sum[q][l] += row[q][l];
-                }
-            }
-        }
-    };
+    let mut add = |rows: &[Row<Q>]| add_rows(&mut sum, rows);
     let (first, last) = (from.div_ceil(BLOCK), until / BLOCK);
     if first < last {
         add(&d[from..first * BLOCK]);
