@@ -77,6 +77,9 @@ pub struct Risk {
     pub change: f64,
     /// People whose tests no history explains, or whose own history the model excludes; their evidence counts nevertheless, as far as it can.
     pub contradictions: u32,
+    /// Natural logarithm of the probability of all tests given the parameters, from models that know it: Bethe's approximation, exact on
+    /// trees. Sets of parameters for the same rows compare by it; in ascertained data the factors of those seen, equal for all rates, are left out.
+    pub log_evidence: Option<f64>,
 }
 
 /// A model of risk.

@@ -81,6 +81,8 @@ pub struct Fit {
     pub change: f64,
     /// People whose tests no history explains.
     pub contradictions: u32,
+    /// log of the probability of all tests, from models that know it: see [`Risk::log_evidence`](super::Risk::log_evidence).
+    pub log_evidence: Option<f64>,
     /// Time the model took (s).
     pub seconds: f64,
 }
@@ -140,6 +142,7 @@ impl Scoring {
             converged: risk.converged,
             change: risk.change,
             contradictions: risk.contradictions,
+            log_evidence: risk.log_evidence,
             seconds: start.elapsed().as_secs_f64(),
         });
         if risk.score.len() != view.arrival.len() || risk.because.len() != view.arrival.len() {

@@ -205,8 +205,9 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
         let (network, parameters, shape, inbox) = (self.network, self.parameters, self.shape, &self.says[..]);
         let prior = parameters.prior(network.people() as u32);
         let read = shared(self.threads, &pieces, |(room, course): &mut (Room<Q>, Course), people: Range<usize>| {
-            let mut weights = Vec::new();
+            let (mut weights, mut outbox) = (Vec::new(), Vec::new());
             let mut part = Risk::default();
+            let mut evidence = 0.0;
             for person in people {
                 let tested = !network.tests(person).is_empty();
                 let untested = tested.then(|| {
@@ -217,18 +218,24 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
                 let course = self.courses.of(network, person);
                 weigh(room, network, shape, person, course, inbox);
                 let belief = room.belief(shape, course);
+                outbox.resize(network.slots_of(person..person + 1).len(), Message::default());
+                send(room, network, shape, person, &mut outbox);
+                evidence += belief.evidence - room.shared(&belief);
                 let excluded = room.infected_by(shape, prior, &mut weights);
                 let unexplained = untested.is_some_and(|untested| belief.evidence - untested < libm::log2(UNEXPLAINED));
                 part.contradictions += u32::from(unexplained || excluded > EXCLUDED);
                 part.score.push(belief.now);
                 part.because.push(because(network, person, &weights));
             }
+            part.log_evidence = Some(evidence * std::f64::consts::LN_2);
             part
         });
+        risk.log_evidence = Some(0.0);
         for part in read {
             risk.score.extend(part.score);
             risk.because.extend(part.because);
             risk.contradictions += part.contradictions;
+            risk.log_evidence = risk.log_evidence.zip(part.log_evidence).map(|(all, part)| all + part);
         }
     }
 }

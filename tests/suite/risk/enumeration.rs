@@ -9,8 +9,8 @@ const E: usize = 1;
 const I: usize = 2;
 const R: usize = 3;
 
-/// Each person's probability of being E or I at the as-of time, or none if the tests have probability 0.
-pub fn infected(snapshot: &Snapshot, parameters: &Parameters) -> Option<Vec<f64>> {
+/// Each person's probability of being E or I at the as-of time, and that of all tests; none if that is 0.
+pub fn infected(snapshot: &Snapshot, parameters: &Parameters) -> Option<(Vec<f64>, f64)> {
     let people = snapshot.people as usize;
     let joint = 4usize.pow(people as u32);
     let state = |joint: usize, person: usize| joint >> (2 * person) & 3;
@@ -68,7 +68,7 @@ pub fn infected(snapshot: &Snapshot, parameters: &Parameters) -> Option<Vec<f64>
         let ill = (0..joint).filter(|&number| matches!(state(number, person), E | I));
         ill.map(|number| weight[number]).sum::<f64>() / all
     };
-    (all > 0.0).then(|| (0..people).map(share).collect())
+    (all > 0.0).then(|| ((0..people).map(share).collect(), all))
 }
 
 /// The waiting of one person: two exponential clocks, one after the other.

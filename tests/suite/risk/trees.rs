@@ -61,7 +61,7 @@ fn trees_equal_enumeration() {
         let people = 2 + random.below(4);
         let snapshot = tree(random, people);
         let parameters = parameters(random, seed % 4);
-        let Some(expected) = infected(&snapshot, &parameters) else { continue };
+        let Some((expected, tests)) = infected(&snapshot, &parameters) else { continue };
         let risk = Bp::new(parameters).unwrap().until(1e-13, 200).risk(&snapshot, 1).unwrap();
         assert_eq!((risk.converged, risk.contradictions), (true, 0), "seed {seed}");
         for (person, (found, expected)) in risk.score.iter().zip(&expected).enumerate() {
@@ -72,6 +72,8 @@ fn trees_equal_enumeration() {
             );
             worst = worst.max(off);
         }
+        let evidence = risk.log_evidence.unwrap();
+        assert!((evidence - tests.ln()).abs() < 1e-9, "seed {seed}: {evidence}, expected {}", tests.ln());
         compared += 1;
     }
     println!("{compared} trees, largest difference {worst:e}");

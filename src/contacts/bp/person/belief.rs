@@ -9,7 +9,8 @@ use crate::contacts::bp::course::{OUTSIDE, Shape, Weights};
 pub(in crate::contacts::bp) struct Belief {
     /// Probability of being E or I at the as-of time.
     pub now: f64,
-    /// log2 of the weight of all histories.
+    /// The weight of all histories, up to a scale, and its log2.
+    pub all: f64,
     pub evidence: f64,
 }
 
@@ -59,7 +60,12 @@ impl<const Q: usize> Room<Q> {
             }
         }
         let all = ever + self.never;
-        Belief { now: now / all, evidence: libm::log2(all) - self.raised + course.scale }
+        Belief { now: now / all, all, evidence: libm::log2(all) - self.raised + course.scale }
+    }
+
+    /// log2 of what the person's pairs gain by what is said in both directions, its half of each, once messages are sent.
+    pub fn shared(&self, belief: &Belief) -> f64 {
+        self.without.iter().map(|without| 0.5 * libm::log2(belief.all / without)).sum()
     }
 
     /// The probability of having been infected at each slot's contact by its other end; gives that of a history that the model excludes:

@@ -74,6 +74,8 @@ pub(super) struct Room<const Q: usize> {
     /// log2 of what is to be multiplied to each of p, where messages span far `[strips, stamps + 1]`.
     lift: Vec<Row<Q>>,
     sums: Vec<[[f64; QUAD]; 4]>,
+    /// What all histories weigh without what an arc's other end says `[arcs]`; known once messages are sent.
+    without: Vec<f64>,
 }
 
 widened! {

@@ -14,6 +14,7 @@ impl<const Q: usize> Room<Q> {
     /// The messages of a weighed person, to be written by its slots.
     #[inline(always)]
     pub(super) fn send(&mut self, network: &Network, shape: Shape, person: usize, outbox: &mut [Message]) {
+        self.without.clear();
         for (number, arc) in self.arcs.clone().enumerate() {
             let own = network.slots(arc);
             let (slot, m) = (network.slots_from(person, arc).start, own.len());
@@ -37,6 +38,7 @@ impl<const Q: usize> Room<Q> {
                 out[p] = Message { infects: passed * infectious, gain: passed * (with - after) };
                 after += open;
             }
+            self.without.push(after);
             for contact in out {
                 contact.gain /= after;
                 contact.infects /= after;
