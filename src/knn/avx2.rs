@@ -132,12 +132,15 @@ impl Isa for Avx2 {
         unsafe { _pext_u64(v, mask) }
     }
     #[inline(always)]
-    fn columns(self, low: u64, at: u64, high: u64, to: &mut [u16; 8]) {
-        // SAFETY: the token; eight columns fit.
+    fn columns(self, from: [&[u64; 2]; 3], to: [&mut [u16; 8]; 2]) {
+        // SAFETY: the token; two rows of eight columns each are read, and fit.
         unsafe {
-            let [low, at, high] = [low, at, high].map(|v| _mm_cvtepu8_epi16(_mm_cvtsi64_si128(v as i64)));
-            let v = _mm_or_si128(_mm_srli_epi16::<5>(low), _mm_slli_epi16::<3>(at));
-            _mm_storeu_si128(to.as_mut_ptr().cast(), _mm_or_si128(v, _mm_slli_epi16::<11>(high)));
+            let [low, at, high] = from.map(|v| _mm256_cvtepu8_epi16(_mm_loadu_si128(v.as_ptr().cast())));
+            let v = _mm256_or_si256(_mm256_srli_epi16::<5>(low), _mm256_slli_epi16::<3>(at));
+            let v = _mm256_or_si256(v, _mm256_slli_epi16::<11>(high));
+            let [first, second] = to;
+            _mm_storeu_si128(first.as_mut_ptr().cast(), _mm256_castsi256_si128(v));
+            _mm_storeu_si128(second.as_mut_ptr().cast(), _mm256_extracti128_si256::<1>(v));
         }
     }
     #[inline(always)]

@@ -123,8 +123,8 @@ impl Isa for Avx512 {
         self.0.extract(v, mask)
     }
     #[inline(always)]
-    fn columns(self, low: u64, at: u64, high: u64, to: &mut [u16; 8]) {
-        self.0.columns(low, at, high, to);
+    fn columns(self, from: [&[u64; 2]; 3], to: [&mut [u16; 8]; 2]) {
+        self.0.columns(from, to);
     }
     #[inline(always)]
     fn prefetch<T>(self, value: &T) {

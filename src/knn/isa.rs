@@ -60,13 +60,15 @@ pub(super) trait Isa: Copy {
         }
         out
     }
-    /// Eight columns of a row of voxels, one a byte: bits 5 to 7 of `low` become bits 0 to 2, those of `at` bits 3 to 10, and those of
-    /// `high` bits 11 to 15, as far as they go.
+    /// Eight columns of each of two rows of voxels, one a byte: bits 5 to 7 of `low` become bits 0 to 2, those of `at` bits 3 to 10, and
+    /// those of `high` bits 11 to 15, as far as they go.
     #[inline(always)]
-    fn columns(self, low: u64, at: u64, high: u64, to: &mut [u16; 8]) {
-        let (low, at, high) = (low.to_le_bytes(), at.to_le_bytes(), high.to_le_bytes());
-        for (i, to) in to.iter_mut().enumerate() {
-            *to = u16::from(low[i]) >> 5 | u16::from(at[i]) << 3 | u16::from(high[i]) << 11;
+    fn columns(self, [low, at, high]: [&[u64; 2]; 3], to: [&mut [u16; 8]; 2]) {
+        for (row, to) in to.into_iter().enumerate() {
+            let (low, at, high) = (low[row].to_le_bytes(), at[row].to_le_bytes(), high[row].to_le_bytes());
+            for (i, to) in to.iter_mut().enumerate() {
+                *to = u16::from(low[i]) >> 5 | u16::from(at[i]) << 3 | u16::from(high[i]) << 11;
+            }
         }
     }
     /// Asks for the line of the cache that a value starts in, which will be wanted soon.

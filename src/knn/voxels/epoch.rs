@@ -1,36 +1,43 @@
 //! An epoch's lists: a tile near a change at a time, then the remote lists that the change concerns.
 
 use super::Scratch;
-use super::far::BESIDE;
 use super::offsets::{LAST, Offsets, Ranks, count, count_before};
 use super::rows::{Rows, is_local, width};
 use super::tiles::{Mask, Tiles, id};
 use super::whole::near;
-use super::window::Window;
+use super::window::{Window, count_inner, inner};
 use crate::knn::changes::ListChanges;
 use crate::knn::isa::{Isa, Job};
 
 /// The ranks around a voxel afterwards, and those that changed: the first 92 alone where the lists wanted, of a voxel that is or was a
-/// node, have `k` members among them and what follows does not matter.
+/// node, have `k` members among them and what follows does not matter. None if nothing changed so near, and the list ends there.
 #[inline(always)]
 fn around<I: Isa>(
     isa: I,
     (occupied, changed): (&Window, &Window),
-    offsets: &Offsets,
     (x, bit): (usize, u32),
     k: usize,
     (is, was): (bool, bool),
-) -> (Ranks, Ranks) {
-    let ([low, high], [low_change, high_change]) = (occupied.inner(isa, x, bit), changed.inner(isa, x, bit));
+) -> Option<(Ranks, Ranks)> {
+    let (planes, changed_planes) = (occupied.planes(x, bit), changed.planes(x, bit));
+    // The voxel itself is in the planes, so that it is no other than before.
+    let untouched = changed_planes.iter().fold(0, |any, plane| any | plane) == 0;
+    if untouched && count_inner(&planes) >= k {
+        return None;
+    }
+    let ([low, high], [low_change, high_change]) = (inner(isa, &planes), inner(isa, &changed_planes));
     let enough = |low: u64, high: u64| (low.count_ones() + high.count_ones()) as usize >= k;
     if (enough(low, high) | !is) & (enough(low ^ low_change, high ^ high_change) | !was) {
-        return ([low, high, 0, 0], [low_change, high_change, 0, 0]);
+        return Some(([low, high, 0, 0], [low_change, high_change, 0, 0]));
     }
-    (occupied.ranks(offsets, x, bit), changed.ranks(offsets, x, bit))
+    Some((occupied.ranks(isa, x, bit, [low, high]), changed.ranks(isa, x, bit, [low_change, high_change])))
 }
 
 /// So many changes are merged into a list; with more, it is quicker to search for it again.
 const MERGED: usize = 24;
+
+/// The squared distance that a list is expected to reach when it begins to be far: not far beyond the ranks.
+const EXPECTED: f32 = 20.0;
 
 /// An epoch's lists.
 pub(super) struct Epoch<'a> {
@@ -48,17 +55,17 @@ impl Job for Epoch<'_> {
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
         match self.k {
-            ..=8 => self.work::<I, 8, { width(8) }>(isa),
-            9..=16 => self.work::<I, 16, { width(16) }>(isa),
-            17..=32 => self.work::<I, 32, { width(32) }>(isa),
-            _ => self.work::<I, 64, { width(64) }>(isa),
+            ..=8 => self.work::<I, 8, 16, { width(8) }>(isa),
+            9..=16 => self.work::<I, 16, 32, { width(16) }>(isa),
+            17..=32 => self.work::<I, 32, 64, { width(32) }>(isa),
+            _ => self.work::<I, 64, 64, { width(64) }>(isa),
         }
     }
 }
 
 impl Epoch<'_> {
     #[inline(always)]
-    fn work<I: Isa, const R: usize, const W: usize>(mut self, isa: I) {
+    fn work<I: Isa, const R: usize, const S: usize, const W: usize>(mut self, isa: I) {
         self.changes.src.clear();
         self.changes.old.clear();
         self.changes.new.clear();
@@ -67,8 +74,8 @@ impl Epoch<'_> {
         self.scratch.spans.clear();
         for (at, &tile) in self.nearby.iter().enumerate() {
             self.ahead(isa, at);
-            self.scratch.spans.push((self.tiles.all[tile].key, self.changes.src.len()));
-            self.tile::<I, R, W>(isa, offsets, tile);
+            self.scratch.spans.push((self.tiles.notes[tile].key, self.changes.src.len()));
+            self.tile::<I, R, S, W>(isa, offsets, tile);
         }
     }
 
@@ -88,17 +95,22 @@ impl Epoch<'_> {
 
     /// Works out the lists of a tile that is near a change.
     #[inline(always)]
-    fn tile<I: Isa, const R: usize, const W: usize>(&mut self, isa: I, offsets: &Offsets, index: u32) {
+    fn tile<I: Isa, const R: usize, const S: usize, const W: usize>(&mut self, isa: I, offsets: &Offsets, index: u32) {
         let k = self.k;
-        let (origin, far) = (self.tiles.all[index].origin(), self.tiles.all[index].far);
+        let (origin, far) = (self.tiles.origin(index), self.tiles.all[index].far);
         let (occupied, differs) = (self.tiles.occupied[index].0, self.tiles.changed[index].0);
-        self.scratch.changed.load(isa, &self.tiles.changed_around(index));
-        let touched = self.scratch.changed.touched();
+        let touched = std::mem::take(&mut self.tiles.touched[index].0);
         let concerned: Mask = std::array::from_fn(|x| (occupied[x] | differs[x]) & (touched[x] | far[x]));
         if concerned == [0; 8] {
             return;
         }
-        self.scratch.occupied.load(isa, &self.tiles.occupied_around(index));
+        // What is around those without a stored list.
+        let bare: Mask = std::array::from_fn(|x| concerned[x] & !far[x]);
+        if let Some(first) = bare.iter().position(|word| *word != 0) {
+            let words = (first, bare.iter().rposition(|word| *word != 0).unwrap_or(first));
+            self.scratch.changed.load_few(isa, &self.tiles.changed_around(index), words);
+            self.scratch.occupied.load(isa, &self.tiles.occupied_around(index), words);
+        }
         let (mut still_far, mut changes_read) = (far, false);
         let old_rows = std::mem::take(&mut self.tiles.all[index].rows);
         let (mut next, mut rows) = (old_rows.iter().copied(), std::mem::take(&mut self.scratch.rows));
@@ -122,9 +134,9 @@ impl Epoch<'_> {
                         if !std::mem::replace(&mut changes_read, true) {
                             self.scratch.changes.changes_beside(self.tiles, index);
                         }
-                        self.local::<I, R, W>(isa, index, node, row)
+                        self.local::<I, R, S, W>(isa, index, node, row)
                     } else {
-                        self.remote::<I, R, W>(isa, index, node, row)
+                        self.remote::<I, R, S, W>(isa, index, node, row)
                     };
                     match row {
                         Some(row) => rows.push(row),
@@ -133,8 +145,8 @@ impl Epoch<'_> {
                     continue;
                 }
                 let was = is != set(&differs);
-                let (now, change) =
-                    around(isa, (&self.scratch.occupied, &self.scratch.changed), offsets, (x, bit), k, (is, was));
+                let windows = (&self.scratch.occupied, &self.scratch.changed);
+                let Some((now, change)) = around(isa, windows, (x, bit), k, (is, was)) else { continue };
                 let full = is && count(&now) >= k;
                 if is && was && count_before(&now, &change) >= k {
                     continue;
@@ -152,7 +164,7 @@ impl Epoch<'_> {
                 } else if full {
                     near(&mut self.changes.new, offsets, node, &now, k);
                 } else {
-                    self.scratch.search.run::<I, R>(isa, self.tiles, index, node, BESIDE);
+                    self.scratch.search.run::<I, R, S>(isa, self.tiles, index, node, EXPECTED);
                     let list = &self.scratch.search.list;
                     list.push_to(&mut self.changes.new, node);
                     rows.push(self.rows.store::<W>(None, node, list));
@@ -170,7 +182,13 @@ impl Epoch<'_> {
 
     /// Brings a local list up to date, writing it out if it changed. Its row is returned, or None if it is not far any more.
     #[inline(always)]
-    fn local<I: Isa, const R: usize, const W: usize>(&mut self, isa: I, tile: u32, node: u64, row: u32) -> Option<u32> {
+    fn local<I: Isa, const R: usize, const S: usize, const W: usize>(
+        &mut self,
+        isa: I,
+        tile: u32,
+        node: u64,
+        row: u32,
+    ) -> Option<u32> {
         let Scratch { changes, hits_beside: hits, search, .. } = &mut *self.scratch;
         let reach = self.rows.local_reach(row);
         changes.hits(isa, node, reach, hits);
@@ -194,7 +212,7 @@ impl Epoch<'_> {
                 return Some(row);
             }
         }
-        search.run::<I, R>(isa, self.tiles, tile, node, old.d2(k - 1) as f32);
+        search.run::<I, R, S>(isa, self.tiles, tile, node, old.d2(k - 1) as f32);
         let list = &search.list;
         let new = list.local::<W>(node);
         if new.as_ref().is_none_or(|new| !new.same(&old, k)) {
@@ -207,7 +225,7 @@ impl Epoch<'_> {
 
     /// [`Epoch::local`] of a list that goes beyond the 27 tiles.
     #[inline(always)]
-    fn remote<I: Isa, const R: usize, const W: usize>(
+    fn remote<I: Isa, const R: usize, const S: usize, const W: usize>(
         &mut self,
         isa: I,
         tile: u32,
@@ -221,12 +239,13 @@ impl Epoch<'_> {
             return Some(row);
         }
         if !search.list.merge(self.rows.list(row), reached) {
-            search.run::<I, R>(isa, self.tiles, tile, node, self.rows.reach(row));
+            let last = self.rows.wanted(row).1.last().copied();
+            search.run::<I, R, S>(isa, self.tiles, tile, node, last.unwrap_or(f32::INFINITY));
         }
         let new = search.list.local::<W>(node);
-        if new.is_some() || search.list.row() != self.rows.list(row) {
+        if new.is_some() || search.list.wanted() != self.rows.wanted(row) {
             self.changes.src.push(node);
-            self.changes.old.push_row(self.rows.list(row));
+            self.changes.old.push_row(self.rows.wanted(row));
             search.list.push_to(&mut self.changes.new, node);
         }
         self.settle::<W>(node, row, new.map(|new| new.d2(self.k - 1)))

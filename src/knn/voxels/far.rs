@@ -3,8 +3,8 @@
 use super::list::List;
 use super::local;
 use super::offsets::AXIS;
-use super::rows::position;
-use super::tiles::{LEVELS, Mask, NONE, Tile, Tiles, id, limits, members, voxel};
+use super::rows::{position, room};
+use super::tiles::{LEVELS, Mask, NONE, Tiles, id, limits, members, voxel};
 use crate::knn::isa::{Found, Isa, Keys, SENTINEL, block, key_d2, key_id};
 use crate::knn::layout::LANES;
 use crate::knn::search::{lanes, sum_of_squares};
@@ -48,6 +48,8 @@ pub(super) struct Hits {
 pub(super) struct Around {
     /// By x, y, z in voxels from the corner, six bits each: codes ascend as ids do.
     code: Vec<u32>,
+    /// How many there are; what is behind them is left from before.
+    len: usize,
     p: [Vec<f32>; 3],
     /// How far from the tile's first voxel the corner is along an axis.
     shift: u32,
@@ -58,7 +60,7 @@ impl Around {
     /// Reads the nodes of the 27 tiles.
     #[inline(always)]
     pub(super) fn nodes_beside(&mut self, tiles: &Tiles, tile: u32) {
-        self.begin(&tiles.all[tile], BESIDE_TILES);
+        self.begin(tiles, tile, BESIDE_TILES);
         for (side, &beside) in tiles.all[tile].beside.iter().enumerate() {
             if beside != NONE {
                 self.add(&tiles.occupied[beside].0, place_of(side));
@@ -70,8 +72,7 @@ impl Around {
     /// Reads the nodes of the tiles up to `reach` tiles away.
     #[inline(always)]
     fn nodes_around(&mut self, tiles: &Tiles, tile: u32, reach: u32) {
-        let tile = &tiles.all[tile];
-        self.begin(tile, reach);
+        self.begin(tiles, tile, reach);
         tiles.within(tile, reach, |tile, place| self.add(&tiles.occupied[tile].0, place));
         self.close();
     }
@@ -79,14 +80,14 @@ impl Around {
     /// Reads what changed in those of the 27 tiles that changed.
     #[inline(always)]
     pub(super) fn changes_beside(&mut self, tiles: &Tiles, tile: u32) {
-        let tile = &tiles.all[tile];
-        self.begin(tile, BESIDE_TILES);
-        for side in (0..27).filter(|side| tile.sides >> side & 1 == 1) {
+        self.begin(tiles, tile, BESIDE_TILES);
+        let (sides, tile) = (tiles.notes[tile].sides, &tiles.all[tile]);
+        for side in (0..27).filter(|side| sides >> side & 1 == 1) {
             let beside = tile.beside[side];
-            let from = self.code.len();
+            let from = self.len;
             self.add(&tiles.changed[beside].0, place_of(side));
             let occupied = &tiles.occupied[beside].0;
-            for code in &mut self.code[from..] {
+            for code in &mut self.code[from..self.len] {
                 let (x, y, z) = (*code >> 12 & 7, *code >> 6 & 7, *code & 7);
                 *code |= (occupied[x as usize] >> (8 * y + z) & 1) as u32 * CAME;
             }
@@ -95,28 +96,34 @@ impl Around {
     }
 
     #[inline(always)]
-    fn begin(&mut self, tile: &Tile, reach: u32) {
-        self.code.clear();
+    fn begin(&mut self, tiles: &Tiles, tile: u32, reach: u32) {
+        self.len = 0;
         self.shift = 8 * reach;
-        self.origin = tile.origin();
+        self.origin = tiles.origin(tile);
     }
 
     #[inline(always)]
     fn add(&mut self, mask: &Mask, [x, y, z]: [u32; 3]) {
-        let corner = x << 15 | y << 9 | z << 3;
-        self.code.reserve(512);
-        members(mask, |word, bit| self.code.push(corner + ((word as u32) << 12 | (bit >> 3) << 6 | bit & 7)));
+        if self.code.len() < self.len + 512 + LANES {
+            self.code.resize(2 * self.len + 1024, 0);
+        }
+        let to: &mut [u32; 512] = self.code[self.len..].first_chunk_mut().expect("there is room for a tile");
+        let (corner, mut len) = (x << 15 | y << 9 | z << 3, 0);
+        members(mask, |word, bit| {
+            to[len & 511] = corner + ((word as u32) << 12 | (bit >> 3) << 6 | bit & 7);
+            len += 1;
+        });
+        self.len += len;
     }
 
     /// Makes the columns, and ends them with whole registers of points that are near to nothing.
     #[inline(always)]
     fn close(&mut self) {
-        let len = self.code.len();
-        self.code.resize(len.next_multiple_of(LANES), 0);
+        let end = self.len.next_multiple_of(LANES);
         for (column, shift) in self.p.iter_mut().zip([12, 6, 0]) {
             column.clear();
-            column.extend(self.code.iter().map(|code| (code >> shift & 63) as i32 as f32));
-            column[len..].fill(f32::INFINITY);
+            column.extend(self.code[..end].iter().map(|code| (code >> shift & 63) as i32 as f32));
+            column[self.len..].fill(f32::INFINITY);
         }
     }
 
@@ -142,7 +149,7 @@ impl Around {
         hits.gone.clear();
         // What ends the columns is at infinity, which no reach takes in.
         let (q, reach, node) = (self.local(isa, node), isa.splat(reach), self.code(node));
-        for at in (0..self.code.len()).step_by(LANES) {
+        for at in (0..self.len).step_by(LANES) {
             let d2 = d2(isa, &self.p, q, at);
             let mut mask = isa.le(d2, reach);
             if mask != 0 {
@@ -191,8 +198,8 @@ impl Around {
     ) -> bool {
         let (q, zero, limit) = (self.local(isa, node), isa.splat(0.0), isa.splat(limit));
         let mut end = 0;
-        found.reserve(self.code.len() + R);
-        for at in (0..self.code.len()).step_by(LANES) {
+        found.reserve(self.len + R);
+        for at in (0..self.len).step_by(LANES) {
             let d2 = d2(isa, &self.p, q, at);
             // Only the node itself is at no distance.
             let mask = isa.le(d2, limit) & !isa.le(d2, zero);
@@ -213,7 +220,8 @@ impl Around {
             let found = keys[..R].iter().take_while(|key| **key != SENTINEL);
             list.keys.extend(found.map(|&key| local::key(key_d2(key), key_id(key), q)));
         } else {
-            keys[..list.k].iter().for_each(|&key| list.push(self.id(key_id(key)), key_d2(key)));
+            let found = keys[..R].iter().take_while(|key| **key != SENTINEL);
+            found.for_each(|&key| list.push(self.id(key_id(key)), key_d2(key)));
         }
         true
     }
@@ -243,7 +251,7 @@ impl Search {
             around: Around::default(),
             read: [None; 2],
             found: Found::EMPTY,
-            list: List { k, dst: Vec::with_capacity(k), d2: Vec::with_capacity(k), keys: Vec::new() },
+            list: List { k, room: room(k), dst: Vec::new(), d2: Vec::new(), keys: Vec::new() },
         }
     }
 
@@ -252,9 +260,17 @@ impl Search {
         self.read = [None; 2];
     }
 
-    /// Searches for the list of a node of a tile. It is expected within `reach`, and found wherever it is.
+    /// Searches for the list of a node of a tile. It is expected within `reach`, and found wherever it is. `R`
+    /// is at least `k`, and `S` the most that are kept of a list that goes beyond the 27 tiles.
     #[inline(always)]
-    pub(super) fn run<I: Isa, const R: usize>(&mut self, isa: I, tiles: &Tiles, tile: u32, node: u64, reach: f32) {
+    pub(super) fn run<I: Isa, const R: usize, const S: usize>(
+        &mut self,
+        isa: I,
+        tiles: &Tiles,
+        tile: u32,
+        node: u64,
+        reach: f32,
+    ) {
         let Search { beside, around, read, found, list } = self;
         if reach <= BESIDE {
             let wanted = Some((tile, BESIDE_TILES));
@@ -274,7 +290,7 @@ impl Search {
                     around.nodes_around(tiles, tile, tiles_away);
                     read[1] = wanted;
                 }
-                if around.list::<I, R>(isa, node, reach, found, list) {
+                if around.list::<I, S>(isa, node, reach, found, list) {
                     return;
                 }
             }
@@ -300,14 +316,14 @@ pub(super) fn everywhere(tiles: &Tiles, node: u64, list: &mut List) {
         let limits = limits(level, place);
         square([0, 1, 2].map(|axis| (limits[axis].0 - q[axis]).max(q[axis] - limits[axis].1).max(0.0)))
     };
-    let mut best: BinaryHeap<(u32, u64)> = BinaryHeap::with_capacity(list.k + 1);
+    let mut best: BinaryHeap<(u32, u64)> = BinaryHeap::with_capacity(list.room + 1);
     let mut places = BinaryHeap::from([Reverse((0, LEVELS, 0))]);
     while let Some(Reverse((nearest, level, place))) = places.pop() {
-        if best.len() == list.k && best.peek().is_some_and(|worst| nearest > worst.0) {
+        if best.len() == list.room && best.peek().is_some_and(|worst| nearest > worst.0) {
             break;
         }
         if level > 0 {
-            let worst = if best.len() == list.k { best.peek().map_or(u32::MAX, |worst| worst.0) } else { u32::MAX };
+            let worst = if best.len() == list.room { best.peek().map_or(u32::MAX, |worst| worst.0) } else { u32::MAX };
             tiles.below(level, place, |below| {
                 let nearest = bound(level - 1, below).to_bits();
                 if nearest <= worst {
@@ -315,14 +331,14 @@ pub(super) fn everywhere(tiles: &Tiles, node: u64, list: &mut List) {
                 }
             });
         } else if let Some(tile) = tiles.of_key(place) {
-            let origin = tiles.all[tile].origin();
+            let origin = tiles.origin(tile);
             members(&tiles.occupied[tile].0, |x, bit| {
                 let other = id(origin, x, bit);
                 let p = position(other);
                 let d2 = square([0, 1, 2].map(|axis| p[axis] - q[axis])).to_bits();
-                let better = best.len() < list.k || best.peek().is_some_and(|worst| (d2, other) < *worst);
+                let better = best.len() < list.room || best.peek().is_some_and(|worst| (d2, other) < *worst);
                 if other != node && better {
-                    if best.len() == list.k {
+                    if best.len() == list.room {
                         best.pop();
                     }
                     best.push((d2, other));

@@ -7,6 +7,8 @@ use crate::knn::changes::IdLists;
 /// A list in the making.
 pub(super) struct List {
     pub(super) k: usize,
+    /// The most that are kept: more than are wanted, so that what goes can be made up for.
+    pub(super) room: usize,
     pub(super) dst: Vec<u64>,
     pub(super) d2: Vec<f32>,
     /// Of one that ends beside the node's tile: all in keys, and nothing in columns.
@@ -27,14 +29,14 @@ impl List {
             return Some(Local::new(&self.keys));
         }
         let ends = self.d2.get(self.k - 1).is_some_and(|d2| *d2 <= BESIDE);
-        ends.then(|| Local::of(node, &self.dst, &self.d2))
+        ends.then(|| Local::of(node, &self.dst, &self.d2, BESIDE))
     }
 
     /// Appends the list.
     #[inline(always)]
     pub(super) fn push_to(&self, lists: &mut IdLists, node: u64) {
         if self.keys.is_empty() {
-            lists.push_row((&self.dst, &self.d2));
+            lists.push_row(self.wanted());
         } else {
             local::push(lists, node, &self.keys[..self.k]);
         }
@@ -46,55 +48,40 @@ impl List {
         self.d2.push(d2);
     }
 
-    /// Neighbours and squared distances.
+    /// The first `k` neighbours and squared distances of one that goes beyond the node's tiles.
     #[inline(always)]
-    pub(super) fn row(&self) -> (&[u64], &[f32]) {
-        (&self.dst, &self.d2)
+    pub(super) fn wanted(&self) -> (&[u64], &[f32]) {
+        let len = self.k.min(self.d2.len());
+        (&self.dst[..len], &self.d2[..len])
     }
 
-    /// What becomes of a list; false if the voxels up to its last do not suffice any more. One of less than `k` holds everything there is.
-    /// The changes are put into another order.
+    /// What becomes of a list that has all up to its last; false if the voxels up to there do not suffice any more. One of less than `k` holds
+    /// everything there is.
     #[inline(always)]
-    pub(super) fn merge(&mut self, (dst, d2): (&[u64], &[f32]), changes: &mut [Change]) -> bool {
+    pub(super) fn merge(&mut self, (dst, d2): (&[u64], &[f32]), changes: &[Change]) -> bool {
         let everything = dst.len() < self.k;
         let last = if everything { u128::MAX } else { dst.last().zip(d2.last()).map_or(0, |(id, d2)| order(*d2, *id)) };
-        // What came, ascending, takes the place of what went among the changes.
-        let (mut came, mut gone) = (0, 0u64);
-        for at in 0..changes.len() {
-            let change = changes[at];
-            if !change.came {
-                for (at, id) in dst.iter().enumerate() {
-                    gone |= u64::from(*id == change.id) << (at & 63);
-                }
-            } else if order(change.d2, change.id) < last {
-                let mut to = came;
-                while to > 0 && order(changes[to - 1].d2, changes[to - 1].id) > order(change.d2, change.id) {
-                    changes[to] = changes[to - 1];
-                    to -= 1;
-                }
-                changes[to] = change;
-                came += 1;
+        self.clear();
+        self.dst.extend_from_slice(dst);
+        self.d2.extend_from_slice(d2);
+        for gone in changes.iter().filter(|change| !change.came) {
+            if let Some(at) = self.dst.iter().position(|id| *id == gone.id) {
+                self.dst.remove(at);
+                self.d2.remove(at);
             }
         }
-        let len = self.k.min(dst.len() + came - gone.count_ones() as usize);
-        if len < self.k && !everything {
-            return false;
+        for came in changes.iter().filter(|change| change.came) {
+            let key = order(came.d2, came.id);
+            if key < last {
+                let before = |(id, d2): &(&u64, &f32)| order(**d2, **id) < key;
+                let at = self.dst.iter().zip(&self.d2).take_while(before).count();
+                self.dst.insert(at, came.id);
+                self.d2.insert(at, came.d2);
+            }
         }
-        self.keys.clear();
-        self.dst.resize(len, 0);
-        self.d2.resize(len, 0.0);
-        // Two ascending runs become one, without a branch that nobody can foresee.
-        let (mut old, mut new) = ((!gone).trailing_zeros() as usize, 0);
-        for (to, to_d2) in self.dst.iter_mut().zip(&mut self.d2) {
-            let (id, d2) = if old < dst.len() { (dst[old], d2[old]) } else { (u64::MAX, f32::INFINITY) };
-            let change = if new < came { changes[new] } else { Change { d2: f32::INFINITY, id: u64::MAX, came: true } };
-            let is_old = order(d2, id) < order(change.d2, change.id);
-            (*to, *to_d2) = if is_old { (id, d2) } else { (change.id, change.d2) };
-            new += usize::from(!is_old);
-            let next = (!gone >> 1 >> (old & 63)).trailing_zeros() as usize + 1;
-            old += if is_old { next } else { 0 };
-        }
-        true
+        self.dst.truncate(self.room);
+        self.d2.truncate(self.room);
+        everything || self.dst.len() >= self.k
     }
 }
 

@@ -43,11 +43,12 @@ impl<const W: usize> Local<W> {
         local
     }
 
-    /// A list of neighbours that are within reach.
-    pub(super) fn of(node: u64, dst: &[u64], d2: &[f32]) -> Self {
-        let mut local = Local { len: d2.len().min(W - 1), keys: [NO_KEY; W] };
+    /// A list of neighbours, as far as they are within `reach`.
+    pub(super) fn of(node: u64, dst: &[u64], d2: &[f32], reach: f32) -> Self {
+        let len = d2.iter().take(W - 1).take_while(|d2| **d2 <= reach).count();
+        let mut local = Local { len, keys: [NO_KEY; W] };
         let q = voxel(node);
-        for ((key, dst), d2) in local.keys[..W - 1].iter_mut().zip(dst).zip(d2) {
+        for ((key, dst), d2) in local.keys[..len].iter_mut().zip(dst).zip(d2) {
             let p = voxel(*dst);
             let code = (0..3).fold(0, |code, axis| code << 6 | ((p[axis] + 32 - q[axis]) & 63));
             *key = (*d2 as u32) << CODE | code;

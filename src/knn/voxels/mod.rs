@@ -6,18 +6,18 @@
 //! all, ties included. So a neighbourhood is a set of ranks, and the list is its first `k` members. Three consequences carry the engine:
 //!
 //! 1. *A list near by is read from bits.* Occupancy is kept as bits ([`tiles`], [`window`]). In a plane of voxels those at one distance stand in
-//!    the order of their ranks, so that 23 extractions of bits make the 92 ranks of squared distance up to 8. Where these do not suffice, the
-//!    45 columns of the 7 x 7 x 7 voxels around a node are patterns of seven bits, each of which a table turns into ranks.
+//!    the order of their ranks, so that 23 extractions of bits make the 92 ranks of squared distance up to 8, and 29 the other 158.
 //! 2. *Nothing is stored for it.* The voxels that changed in an epoch are kept as bits beside the occupancy. Read in the same
 //!    way they give the ranks `C` that came or went; with the ranks `N` afterwards, those before were `N xor C`. The list is unchanged if `k`
 //!    members stand before the first of `C`, and otherwise it has changed: no old list is needed to know, or to write it out.
 //! 3. *A change concerns the tiles around it.* Only nodes with a change within three voxels are looked at, and these are found by
-//!    spreading the changed bits, a tile at a time.
+//!    spreading the changed bits of a tile over it and those beside it ([`spread`]).
 //!
 //! Lists that have fewer than `k` ranked members, on thin and sparse surfaces, are *far* ([`far`]). They are stored ([`rows`], [`local`]). What
-//! came or went within a list's reach is merged into it; it is searched for only if that leaves it short. Most end within the 27 tiles around
-//! the node and are selected from them as in [`super::search`]; the rest, the *remote* ones, are searched for down a pyramid of masks, and
-//! found again by what they reach through the tree of [`super::live`].
+//! came or went within a list's reach is merged into it; it is searched for only if that leaves it short, which is put off by storing more
+//! than `k` where they are known. Most end within the 27 tiles around the node and are selected from them as in [`super::search`]; the rest,
+//! the *remote* ones, are searched for further out, at last down a pyramid of masks, and found again by what they reach through the tree of
+//! [`super::live`].
 //!
 //! Changes are made tile by tile in the order of the tiles' keys, so that counting puts them in the order of their nodes.
 //!
@@ -32,6 +32,7 @@ mod local;
 mod offsets;
 mod order;
 mod rows;
+mod spread;
 mod tiles;
 mod whole;
 mod window;
@@ -46,7 +47,8 @@ use epoch::Epoch;
 use far::{Around, Change, Hits, Search};
 use offsets::Offsets;
 use rows::{Rows, position};
-use tiles::{Last, NONE, REMOTE, Tile, Tiles};
+use spread::spread;
+use tiles::{Last, NONE, Note, REMOTE, Tiles};
 use whole::{Whole, near};
 use window::Window;
 
@@ -88,11 +90,12 @@ struct Share {
 
 impl Share {
     /// Cubes of 32 voxels are dealt out by a mix of their coordinates, so that every part of space is spread evenly.
-    fn has(self, tile: &Tile) -> bool {
+    #[inline(always)]
+    fn has(self, tiles: &Tiles, tile: u32) -> bool {
         if self.shards == 1 {
             return true;
         }
-        let [x, y, z] = tiles::voxel(tile.origin()).map(|v| u64::from(v >> 5));
+        let [x, y, z] = tiles::voxel(tiles.origin(tile)).map(|v| u64::from(v >> 5));
         let mixed = (x << 32 | y << 16 | z).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed >> 32) % self.shards == self.shard
     }
@@ -111,6 +114,8 @@ struct Scratch {
     near: reverse::Near,
     hits: Vec<reverse::Hit>,
     nearby: Vec<u32>,
+    /// Tiles nearby, to be put in the order of their keys.
+    keys: Vec<(u64, u32)>,
     rows: Vec<u32>,
     /// Keys of the tiles that were looked at, and the first of the changes of each.
     spans: Vec<(u64, usize)>,
@@ -153,6 +158,7 @@ impl VoxelKnn {
                 near: reverse::Near::default(),
                 hits: Vec::new(),
                 nearby: Vec::new(),
+                keys: Vec::new(),
                 rows: Vec::new(),
                 order: Vec::new(),
                 spare: Vec::new(),
@@ -216,17 +222,23 @@ impl VoxelKnn {
             self.sweep();
             return Err(error);
         }
-        self.len = self.len + insert.len() - remove.len();
+        let len = self.len + insert.len() - remove.len();
+        let company = self.len.min(len) > 1;
+        self.len = len;
         let mut nearby = std::mem::take(&mut self.scratch.nearby);
         self.nearby(&mut nearby);
         self.remote(&mut nearby);
-        nearby.sort_unstable_by_key(|&tile| self.tiles.all[tile].key);
+        self.scratch.keys.clear();
+        self.scratch.keys.extend(nearby.iter().map(|&tile| (self.tiles.notes[tile].key, tile)));
+        self.scratch.keys.sort_unstable();
+        nearby.clear();
+        nearby.extend(self.scratch.keys.iter().map(|&(_, tile)| tile));
         let VoxelKnn { k, simd, tiles, rows, scratch, changes, .. } = self;
         simd.run(Epoch { k: *k, tiles, rows, scratch, changes, nearby: &nearby });
-        nearby.iter().for_each(|&tile| self.tiles.all[tile].sides = 0);
+        nearby.iter().for_each(|&tile| self.tiles.notes[tile].sides = 0);
         self.scratch.nearby = nearby;
         self.sweep();
-        self.sort();
+        self.sort(company);
         Ok(&self.changes)
     }
 
@@ -243,7 +255,7 @@ impl VoxelKnn {
     /// the voxel is not occupied or is another shard's.
     pub fn list(&self, id: u64) -> Option<(Vec<u64>, Vec<f32>)> {
         let (tile, x, bit) = self.occupied(id)?;
-        if !self.share.has(&self.tiles.all[tile]) {
+        if !self.share.has(&self.tiles, tile) {
             return None;
         }
         if let Some(row) = self.tiles.all[tile].row(x, bit) {
@@ -253,18 +265,18 @@ impl VoxelKnn {
             return Some((dst.to_vec(), d2.to_vec()));
         }
         let mut window = Window::EMPTY;
-        window.load(Scalar, &self.tiles.occupied_around(tile));
+        window.load(Scalar, &self.tiles.occupied_around(tile), (x, x));
         let mut lists = IdLists::default();
         let offsets = Offsets::get();
-        near(&mut lists, offsets, id, &window.ranks(offsets, x, bit), self.k);
+        near(&mut lists, offsets, id, &window.ranks(Scalar, x, bit, window.inner(Scalar, x, bit)), self.k);
         let (dst, d2) = lists.row(0);
         Some((dst.to_vec(), d2.to_vec()))
     }
 
     /// All lists of this shard's nodes, ascending by id; `lists` is cleared first. The nodes are returned.
     pub fn lists(&self, lists: &mut IdLists) -> Vec<u64> {
-        let mut tiles: Vec<u32> = self.tiles.used().filter(|&tile| self.share.has(&self.tiles.all[tile])).collect();
-        tiles.sort_unstable_by_key(|&tile| self.tiles.all[tile].key);
+        let mut tiles: Vec<u32> = self.tiles.used().filter(|&tile| self.share.has(&self.tiles, tile)).collect();
+        tiles.sort_unstable_by_key(|&tile| self.tiles.notes[tile].key);
         lists.clear();
         let nodes: u32 =
             tiles.iter().flat_map(|&tile| &self.tiles.occupied[tile].0).map(|word| word.count_ones()).sum();
@@ -278,7 +290,7 @@ impl VoxelKnn {
         self.touched.clear();
         self.epoch = self.epoch.wrapping_add(1);
         if self.epoch == 0 {
-            self.tiles.all.iter_mut().for_each(|tile| tile.seen = 0);
+            self.tiles.notes.iter_mut().for_each(|note| note.seen = 0);
             self.epoch = 1;
         }
     }
@@ -305,7 +317,7 @@ impl VoxelKnn {
             }
             *occupied ^= bit;
             *changed ^= bit;
-            touch(&mut self.touched, &mut self.tiles.all[index], index, self.epoch);
+            touch(&mut self.touched, &mut self.tiles.notes[index], index, self.epoch);
         }
         for &id in insert {
             if id >> 63 != 0 {
@@ -313,7 +325,7 @@ impl VoxelKnn {
             }
             let (index, x, bit) = last.find(id).unwrap_or_else(|| self.tiles.make(id));
             last = Last { id, tile: index };
-            touch(&mut self.touched, &mut self.tiles.all[index], index, self.epoch);
+            touch(&mut self.touched, &mut self.tiles.notes[index], index, self.epoch);
             let (occupied, changed) = (&mut self.tiles.occupied[index].0[x], &mut self.tiles.changed[index].0[x]);
             let bit = 1 << bit;
             if *occupied & bit != 0 {
@@ -328,20 +340,27 @@ impl VoxelKnn {
         Ok(())
     }
 
-    /// Collects this shard's tiles with a change in or beside them, and tells them where it is.
+    /// Collects this shard's tiles with a change in or beside them, and tells them where it is and which of their voxels are near it.
     fn nearby(&mut self, nearby: &mut Vec<u32>) {
         nearby.clear();
         for &tile in &self.touched {
             if self.tiles.changed[tile].0 != [0; 8] {
                 for (beside, side) in self.tiles.all[tile].beside.into_iter().zip((0..27).rev()) {
-                    let tile = &mut self.tiles.all[beside];
-                    if beside != NONE && self.share.has(tile) {
-                        if tile.sides == 0 {
+                    if beside != NONE && self.share.has(&self.tiles, beside) {
+                        let sides = &mut self.tiles.notes[beside].sides;
+                        if *sides == 0 {
                             nearby.push(beside);
                         }
-                        tile.sides |= 1 << side;
+                        *sides |= 1 << side;
                     }
                 }
+                let (changed, beside) = (self.tiles.changed[tile].0, self.tiles.all[tile].beside);
+                spread(&changed, |side, near| {
+                    let tile = beside[side];
+                    if tile != NONE && self.share.has(&self.tiles, tile) {
+                        self.tiles.touched[tile].0.iter_mut().zip(near).for_each(|(touched, near)| *touched |= near);
+                    }
+                });
             }
         }
     }
@@ -353,7 +372,7 @@ impl VoxelKnn {
         for &tile in &self.touched {
             points.clear();
             ids.clear();
-            let (origin, occupied) = (self.tiles.all[tile].origin(), &self.tiles.occupied[tile].0);
+            let (origin, occupied) = (self.tiles.origin(tile), &self.tiles.occupied[tile].0);
             tiles::members(&self.tiles.changed[tile].0, |x, bit| {
                 let id = tiles::id(origin, x, bit);
                 points.push(position(id));
@@ -367,7 +386,7 @@ impl VoxelKnn {
                     if self.rows.note(hit.tag, Change { d2: hit.d2, id, came })
                         && let Some((tile, ..)) = self.tiles.find(self.rows.node(hit.tag))
                     {
-                        let sides = &mut self.tiles.all[tile].sides;
+                        let sides = &mut self.tiles.notes[tile].sides;
                         if *sides == 0 {
                             nearby.push(tile);
                         }
@@ -391,9 +410,9 @@ impl VoxelKnn {
 }
 
 /// Puts a tile on the list of those touched.
-fn touch(touched: &mut Vec<u32>, tile: &mut Tile, index: u32, epoch: u32) {
-    if tile.seen != epoch {
-        tile.seen = epoch;
+fn touch(touched: &mut Vec<u32>, note: &mut Note, index: u32, epoch: u32) {
+    if note.seen != epoch {
+        note.seen = epoch;
         touched.push(index);
     }
 }

@@ -5,8 +5,7 @@
 //! within three voxels an axis) are numbered in that order: their *ranks*. A neighbourhood is then a set of ranks, 250 bits, and the `k`
 //! nearest are its first `k` members: no distance is computed and nothing is sorted.
 //!
-//! The first 92 ranks, up to squared distance 8, are all offsets of up to two voxels an axis but for the corners. They are taken from the bits
-//! without a table; most lists of 16 end there.
+//! The first 92 ranks, up to squared distance 8, are all offsets of up to two voxels an axis but for the corners: most lists of 16 end there.
 
 use std::sync::LazyLock;
 
@@ -33,9 +32,6 @@ pub(super) type Ranks = [u64; 4];
 
 /// What is known about offsets.
 pub(super) struct Offsets {
-    /// For each occupation of the seven voxels of a column, and each column (dx, dy) of the neighbourhood, the ranks of those that are
-    /// occupied. Columns are inside: were they a power of two of bytes apart, they would push each other out of the cache.
-    pub(super) column: Box<[[Ranks; SIDE * SIDE]; 1 << SIDE]>,
     /// By rank: what is added to an id.
     pub(super) step: [u64; 256],
     /// By rank: the squared distance.
@@ -57,16 +53,11 @@ impl Offsets {
         let d2 = |o: &[i32; 3]| o.iter().map(|v| v * v).sum::<i32>();
         let mut offsets: Vec<[i32; 3]> = all().filter(|o| (1..=LAST).contains(&d2(o))).collect();
         offsets.sort_by_key(|o| (d2(o), *o));
-        let mut tables =
-            Offsets { column: Box::new([[[0; 4]; SIDE * SIDE]; 1 << SIDE]), step: [0; 256], d2: [0.0; 256] };
+        let mut tables = Offsets { step: [0; 256], d2: [0.0; 256] };
         for (rank, offset) in offsets.iter().enumerate() {
             let step = offset.iter().fold(0i64, |id, &v| (id << AXIS) + i64::from(v));
             tables.step[rank] = step as u64;
             tables.d2[rank] = d2(offset) as f32;
-            let [x, y, z] = offset.map(|v| (v + near) as usize);
-            for (pattern, columns) in tables.column.iter_mut().enumerate() {
-                columns[x * SIDE + y][rank / 64] |= (pattern as u64 >> z & 1) << (rank % 64);
-            }
         }
         tables
     }
@@ -81,53 +72,14 @@ pub(super) fn count(ranks: &Ranks) -> usize {
 /// Number of ranks of `ranks` below the first one of `other`.
 #[inline(always)]
 pub(super) fn count_before(ranks: &Ranks, other: &Ranks) -> usize {
-    let mut count = 0;
+    let (mut count, mut before) = (0, u64::MAX);
     for (word, other) in ranks.iter().zip(other) {
-        if *other != 0 {
-            return count + (word & ((other & other.wrapping_neg()) - 1)).count_ones() as usize;
-        }
-        count += word.count_ones() as usize;
+        // All bits below the lowest of `other`, or all there are.
+        let below = (other & other.wrapping_neg()).wrapping_sub(1);
+        count += (word & below & before).count_ones() as usize;
+        before = if *other == 0 { before } else { 0 };
     }
     count
-}
-
-/// For every byte, the numbers of its set bits, one byte each, lowest first.
-static SET_BITS: [u64; 256] = {
-    let mut table = [0u64; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let (mut bit, mut to) = (0, 0);
-        while bit < 8 {
-            if byte >> bit & 1 == 1 {
-                table[byte] |= bit << (8 * to);
-                to += 1;
-            }
-            bit += 1;
-        }
-        byte += 1;
-    }
-    table
-};
-
-/// The first `k` ranks, ascending; there are as many.
-#[inline(always)]
-pub(super) fn first(ranks: &Ranks, k: usize) -> [u8; crate::knn::MAX_K + 8] {
-    let (mut out, mut at) = ([0; crate::knn::MAX_K + 8], 0);
-    // Byte by byte: a search bit by bit waits for each, and ends where nobody can foresee it.
-    for (word, bits) in ranks.iter().enumerate() {
-        for byte in 0..8 {
-            let set = (bits >> (8 * byte)) as u8;
-            let numbers = SET_BITS[usize::from(set)] + (64 * word + 8 * byte) as u64 * 0x0101_0101_0101_0101;
-            if let Some(out) = out[at..].first_chunk_mut() {
-                *out = numbers.to_le_bytes();
-            }
-            at += set.count_ones() as usize;
-            if at >= k {
-                return out;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -150,13 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn sets_are_counted_and_listed() {
+    fn sets_are_counted() {
         let ranks = [0b1010, 0, 1 << 63, 0b1];
         assert_eq!(count(&ranks), 4);
         assert_eq!(count_before(&ranks, &[0, 0, 0, 0]), 4);
         assert_eq!(count_before(&ranks, &[0b1000, 0, 0, 1]), 1);
         assert_eq!(count_before(&ranks, &[0, 1, 0, 0]), 2);
-        assert_eq!(first(&ranks, 3)[..3], [1, 3, 191]);
-        assert_eq!(first(&[u64::MAX; 4], 64)[..64], std::array::from_fn::<u8, 64, _>(|rank| rank as u8));
     }
 }

@@ -5,7 +5,8 @@ use super::{Scratch, VoxelKnn, tiles};
 impl VoxelKnn {
     /// Puts the changes in the order of their nodes. They come tile by tile, in the order of the tiles' keys and in that of the ids within
     /// each: what is still to be done is to sort the nodes of a row of tiles along z by their columns, and those of a slab by x.
-    pub(super) fn sort(&mut self) {
+    /// With `company` no node was or is alone.
+    pub(super) fn sort(&mut self, company: bool) {
         let (changes, Scratch { spans, order, spare, src: sorted, .. }) = (&mut self.changes, &mut self.scratch);
         let src = &changes.src;
         order.resize(src.len(), 0);
@@ -31,8 +32,10 @@ impl VoxelKnn {
                 slab.start = slab.end;
             }
         }
-        // The list of a node that is alone is empty before and after.
-        order.retain(|&row| !changes.is_empty(row as usize));
+        if !company {
+            // The list of a node that is alone is empty before and after.
+            order.retain(|&row| !changes.is_empty(row as usize));
+        }
         changes.arrange(order, sorted);
     }
 }

@@ -1,5 +1,6 @@
 //! Stored lists: of the nodes whose neighbours lie beyond the offsets with ranks. A tile knows the rows of its nodes.
 
+use crate::knn::MAX_K;
 use crate::knn::live::LiveTree;
 use crate::knn::tree::Item;
 
@@ -14,6 +15,8 @@ use crate::knn::isa::Isa;
 /// Lists of up to `k`: local ones, and others by node.
 pub(super) struct Rows {
     k: usize,
+    /// The most that are kept of a list that is not local.
+    room: usize,
     /// Local lists, so many lines each.
     local: Chunks<Line, 1024>,
     lines: u32,
@@ -55,6 +58,11 @@ pub(super) const fn width(r: usize) -> usize {
     16 * (r / 16 + 1)
 }
 
+/// Places of a list that is not local: half are spare, or less if it is long.
+pub(super) fn room(k: usize) -> usize {
+    (2 * k.next_power_of_two().max(8)).min(MAX_K)
+}
+
 /// A line of the cache.
 #[derive(Clone)]
 #[repr(align(64))]
@@ -73,6 +81,7 @@ impl Rows {
     pub(super) fn new(k: usize) -> Self {
         Rows {
             k,
+            room: room(k),
             local: Chunks::new(Line([0; 16])),
             lines: (width(k.next_power_of_two().max(8)) / 16) as u32,
             free_local: Vec::new(),
@@ -95,11 +104,19 @@ impl Rows {
         self.id[row as usize]
     }
 
-    /// Neighbours and squared distances.
+    /// Neighbours and squared distances: all up to the last, more than the `k` that are wanted as long as there is room.
     #[inline(always)]
     pub(super) fn list(&self, row: u32) -> (&[u64], &[f32]) {
-        let from = row as usize * self.k;
+        let from = row as usize * self.room;
         let range = from..from + usize::from(self.len[row as usize]);
+        (&self.dst[range.clone()], &self.d2[range])
+    }
+
+    /// The first `k` of a list.
+    #[inline(always)]
+    pub(super) fn wanted(&self, row: u32) -> (&[u64], &[f32]) {
+        let from = row as usize * self.room;
+        let range = from..from + usize::from(self.len[row as usize]).min(self.k);
         (&self.dst[range.clone()], &self.d2[range])
     }
 
@@ -170,7 +187,7 @@ impl Rows {
         if is_local(row) {
             self.local::<W>(row).push(lists, node, self.k);
         } else {
-            lists.push_row(self.list(row));
+            lists.push_row(self.wanted(row));
         }
     }
 
@@ -185,17 +202,12 @@ impl Rows {
         }
     }
 
-    /// Squared distance up to which a voxel that comes or goes may change the list.
-    pub(super) fn reach(&self, row: u32) -> f32 {
-        self.reach[row as usize]
-    }
-
     /// A row for a node that has none.
     fn add(&mut self, id: u64) -> u32 {
         let row = self.free.pop().unwrap_or_else(|| {
             self.id.push(0);
-            self.dst.resize(self.dst.len() + self.k, 0);
-            self.d2.resize(self.d2.len() + self.k, 0.0);
+            self.dst.resize(self.dst.len() + self.room, 0);
+            self.d2.resize(self.d2.len() + self.room, 0.0);
             self.len.push(0);
             self.reach.push(f32::INFINITY);
             self.changed.push(NONE);
@@ -209,8 +221,8 @@ impl Rows {
     /// Replaces a list; one that is not full reaches everywhere.
     fn set(&mut self, row: u32, dst: &[u64], d2: &[f32]) {
         let at = row as usize;
-        self.dst[at * self.k..][..dst.len()].copy_from_slice(dst);
-        self.d2[at * self.k..][..d2.len()].copy_from_slice(d2);
+        self.dst[at * self.room..][..dst.len()].copy_from_slice(dst);
+        self.d2[at * self.room..][..d2.len()].copy_from_slice(d2);
         self.len[at] = d2.len() as u8;
         let reach = if d2.len() < self.k { f32::INFINITY } else { d2[d2.len() - 1] };
         let remote = is_remote(reach);

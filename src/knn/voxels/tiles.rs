@@ -27,24 +27,36 @@ const SELF: usize = 13;
 #[repr(align(64))]
 pub(super) struct Line(pub(super) Mask);
 
-/// A cube of eight voxels, but for its masks of what is occupied and what changed.
+/// A cube of eight voxels, but for its masks and notes.
 #[derive(Clone)]
 pub(super) struct Tile {
-    /// Where it is.
-    pub(super) key: u64,
     /// Nodes whose lists go beyond the offsets with ranks.
     pub(super) far: Mask,
     /// Where their lists are stored, in the order of their bits.
     pub(super) rows: Vec<u32>,
     /// The tiles around it and itself, by x, y, z.
     pub(super) beside: [u32; 27],
+}
+
+/// Where a tile is, and what an epoch notes of it.
+#[derive(Clone, Copy)]
+pub(super) struct Note {
+    /// Where it is.
+    pub(super) key: u64,
     /// The last epoch that had it on its list.
     pub(super) seen: u32,
     /// Which of those beside it changed in this epoch, and [`REMOTE`].
     pub(super) sides: u32,
 }
 
-/// The bit of [`Tile::sides`] that says that something changed within the reach of a remote list.
+impl Note {
+    #[inline(always)]
+    const fn new(key: u64) -> Note {
+        Note { key, seen: 0, sides: 0 }
+    }
+}
+
+/// The bit of [`Note::sides`] that says that something changed within the reach of a remote list.
 pub(super) const REMOTE: u32 = 1 << 27;
 
 /// Coordinates of a voxel, 0 to 2^21 - 1.
@@ -71,12 +83,6 @@ fn bit([x, y, z]: [u32; 3]) -> (usize, u32) {
 }
 
 impl Tile {
-    /// Id of its first voxel.
-    #[inline(always)]
-    pub(super) fn origin(&self) -> u64 {
-        place(self.key).into_iter().fold(0, |id, v| id << AXIS | u64::from(v) << 3)
-    }
-
     /// Where the list of a far node is stored; None of any other voxel.
     pub(super) fn row(&self, x: usize, bit: u32) -> Option<u32> {
         if self.far[x] >> bit & 1 == 0 {
@@ -144,10 +150,14 @@ struct Place {
 /// All tiles. Number [`NONE`] is none, and empty.
 pub(super) struct Tiles {
     pub(super) all: Chunks<Tile, 256>,
+    /// Apart from the tiles, so that those of many fit into the cache.
+    pub(super) notes: Chunks<Note, 4096>,
     /// Voxels that are nodes.
     pub(super) occupied: Chunks<Line, 1024>,
     /// Voxels that were nodes before the epoch or are afterwards, but not both.
     pub(super) changed: Chunks<Line, 1024>,
+    /// Voxels with a change within three along every axis.
+    pub(super) touched: Chunks<Line, 1024>,
     free: Vec<u32>,
     places: Chunks<Place, 64>,
     free_places: Vec<u32>,
@@ -159,25 +169,35 @@ pub(super) struct Tiles {
 impl Tiles {
     /// No tiles.
     pub(super) fn new() -> Self {
-        let tile = Tile { key: u64::MAX, far: [0; 8], rows: Vec::new(), beside: [NONE; 27], seen: 0, sides: 0 };
+        let tile = Tile { far: [0; 8], rows: Vec::new(), beside: [NONE; 27] };
         let mut tiles = Tiles {
             all: Chunks::new(tile.clone()),
+            notes: Chunks::new(Note::new(u64::MAX)),
             occupied: Chunks::new(Line([0; 8])),
             changed: Chunks::new(Line([0; 8])),
+            touched: Chunks::new(Line([0; 8])),
             free: Vec::new(),
             places: Chunks::new(Place { key: 0, some: [0; 8], tiles: [NONE; 512] }),
             free_places: Vec::new(),
             at: FxHashMap::default(),
             above: Default::default(),
         };
-        tiles.push(tile);
+        tiles.push(u64::MAX, tile);
         tiles
     }
 
-    fn push(&mut self, tile: Tile) -> u32 {
+    fn push(&mut self, key: u64, tile: Tile) -> u32 {
         self.occupied.push(Line([0; 8]));
         self.changed.push(Line([0; 8]));
+        self.touched.push(Line([0; 8]));
+        self.notes.push(Note::new(key));
         self.all.push(tile)
+    }
+
+    /// Id of a tile's first voxel.
+    #[inline(always)]
+    pub(super) fn origin(&self, tile: u32) -> u64 {
+        place(self.notes[tile].key).into_iter().fold(0, |id, v| id << AXIS | u64::from(v) << 3)
     }
 
     /// Index of the tile that a voxel is in, its word and bit there. An id of 64 bits is in no tile: its x is beyond every key.
@@ -197,7 +217,7 @@ impl Tiles {
     }
 
     fn add(&mut self, at: [u32; 3]) -> u32 {
-        let mut tile = Tile { key: key(at), far: [0; 8], rows: Vec::new(), beside: [NONE; 27], seen: 0, sides: 0 };
+        let mut tile = Tile { far: [0; 8], rows: Vec::new(), beside: [NONE; 27] };
         let index = self.free.pop().unwrap_or(self.all.len() as u32);
         for (side, beside) in tile.beside.iter_mut().enumerate() {
             let around = [side / 9, side / 3 % 3, side % 3];
@@ -212,9 +232,10 @@ impl Tiles {
             }
         }
         if index as usize == self.all.len() {
-            self.push(tile);
+            self.push(key(at), tile);
         } else {
             self.all[index] = tile;
+            self.notes[index] = Note::new(key(at));
         }
         let (x, slot) = bit(at);
         let place_key = key(at.map(|v| v >> 3));
@@ -247,7 +268,7 @@ impl Tiles {
     /// Forgets an empty tile.
     pub(super) fn remove(&mut self, index: u32) {
         let tile = &self.all[index];
-        let (mut at, beside) = (place(tile.key), tile.beside);
+        let (mut at, beside) = (place(self.notes[index].key), tile.beside);
         self.free.push(index);
         for (side, beside) in beside.into_iter().enumerate() {
             if beside != NONE && side != SELF {
@@ -290,8 +311,8 @@ impl Tiles {
     }
 
     /// Calls `each` with the tiles that are up to `reach` tiles from one along every axis, and how many from the corner they are.
-    pub(super) fn within(&self, tile: &Tile, reach: u32, mut each: impl FnMut(u32, [u32; 3])) {
-        let centre = place(tile.key);
+    pub(super) fn within(&self, tile: u32, reach: u32, mut each: impl FnMut(u32, [u32; 3])) {
+        let centre = place(self.notes[tile].key);
         let low = centre.map(|v| v.saturating_sub(reach));
         let high = centre.map(|v| (v + reach).min((1 << KEY) - 1));
         let shift = [0, 1, 2].map(|axis| reach - (centre[axis] - low[axis]));
@@ -356,8 +377,8 @@ impl Tiles {
     #[inline(always)]
     pub(super) fn changed_around(&self, tile: u32) -> [&Mask; 27] {
         let mut around = [&self.changed[NONE].0; 27];
+        let mut sides = self.notes[tile].sides & !REMOTE;
         let tile = &self.all[tile];
-        let mut sides = tile.sides & !REMOTE;
         while sides != 0 {
             let side = sides.trailing_zeros() as usize;
             sides &= sides - 1;
@@ -369,28 +390,34 @@ impl Tiles {
     /// Asks for the memory of a tile.
     #[inline(always)]
     pub(super) fn ahead<I: Isa>(&self, isa: I, tile: u32) {
+        isa.prefetch(&self.touched[tile]);
+        isa.prefetch(&self.changed[tile]);
         let tile = &self.all[tile];
-        isa.prefetch(&tile.key);
         isa.prefetch(&tile.far);
         isa.prefetch(&tile.rows);
         isa.prefetch(&tile.beside[0]);
         isa.prefetch(&tile.beside[16]);
     }
 
-    /// Asks for the memory of what a tile knows: the masks beside it and where its rows are.
+    /// Asks for the memory of what a tile knows: where its rows are, and the masks beside it of larger x. The others were read not long before,
+    /// in the order of keys.
     #[inline(always)]
     pub(super) fn ahead_beside<I: Isa>(&self, isa: I, tile: u32) {
         let tile = &self.all[tile];
         if let Some(row) = tile.rows.first() {
             isa.prefetch(row);
         }
-        tile.beside.iter().for_each(|&beside| isa.prefetch(&self.occupied[beside]));
+        tile.beside[18..].iter().for_each(|&beside| isa.prefetch(&self.occupied[beside]));
     }
 
     /// Bytes held.
     pub(super) fn memory(&self) -> usize {
         let masks: usize = self.above.iter().map(|level| level.capacity() * (8 + size_of::<Mask>())).sum();
-        let tiles = self.all.memory() + self.occupied.memory() + self.changed.memory();
+        let tiles = self.all.memory()
+            + self.notes.memory()
+            + self.occupied.memory()
+            + self.changed.memory()
+            + self.touched.memory();
         tiles + self.places.memory() + self.at.capacity() * 13 + masks
     }
 }

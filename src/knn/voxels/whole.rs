@@ -1,7 +1,7 @@
 //! All lists of a graph in the order of their nodes, from its bits.
 
 use super::VoxelKnn;
-use super::offsets::{Offsets, Ranks, count, first};
+use super::offsets::{Offsets, Ranks, count};
 use super::tiles::{id, voxel};
 use super::window::Window;
 use crate::knn::changes::IdLists;
@@ -11,10 +11,16 @@ use crate::knn::isa::{Isa, Job};
 #[inline(always)]
 pub(super) fn near(lists: &mut IdLists, offsets: &Offsets, id: u64, ranks: &Ranks, k: usize) {
     let (dst, d2) = lists.push_blank(k);
-    let ranks = first(ranks, k);
-    for ((dst, d2), &rank) in dst.iter_mut().zip(d2).zip(&ranks) {
-        *dst = id.wrapping_add(offsets.step[usize::from(rank)]);
-        *d2 = offsets.d2[usize::from(rank)];
+    let mut to = dst.iter_mut().zip(d2);
+    for (word, bits) in ranks.iter().enumerate() {
+        let mut bits = *bits;
+        while bits != 0 {
+            let rank = 64 * word + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            let Some((dst, d2)) = to.next() else { return };
+            *dst = id.wrapping_add(offsets.step[rank]);
+            *d2 = offsets.d2[rank];
+        }
     }
 }
 
@@ -34,13 +40,13 @@ impl Job for Whole<'_> {
     fn run<I: Isa>(self, isa: I) {
         let Whole { graph, tiles, lists, nodes } = self;
         let offsets = Offsets::get();
-        let at = |index: u32| voxel(graph.tiles.all[index].origin());
+        let at = |index: u32| voxel(graph.tiles.origin(index));
         let mut windows = Vec::<Window>::new();
         // Ids ascend by x, then y, then z: a slab of tiles is gone through plane by plane, and a plane row by row.
         for slab in tiles.chunk_by(|&a, &b| at(a)[0] == at(b)[0]) {
             windows.resize_with(windows.len().max(slab.len()), || Window::EMPTY);
             for (window, &tile) in windows.iter_mut().zip(slab) {
-                window.load(isa, &graph.tiles.occupied_around(tile));
+                window.load(isa, &graph.tiles.occupied_around(tile), (0, 7));
             }
             for x in 0..8 {
                 let mut from = 0;
@@ -48,8 +54,8 @@ impl Job for Whole<'_> {
                     for y in 0..8 {
                         for (window, &tile) in windows[from..].iter().zip(row) {
                             let mut bits = graph.tiles.occupied[tile].0[x] & 0xff << (8 * y);
+                            let origin = graph.tiles.origin(tile);
                             let tile = &graph.tiles.all[tile];
-                            let origin = tile.origin();
                             while bits != 0 {
                                 let bit = bits.trailing_zeros();
                                 bits &= bits - 1;
@@ -59,10 +65,10 @@ impl Job for Whole<'_> {
                                     graph.rows.push_any(lists, node, row);
                                     continue;
                                 }
-                                let [low, high] = window.inner(isa, x, bit);
-                                let mut ranks = [low, high, 0, 0];
+                                let inner = window.inner(isa, x, bit);
+                                let mut ranks = [inner[0], inner[1], 0, 0];
                                 if count(&ranks) < graph.k {
-                                    ranks = window.ranks(offsets, x, bit);
+                                    ranks = window.ranks(isa, x, bit, inner);
                                 }
                                 near(lists, offsets, node, &ranks, graph.k);
                             }
