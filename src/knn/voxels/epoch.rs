@@ -99,7 +99,7 @@ impl Epoch<'_> {
         let k = self.k;
         let (origin, far) = (self.tiles.origin(index), self.tiles.all[index].far);
         let (occupied, differs) = (self.tiles.occupied[index].0, self.tiles.changed[index].0);
-        let touched = std::mem::take(&mut self.tiles.touched[index].0);
+        let touched = self.tiles.touched[self.tiles.notes[index].slot as usize].0;
         let concerned: Mask = std::array::from_fn(|x| (occupied[x] | differs[x]) & (touched[x] | far[x]));
         if concerned == [0; 8] {
             return;

@@ -343,22 +343,20 @@ impl VoxelKnn {
     /// Collects this shard's tiles with a change in or beside them, and tells them where it is and which of their voxels are near it.
     fn nearby(&mut self, nearby: &mut Vec<u32>) {
         nearby.clear();
+        self.tiles.touched.clear();
         for &tile in &self.touched {
             if self.tiles.changed[tile].0 != [0; 8] {
                 for (beside, side) in self.tiles.all[tile].beside.into_iter().zip((0..27).rev()) {
                     if beside != NONE && self.share.has(&self.tiles, beside) {
-                        let sides = &mut self.tiles.notes[beside].sides;
-                        if *sides == 0 {
-                            nearby.push(beside);
-                        }
-                        *sides |= 1 << side;
+                        self.tiles.put(beside, 1 << side, nearby);
                     }
                 }
                 let (changed, beside) = (self.tiles.changed[tile].0, self.tiles.all[tile].beside);
                 spread(&changed, |side, near| {
                     let tile = beside[side];
                     if tile != NONE && self.share.has(&self.tiles, tile) {
-                        self.tiles.touched[tile].0.iter_mut().zip(near).for_each(|(touched, near)| *touched |= near);
+                        let slot = self.tiles.notes[tile].slot as usize;
+                        self.tiles.touched[slot].0.iter_mut().zip(near).for_each(|(touched, near)| *touched |= near);
                     }
                 });
             }
@@ -386,11 +384,7 @@ impl VoxelKnn {
                     if self.rows.note(hit.tag, Change { d2: hit.d2, id, came })
                         && let Some((tile, ..)) = self.tiles.find(self.rows.node(hit.tag))
                     {
-                        let sides = &mut self.tiles.notes[tile].sides;
-                        if *sides == 0 {
-                            nearby.push(tile);
-                        }
-                        *sides |= REMOTE;
+                        self.tiles.put(tile, REMOTE, nearby);
                     }
                 }
             }

@@ -47,12 +47,14 @@ pub(super) struct Note {
     pub(super) seen: u32,
     /// Which of those beside it changed in this epoch, and [`REMOTE`].
     pub(super) sides: u32,
+    /// Where it is in [`Tiles::touched`] if there are any.
+    pub(super) slot: u32,
 }
 
 impl Note {
     #[inline(always)]
     const fn new(key: u64) -> Note {
-        Note { key, seen: 0, sides: 0 }
+        Note { key, seen: 0, sides: 0, slot: 0 }
     }
 }
 
@@ -156,8 +158,8 @@ pub(super) struct Tiles {
     pub(super) occupied: Chunks<Line, 1024>,
     /// Voxels that were nodes before the epoch or are afterwards, but not both.
     pub(super) changed: Chunks<Line, 1024>,
-    /// Voxels with a change within three along every axis.
-    pub(super) touched: Chunks<Line, 1024>,
+    /// Of the tiles near a change of this epoch, the voxels with one within three along every axis.
+    pub(super) touched: Vec<Line>,
     free: Vec<u32>,
     places: Chunks<Place, 64>,
     free_places: Vec<u32>,
@@ -175,7 +177,7 @@ impl Tiles {
             notes: Chunks::new(Note::new(u64::MAX)),
             occupied: Chunks::new(Line([0; 8])),
             changed: Chunks::new(Line([0; 8])),
-            touched: Chunks::new(Line([0; 8])),
+            touched: Vec::new(),
             free: Vec::new(),
             places: Chunks::new(Place { key: 0, some: [0; 8], tiles: [NONE; 512] }),
             free_places: Vec::new(),
@@ -189,9 +191,20 @@ impl Tiles {
     fn push(&mut self, key: u64, tile: Tile) -> u32 {
         self.occupied.push(Line([0; 8]));
         self.changed.push(Line([0; 8]));
-        self.touched.push(Line([0; 8]));
         self.notes.push(Note::new(key));
         self.all.push(tile)
+    }
+
+    /// Notes that a tile is near a change, which `sides` says more of, and puts it to those nearby.
+    #[inline(always)]
+    pub(super) fn put(&mut self, tile: u32, sides: u32, nearby: &mut Vec<u32>) {
+        let note = &mut self.notes[tile];
+        if note.sides == 0 {
+            note.slot = self.touched.len() as u32;
+            self.touched.push(Line([0; 8]));
+            nearby.push(tile);
+        }
+        note.sides |= sides;
     }
 
     /// Id of a tile's first voxel.
@@ -390,7 +403,7 @@ impl Tiles {
     /// Asks for the memory of a tile.
     #[inline(always)]
     pub(super) fn ahead<I: Isa>(&self, isa: I, tile: u32) {
-        isa.prefetch(&self.touched[tile]);
+        isa.prefetch(&self.touched[self.notes[tile].slot as usize]);
         isa.prefetch(&self.changed[tile]);
         let tile = &self.all[tile];
         isa.prefetch(&tile.far);
@@ -413,11 +426,7 @@ impl Tiles {
     /// Bytes held.
     pub(super) fn memory(&self) -> usize {
         let masks: usize = self.above.iter().map(|level| level.capacity() * (8 + size_of::<Mask>())).sum();
-        let tiles = self.all.memory()
-            + self.notes.memory()
-            + self.occupied.memory()
-            + self.changed.memory()
-            + self.touched.memory();
+        let tiles = self.all.memory() + self.notes.memory() + self.occupied.memory() + self.changed.memory();
         tiles + self.places.memory() + self.at.capacity() * 13 + masks
     }
 }
