@@ -17,8 +17,8 @@ from torch import nn
 warnings.filterwarnings("ignore", message="Sparse")
 
 AGES = 3
-NOISE = 0.1  # added to standardised inputs in training
-INPUTS = 1  # version of the inputs, as network.rs has it
+NOISE = 0.3  # added to standardised inputs in training
+INPUTS = 2  # version of the inputs, as network.rs has it
 MODEL = pathlib.Path(__file__).parents[2] / "models" / "tgnn.safetensors"
 
 
@@ -33,7 +33,7 @@ class Cases:
             return numpy.int64 if name in ("people", "edges", "degree") else numpy.int32 if name == "src" else numpy.float32
 
         self.node, self.population, self.weight = column("node"), column("population"), column("weight")
-        self.bp, self.infected, self.positive = (column(n)[:, 0] for n in ("bp", "infected", "positive"))
+        self.base, self.bp, self.infected, self.positive = (column(n)[:, 0] for n in ("base", "bp", "infected", "positive"))
         self.degree, self.src = column("degree")[:, 0], column("src")[:, 0]
         self.people = nn.functional.pad(column("people")[:, 0].cumsum(0), (1, 0))
         self.edges = nn.functional.pad(column("edges")[:, 0].cumsum(0), (1, 0))
@@ -42,7 +42,7 @@ class Cases:
         return len(self.population)
 
     def batch(self, which):
-        """Cases as one graph: node, population, case of each node, graph, bp, infected, positive."""
+        """Cases as one graph: node, population, case of each node, graph, base, bp, infected, positive."""
         nodes = torch.cat([torch.arange(self.people[c], self.people[c + 1]) for c in which])
         edges = torch.cat([torch.arange(self.edges[c], self.edges[c + 1]) for c in which])
         sizes = torch.tensor([self.people[c + 1] - self.people[c] for c in which])
@@ -52,7 +52,7 @@ class Cases:
         many = torch.tensor([self.edges[c + 1] - self.edges[c] for c in which])
         columns = (self.src[edges] + torch.repeat_interleave(first, many)).int()
         graph = [Product.matrices(rows, columns, weight) for weight in self.weight[edges].T]
-        return self.node[nodes], self.population[which], of, graph, self.bp[nodes], self.infected[nodes], self.positive[nodes]
+        return self.node[nodes], self.population[which], of, graph, self.base[nodes], self.bp[nodes], self.infected[nodes], self.positive[nodes]
 
     def batches(self, order):
         """All cases, a few at a time, in an order."""
@@ -106,14 +106,14 @@ class TemporalGraphNetwork(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, node, population, of, graph, bp):
+    def forward(self, node, population, of, graph, base):
         for layer in self.population:
             population = layer(population).relu()
         a, b = self.scale(population)[of].T
         h0 = (self.input(node) + self.mix(population)[of]).relu()
         h1 = self.conv[0](h0, graph).relu()
         h2 = self.conv[1](h1, graph).relu()
-        return (1 + a) * bp + b + self.head[1](self.head[0](torch.cat([h0, h1, h2], 1)).relu())[:, 0]
+        return (1 + a) * base + b + self.head[1](self.head[0](torch.cat([h0, h1, h2], 1)).relu())[:, 0]
 
 
 def fold(layer, mean, deviation):
@@ -122,14 +122,14 @@ def fold(layer, mean, deviation):
     return {"weight": weight, "bias": layer["bias"] - weight @ mean}
 
 
-def save(model, statistics, about):
+def save(path, model, statistics, about):
     state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     for name, (mean, deviation) in statistics.items():
         folded = fold({part: state[f"{name}.{part}"] for part in ("weight", "bias")}, mean, deviation)
         state |= {f"{name}.{part}": tensor for part, tensor in folded.items()}
-    MODEL.parent.mkdir(exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, MODEL, {"thalweg": json.dumps(about)})
-    MODEL.chmod(0o644)
+    path.parent.mkdir(exist_ok=True)
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path, {"thalweg": json.dumps(about)})
+    path.chmod(0o644)
 
 
 def deviation(values):
@@ -155,24 +155,44 @@ def auc(score, infected):
 
 @torch.no_grad()
 def validate(model, cases, standard):
+    """Loss, Brier score, calibration error and AUC of the network, of the average that it begins with, and of bp."""
     scores, aucs = [], []
-    for node, population, of, graph, bp, infected, positive in cases:
-        found = model(*standard(node, population), of, graph, bp)
+    for node, population, of, graph, base, bp, infected, positive in cases:
+        found = torch.sigmoid(model(*standard(node, population), of, graph, base))
         keep = positive == 0
-        scores.append(torch.stack([torch.sigmoid(found), torch.sigmoid(bp), infected])[:, keep])
+        scores.append(torch.stack([found, torch.sigmoid(base), bp, infected])[:, keep])
         for case in range(int(of[-1]) + 1):
             mine = keep & (of == case)
             if 0 < infected[mine].sum() < mine.sum():
-                aucs.append((auc(found[mine], infected[mine]), auc(bp[mine], infected[mine])))
-    own, bp, infected = torch.cat(scores, 1)
-    rank = numpy.array(aucs).mean(0)
-    loss = [nn.functional.binary_cross_entropy(s, infected).item() for s in (own, bp)]
-    return {"loss": loss[0], "own": (*measure(own, infected), rank[0]), "bp": (*measure(bp, infected), rank[1]), "bp_loss": loss[1]}
+                aucs.append([auc(score[mine], infected[mine]) for score in (found, base, bp)])
+    *scores, infected = torch.cat(scores, 1)
+    ranks = numpy.array(aucs).mean(0)
+    loss = [nn.functional.binary_cross_entropy(score.clamp(1e-7, 1 - 1e-7), infected).item() for score in scores]
+    return {
+        name: [round(float(v), 5) for v in (loss, *measure(score, infected), rank)]
+        for name, loss, score, rank in zip(("own", "average", "bp"), loss, scores, ranks)
+    }
+
+
+@torch.no_grad()
+def shrink(model, cases, standard):
+    """Scales what the network adds to the average, which is linear in its last layers, by the share with the best Brier score."""
+    last = [tensor for layer in (model.scale, model.head[1]) for tensor in (layer.weight, layer.bias)]
+    whole = [tensor.clone() for tensor in last]
+    found = []
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        for tensor, value in zip(last, whole):
+            tensor.copy_(share * value)
+        found.append((validate(model, cases, standard)["own"][1], share))
+    for tensor, value in zip(last, whole):
+        tensor.copy_(min(found)[1] * value)
+    print("Brier score, share:", found)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=pathlib.Path)
+    parser.add_argument("--model", type=pathlib.Path, default=MODEL, help="where the weights go")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--channels", type=int, default=16)
@@ -191,7 +211,7 @@ def main():
         return [(v - mean) / dev for v, (mean, dev) in zip((node, population), statistics.values())]
 
     model = TemporalGraphNetwork(train.node.shape[1], train.population.shape[1], arguments.channels)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.rate, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=arguments.rate, weight_decay=0.3)
     about = {
         "architecture": "TemporalGraphNetwork",
         "channels": arguments.channels,
@@ -205,9 +225,9 @@ def main():
     for epoch in range(arguments.epochs):
         total = 0.0
         for which in torch.randperm(len(batches)):
-            node, population, of, graph, bp, infected, positive = batches[which]
+            node, population, of, graph, base, _, infected, positive = batches[which]
             node, population = (v + NOISE * torch.randn_like(v) for v in standard(node, population))
-            found = model(node, population, of, graph, bp)
+            found = model(node, population, of, graph, base)
             # People whose test was positive are known: they count little.
             loss = nn.functional.binary_cross_entropy_with_logits(found, infected, 1 - 0.8 * positive)
             optimizer.zero_grad()
@@ -216,8 +236,11 @@ def main():
             optimizer.step()
             schedule.step()
             total += loss.item() / len(batches)
-        save(model, statistics, about)
-        print(epoch, f"{total:.5f}", json.dumps(validate(model, watched, standard), default=float), flush=True)
+        save(arguments.model, model, statistics, about)
+        print(epoch, f"{total:.5f}", json.dumps(validate(model, watched, standard)), flush=True)
+    shrink(model, watched, standard)
+    save(arguments.model, model, statistics, about)
+    print("shrunk", json.dumps(validate(model, watched, standard)))
 
 
 if __name__ == "__main__":

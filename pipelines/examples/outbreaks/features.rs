@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use thalweg::contacts::tgnn::{AGES, Inputs, NODE, POPULATION};
-use thalweg::contacts::{Bp, RiskModel};
+use thalweg::contacts::tgnn::{AGES, Inputs, NODE, POPULATION, Rates};
 
 use crate::Result;
 use crate::networks::Office;
@@ -17,7 +16,7 @@ pub fn write(data: &Path, out: &Path, cases: usize, seed: u64) -> Result<()> {
     let office = Office::read(&data.join("invs15.csv.gz"))?;
     std::fs::create_dir_all(out)?;
     let (mut node, mut population, mut weight) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut bp, mut infected, mut positive) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut base, mut bp, mut infected, mut positive) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut people, mut edges, mut degree, mut src) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut done = 0;
     for which in 0.. {
@@ -29,12 +28,13 @@ pub fn write(data: &Path, out: &Path, cases: usize, seed: u64) -> Result<()> {
         for _ in 0..EACH.min(cases - done) {
             let (outbreak, truth) = outbreak(&network, random);
             let given = misjudged(&truth, random);
-            let risk = Bp::new(given)?.risk(&outbreak.snapshot, 1)?;
-            let inputs = Inputs::new(&outbreak.snapshot, &given, &risk.score)?;
+            let rates = Rates::new(&outbreak.snapshot, &given, 1)?;
+            let inputs = Inputs::new(&outbreak.snapshot, &given, &rates)?;
             node.extend_from_slice(inputs.node.data());
             population.extend_from_slice(inputs.population.data());
             weight.extend_from_slice(inputs.weight.data());
-            bp.extend(inputs.bp.iter().map(|odds| *odds as f32));
+            base.extend(inputs.base.iter().map(|odds| *odds as f32));
+            bp.extend(rates.lanes[0].iter().map(|p| *p as f32));
             infected.extend(outbreak.infected.iter().map(|infected| f32::from(u8::from(*infected))));
             positive.extend(outbreak.positive().iter().map(|positive| f32::from(u8::from(*positive))));
             people.push(inputs.graph.nodes() as u32);
@@ -53,6 +53,7 @@ pub fn write(data: &Path, out: &Path, cases: usize, seed: u64) -> Result<()> {
         ("node", node, NODE),
         ("population", population, POPULATION),
         ("weight", weight, AGES),
+        ("base", base, 1),
         ("bp", bp, 1),
         ("infected", infected, 1),
         ("positive", positive, 1),

@@ -22,8 +22,8 @@ pub fn network(office: &Office, random: &mut Random) -> Result<Network> {
 
 fn those_who_met(office: &Office, random: &mut Random) -> Result<Network> {
     if random.chance(0.4) {
-        let people = random.about(60.0, 700.0) as u32;
-        let days = 7 + random.below(12) as u32;
+        let people = random.about(60.0, 400.0) as u32;
+        let days = 7 + random.below(8) as u32;
         return town(Town { people, days, seed: random.below(1_000_000) }, random.chance(0.5));
     }
     let bin = [86_400, 86_400, 21_600, 3600, 900][random.below(5) as usize];
@@ -46,7 +46,7 @@ pub fn outbreak(network: &Network, random: &mut Random) -> (Outbreak, Parameters
             truth.latency = 1.0 / random.about(0.5, 4.0) / DAYS;
         }
         let infectious = (1.0 / truth.recovery / DAYS).min(0.5 * network.days());
-        truth.rate = random.about(0.8, 9.0) / (network.activity() * infectious).max(1.0);
+        truth.rate = random.about(0.8, 25.0) / (network.activity() * infectious).max(1.0);
         truth.prior = Prior::Seeds(random.about(0.7, 4.0).max(f64::from(network.people) / 300.0));
         let mut testing = Testing::default();
         if random.chance(if model < 3 { 0.7 } else { 0.15 }) {
@@ -55,10 +55,10 @@ pub fn outbreak(network: &Network, random: &mut Random) -> (Outbreak, Parameters
             testing.daily = random.about(0.015, 0.25);
             truth.false_negative = if random.chance(0.2) { 0.0 } else { random.between(0.0, 0.3) };
             truth.false_positive = if random.chance(0.4) { 0.0 } else { random.about(1e-3, 0.04) };
-            testing.symptoms = if random.chance(0.7) { 0.0 } else { random.between(0.1, 0.5) };
+            testing.symptoms = if random.chance(0.85) { 0.0 } else { random.between(0.1, 0.5) };
         }
         let outbreak = spread(network, &truth, testing, random);
-        if (2..=network.people as usize * 6 / 10).contains(&outbreak.ever) {
+        if (2..=network.people as usize * 95 / 100).contains(&outbreak.ever) {
             return (outbreak, truth);
         }
     }
@@ -148,7 +148,7 @@ pub fn kept_apart(setting: usize, case: u64, office: &Office, random: &mut Rando
         0 | 1 => Ok(office.network(86_400, 0, 10, |_| true)),
         2 => Ok(office.network(3600, 0, 10, |_| true)),
         3 => {
-            let people = [300, 800][(case % 2) as usize];
+            let people = [300, 600][(case % 2) as usize];
             town(Town { people, days: 14, seed: 1_000_000_000 + random.below(1_000_000_000) }, false)
         }
         _ => Ok(crate::networks::proximity(200, 15, random)),

@@ -3,15 +3,15 @@
 //! Training reads the same numbers from here (`pipelines/examples/outbreaks`), so the two cannot differ. All are bounded, whatever the rows
 //! and parameters; all sums go in the order of the snapshot.
 
-use super::forecast::{Forecast, LANES};
+use super::rates::{LANES, Rates};
 use crate::Error;
 use crate::contacts::{MeanField, Parameters, RiskModel, Snapshot};
 use crate::layers::{Matrix, Neighbors};
 
 /// Numbers of a person.
-pub const NODE: usize = 18 + LANES;
+pub const NODE: usize = 21;
 /// Numbers of a population.
-pub const POPULATION: usize = 26 + 3 * LANES;
+pub const POPULATION: usize = 28 + 2 * LANES;
 /// Weights of an edge: its contacts as they fade in a day, in four, and the older.
 pub const AGES: usize = 3;
 
@@ -23,15 +23,17 @@ const LEAST: f64 = 1e-9;
 
 /// The inputs of one snapshot.
 pub struct Inputs {
-    /// Belief propagation's log odds `[people]`.
-    pub bp: Vec<f64>,
+    /// Log odds of belief propagation, averaged over rates `[people]`.
+    pub base: Vec<f64>,
+    /// The rates that the tests make likely; what is counted in infections is at these.
+    pub likely: Parameters,
     /// `[people, NODE]`.
     pub node: Matrix,
     /// `[1, POPULATION]`.
     pub population: Matrix,
     /// Who met whom.
     pub graph: Neighbors,
-    /// `[edges, AGES]`: expected infections through the pair's contacts at the given rate, by age, as a share of 1 + all of the person's.
+    /// `[edges, AGES]`: expected infections through the pair's contacts at the likely rate, by age, as a share of 1 + all of the person's.
     pub weight: Matrix,
 }
 
@@ -44,15 +46,16 @@ struct Tested {
 }
 
 impl Inputs {
-    /// The inputs for a snapshot, of which belief propagation says `bp`.
+    /// The inputs for a snapshot, of which belief propagation says `rates` with the `parameters` given.
     ///
     /// # Errors
     /// A snapshot that contradicts itself: numbers of people out of range.
-    pub fn new(snapshot: &Snapshot, parameters: &Parameters, bp: &[f64]) -> Result<Self, Error> {
+    pub fn new(snapshot: &Snapshot, parameters: &Parameters, rates: &Rates) -> Result<Self, Error> {
         let people = snapshot.people as usize;
-        let field = MeanField::new(*parameters)?.risk(snapshot, 1)?.score;
+        let (bp, likely) = (&rates.score[..], rates.likely(parameters));
+        let parameters = &likely;
+        let field = MeanField::new(likely)?.risk(snapshot, 1)?.score;
         let start = snapshot.contacts.first().map_or(snapshot.as_of, |contact| contact.t).saturating_sub(1_000_000_000);
-        let forecast = Forecast::new(snapshot, parameters, start);
         let mut tested = vec![Tested::default(); people];
         for test in &snapshot.tests {
             let (own, which) = (&mut tested[test.person as usize], usize::from(test.positive));
@@ -73,8 +76,9 @@ impl Inputs {
             }
             let scale = 1.0 + met[person];
             let first = node.len();
-            node.extend([0.5 * log_odds(bp[person]), 0.5 * log_odds(field[person])]);
-            node.extend(forecast.infected[person].map(|p| 0.5 * log_odds(p)));
+            let odds = |scores: &[f64]| 0.5 * log_odds(scores[person]);
+            let [given, half, double, .., slow, fast] = &rates.lanes;
+            node.extend([odds(bp), odds(given), odds(double) - odds(half), odds(fast) - odds(slow), odds(&field)]);
             for which in [0, 1] {
                 let any = f64::from(u8::from(own.number[which] > 0.0));
                 node.extend([any, own.fresh[which], libm::log1p(own.number[which])]);
@@ -89,9 +93,10 @@ impl Inputs {
             node.extend(seen.map(|seen| libm::log(scale * seen + 1e-3)));
             debug_assert_eq!(node.len() - first, NODE);
         }
-        let population = population(snapshot, parameters, bp, &field, &forecast, &tested, &met, start);
+        let population = population(snapshot, parameters, rates, &field, &tested, &met, start);
         Ok(Inputs {
-            bp: bp.iter().map(|p| log_odds(*p)).collect(),
+            base: bp.iter().map(|p| log_odds(*p)).collect(),
+            likely,
             node: matrix(people, NODE, node),
             population: matrix(1, POPULATION, population),
             graph,
@@ -147,14 +152,12 @@ fn graph(snapshot: &Snapshot, parameters: &Parameters) -> Result<(Neighbors, Mat
     Ok((Neighbors::from_edges(people, &src, &dst)?, weight, met))
 }
 
-/// How the population's tests compare with what was forecast, and what was given.
-#[expect(clippy::too_many_arguments)]
+/// What the tests make of the rates, and what the likely ones and the tests are.
 fn population(
     snapshot: &Snapshot,
     parameters: &Parameters,
-    bp: &[f64],
+    rates: &Rates,
     field: &[f64],
-    forecast: &Forecast,
     tested: &[Tested],
     met: &[f64],
     start: i64,
@@ -173,18 +176,18 @@ fn population(
         let scores = scores.iter().zip(tested).filter(|(_, own)| own.number[1] == 0.0);
         scores.map(|(score, _)| score.powi(power)).sum()
     };
-    let (risk, risk2, field) = (unseen(bp, 1), unseen(bp, 2), unseen(field, 1));
+    let (risk, risk2, field) = (unseen(&rates.score, 1), unseen(&rates.score, 2), unseen(field, 1));
     // What positives see: each result, or, told to follow infection, each person.
     let follows = parameters.ascertainment > 0.0;
     let results = if follows { seen } else { positives[0] + positives[1] };
     let asked = if follows { people } else { tests[0] + tests[1] };
     let ratio = |a: f64, b: f64| libm::log((a + 0.5) / (b + 0.5));
-    let mut out: Vec<f64> = forecast.expected.iter().map(|expected| ratio(results, *expected)).collect();
-    // Nearly the number where it is small, its logarithm where it is large.
-    out.extend(forecast.evidence.map(|evidence| libm::asinh(evidence - forecast.evidence[LANES / 2])));
-    out.extend(
-        (0..LANES).map(|lane| libm::log(forecast.infected.iter().map(|p| p[lane]).sum::<f64>() / people + 1e-4)),
-    );
+    let counted = rates.weight.iter().zip(&rates.evidence).filter(|(_, evidence)| evidence.is_finite());
+    let mean = counted.map(|(weight, evidence)| weight * evidence).sum::<f64>();
+    let mut out: Vec<f64> = rates.evidence.iter().map(|evidence| libm::asinh(evidence - mean)).collect();
+    out.extend(rates.weight);
+    let scale = |scores: &[f64]| libm::log(unseen(scores, 1) / people + 1e-4);
+    out.extend([scale(&rates.lanes[2]) - scale(&rates.lanes[1]), scale(&rates.lanes[0])]);
     let hidden = seen * (1.0 - parameters.ascertainment) / parameters.ascertainment.max(1e-2);
     let activity = met.iter().sum::<f64>() / people / days;
     let infectious = (1.0 / parameters.recovery.max(1e-12) / 86_400.0).min(0.5 * days);

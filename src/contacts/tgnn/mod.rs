@@ -1,20 +1,21 @@
-//! A temporal graph network over contacts: belief propagation's risk, corrected for rates that were given wrong.
+//! A temporal graph network over contacts: everybody's risk where the rates are known only roughly.
 //!
-//! Its inputs ([`Inputs`]) are what belief propagation and mean field say with the given parameters, everybody's tests, and how the whole
-//! population's tests compare with what several rates forecast. Training (`training/risk/`) simulates outbreaks with rates
+//! It begins with belief propagation at several rates, averaged by their evidence ([`Rates`]), and corrects that by what it learned: its inputs
+//! ([`Inputs`]) are that average, mean field at the likely rates, contacts by age, everybody's tests, and the evidence itself. Training (`training/risk/`) simulates outbreaks with rates
 //! that the model is not told; `models/tgnn.md` has its data and figures. A temporal graph network in the sense of Rossi et al., ICML
 //! workshop 2020, without memory: its depth is finite, so the result is a function of the snapshot.
 
-mod forecast;
 mod inputs;
 mod network;
+mod rates;
 
-use super::{Bp, Parameters, Risk, RiskModel, Snapshot};
+use super::{Parameters, Risk, RiskModel, Snapshot};
 use crate::Error;
 pub use inputs::{AGES, Inputs, NODE, POPULATION};
 use network::Network;
+pub use rates::{LANES, Rates};
 
-/// The network, and belief propagation before it.
+/// The network, and belief propagation at several rates before it.
 #[derive(Clone, Debug)]
 pub struct Tgnn {
     parameters: Parameters,
@@ -30,6 +31,15 @@ impl Tgnn {
         parameters.check()?;
         Ok(Tgnn { parameters, network: Network::from_bytes(name, bytes)? })
     }
+
+    /// Everybody's probability where belief propagation says `rates`.
+    ///
+    /// # Errors
+    /// Those of [`Inputs::new`].
+    pub fn score(&self, snapshot: &Snapshot, rates: &Rates) -> Result<Vec<f64>, Error> {
+        let odds = self.network.forward(&Inputs::new(snapshot, &self.parameters, rates)?);
+        Ok(odds.into_iter().map(|odds| 1.0 / (1.0 + libm::exp(-odds))).collect())
+    }
 }
 
 impl RiskModel for Tgnn {
@@ -38,9 +48,8 @@ impl RiskModel for Tgnn {
     }
 
     fn risk(&mut self, snapshot: &Snapshot, threads: usize) -> Result<Risk, Error> {
-        let mut risk = Bp::new(self.parameters)?.risk(snapshot, threads)?;
-        let inputs = Inputs::new(snapshot, &self.parameters, &risk.score)?;
-        risk.score = self.network.forward(&inputs).into_iter().map(|odds| 1.0 / (1.0 + libm::exp(-odds))).collect();
-        Ok(risk)
+        let rates = Rates::new(snapshot, &self.parameters, threads)?;
+        let score = self.score(snapshot, &rates)?;
+        Ok(Risk { score, ..rates.risk })
     }
 }

@@ -1,12 +1,12 @@
-//! The network: two graph convolutions over who met whom, and what they add to belief propagation's log odds.
+//! The network: two graph convolutions over who met whom, and what they add to the log odds of belief propagation averaged over rates.
 //!
 //! ```text
 //! g = relu(population.1(relu(population.0(population))))
 //! h0 = relu(input(node) + mix(g))
 //! h1 = relu(conv.0(h0)), h2 = relu(conv.1(h1))
-//! log odds = (1 + a) · bp + b + head.1(relu(head.0([h0, h1, h2]))),   [a, b] = scale(g)
+//! log odds = (1 + a) · base + b + head.1(relu(head.0([h0, h1, h2]))),   [a, b] = scale(g)
 //! ```
-//! Each edge of a convolution weighs as many times as there are ages ([`AGES`]). With all weights of `scale` and `head.1` 0 it is belief propagation.
+//! Each edge of a convolution weighs as many times as there are ages ([`AGES`]). With all weights of `scale` and `head.1` 0 it is the average ([`Rates`](super::Rates)).
 
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -38,7 +38,7 @@ struct Config {
 }
 
 /// The version of the inputs: a file made for others is refused.
-const INPUTS: u32 = 1;
+const INPUTS: u32 = 2;
 
 impl Network {
     /// From the bytes of a safetensors file.
@@ -95,6 +95,6 @@ impl Network {
         let all: Matrix = h0.beside(&h1).beside(&h2);
         let added = self.head[1].forward(&self.head[0].forward(&all).relu());
         let (a, b) = (f64::from(scale.data()[0]), f64::from(scale.data()[1]));
-        inputs.bp.iter().zip(added.data()).map(|(bp, added)| (1.0 + a) * bp + b + f64::from(*added)).collect()
+        inputs.base.iter().zip(added.data()).map(|(base, added)| (1.0 + a) * base + b + f64::from(*added)).collect()
     }
 }
