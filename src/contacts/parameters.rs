@@ -53,6 +53,13 @@ impl Parameters {
         }
     }
 
+    /// The same with infection, and the rates of leaving E and I, times a factor each.
+    #[must_use]
+    pub fn scaled(&self, infection: f64, clocks: f64) -> Self {
+        let Parameters { rate, latency, recovery, .. } = *self;
+        Parameters { rate: rate * infection, latency: latency * clocks, recovery: recovery * clocks, ..*self }
+    }
+
     /// The probability that a contact of so many ns passes infection on.
     pub(super) fn passes(&self, duration: i64) -> f64 {
         -libm::expm1(-self.rate * duration as f64 * 1e-9)

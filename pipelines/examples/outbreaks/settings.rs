@@ -73,7 +73,7 @@ pub fn misjudged(truth: &Parameters, random: &mut Random) -> Parameters {
     match which {
         0 => {}
         1 | 2 => given.rate *= factor,
-        3 | 4 => given = scaled(truth, factor),
+        3 | 4 => given = truth.scaled(factor, factor),
         _ => {
             given.rate *= factor;
             given.latency *= off(random);
@@ -89,12 +89,6 @@ pub fn misjudged(truth: &Parameters, random: &mut Random) -> Parameters {
         given.ascertainment = (given.ascertainment * random.about(0.8, 1.25)).min(0.95);
     }
     given
-}
-
-/// All rates times a factor.
-pub fn scaled(truth: &Parameters, factor: f64) -> Parameters {
-    let Parameters { rate, latency, recovery, .. } = *truth;
-    Parameters { rate: rate * factor, latency: latency * factor, recovery: recovery * factor, ..*truth }
 }
 
 /// A setting of the table.

@@ -57,7 +57,7 @@ impl Rates {
         let mut most = log[0];
         for (lane, &(infection, clocks)) in FACTORS.iter().enumerate().skip(1) {
             let before = BEFORE[lane];
-            let rates = scaled(parameters, infection, clocks);
+            let rates = parameters.scaled(infection, clocks);
             let told_apart = clocks == 1.0 || parameters.latency > 0.0 || parameters.recovery > 0.0;
             let near = before == 0 || log[before] - most > SOMETHING;
             let (tolerance, rounds) = ROUGH;
@@ -94,12 +94,7 @@ impl Rates {
             let logs = FACTORS.iter().zip(self.weight).map(|(factors, weight)| weight * libm::log(factor(factors)));
             libm::exp(logs.sum())
         };
-        let likely = scaled(parameters, mean(|factors| factors.0), mean(|factors| factors.1));
+        let likely = parameters.scaled(mean(|factors| factors.0), mean(|factors| factors.1));
         if likely.check().is_ok() { likely } else { *parameters }
     }
-}
-
-fn scaled(parameters: &Parameters, infection: f64, clocks: f64) -> Parameters {
-    let Parameters { rate, latency, recovery, .. } = *parameters;
-    Parameters { rate: rate * infection, latency: latency * clocks, recovery: recovery * clocks, ..*parameters }
 }
