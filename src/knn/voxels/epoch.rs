@@ -1,6 +1,7 @@
 //! An epoch's lists: a tile near a change at a time, then the remote lists that the change concerns.
 
 use super::Scratch;
+use super::local::Local;
 use super::offsets::{LAST, Offsets, Ranks, count, count_before};
 use super::rows::{Rows, is_local, width};
 use super::tiles::{Mask, Tiles, id};
@@ -213,14 +214,9 @@ impl Epoch<'_> {
             }
         }
         search.run::<I, R, S>(isa, self.tiles, tile, node, old.d2(k - 1) as f32);
-        let list = &search.list;
-        let new = list.local::<W>(node);
-        if new.as_ref().is_none_or(|new| !new.same(&old, k)) {
-            self.changes.src.push(node);
-            old.push(&mut self.changes.old, node, k);
-            list.push_to(&mut self.changes.new, node);
-        }
-        self.settle::<W>(node, row, new.map(|new| new.d2(k - 1)))
+        let new = search.list.local::<W>(node);
+        let changed = new.as_ref().is_none_or(|new| !new.same(&old, k));
+        self.settle::<W>(node, row, new, changed)
     }
 
     /// [`Epoch::local`] of a list that goes beyond the 27 tiles.
@@ -243,18 +239,19 @@ impl Epoch<'_> {
             search.run::<I, R, S>(isa, self.tiles, tile, node, last.unwrap_or(f32::INFINITY));
         }
         let new = search.list.local::<W>(node);
-        if new.is_some() || search.list.wanted() != self.rows.wanted(row) {
-            self.changes.src.push(node);
-            self.changes.old.push_row(self.rows.wanted(row));
-            search.list.push_to(&mut self.changes.new, node);
-        }
-        self.settle::<W>(node, row, new.map(|new| new.d2(self.k - 1)))
+        let changed = new.is_some() || search.list.wanted() != self.rows.wanted(row);
+        self.settle::<W>(node, row, new, changed)
     }
 
-    /// Stores the list found last, unless its last squared distance is one of ranks.
+    /// Writes out the list found last if it changed, and stores it, unless it is `new`, local, and ends at a squared distance of ranks.
     #[inline(always)]
-    fn settle<const W: usize>(&mut self, node: u64, row: u32, last: Option<u32>) -> Option<u32> {
-        if last.is_some_and(|d2| d2 <= LAST as u32) {
+    fn settle<const W: usize>(&mut self, node: u64, row: u32, new: Option<Local<W>>, changed: bool) -> Option<u32> {
+        if changed {
+            self.changes.src.push(node);
+            self.rows.push::<W>(&mut self.changes.old, node, row);
+            self.scratch.search.list.push_to(&mut self.changes.new, node);
+        }
+        if new.is_some_and(|new| new.d2(self.k - 1) <= LAST as u32) {
             self.rows.remove(row);
             return None;
         }

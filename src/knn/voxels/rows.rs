@@ -115,9 +115,9 @@ impl Rows {
     /// The first `k` of a list.
     #[inline(always)]
     pub(super) fn wanted(&self, row: u32) -> (&[u64], &[f32]) {
-        let from = row as usize * self.room;
-        let range = from..from + usize::from(self.len[row as usize]).min(self.k);
-        (&self.dst[range.clone()], &self.d2[range])
+        let (dst, d2) = self.list(row);
+        let len = self.k.min(d2.len());
+        (&dst[..len], &d2[..len])
     }
 
     /// A local list.
