@@ -1,8 +1,8 @@
-"""Lays out clouds of the shared recordings as x, y, z in little-endian f32: clouds.py DATA OUT. Needs numpy and laspy[lazrs]."""
+"""Lays out clouds as x, y, z in little-endian f32: clouds.py DATA DRIVES OUT. DATA has the shared recordings, DRIVES is the list NAME=DIR,...
+of simulated drives, of which the first frame of the first one is taken. Needs numpy, and laspy[lazrs] for the recordings."""
 import sys
 from pathlib import Path
 
-import laspy
 import numpy as np
 
 
@@ -13,12 +13,17 @@ def write(points, path):
 
 
 def laz(path):
+    import laspy
+
     las = laspy.read(path)
     xyz = np.stack([las.x, las.y, las.z], 1)
     return xyz - np.trunc(xyz.min(0) / 1000) * 1000
 
 
-def main(data, out):
+def main(data, drives, out):
+    for drive in drives.split(",")[:1] if drives else []:
+        frame = Path(drive.split("=", 1)[1]) / "000000.bin"
+        write(np.fromfile(frame, "<f4").reshape(-1, 4)[:, :3], out / "simulated frame.f32")
     frames = sorted(data.glob("lidar/rancheng-mini_kitti_dataset/laz/*/*.laz"))
     for path in frames[:: max(1, len(frames) // 2)][:2]:
         write(laz(path), out / f"KITTI {path.parent.name}-{path.stem}.f32")
@@ -29,4 +34,4 @@ def main(data, out):
         write(laz(path), out / "airborne tile.f32")
 
 
-main(Path(sys.argv[1]), Path(sys.argv[2]))
+main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

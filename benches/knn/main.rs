@@ -1,4 +1,5 @@
 //! The exact kNN graph beside its peers: same points, same `k`, one thread, index build included, runs interleaved, medians.
+//! Words on the command line choose cases: `cargo bench --bench knn -- standing` runs those whose names have one of them.
 
 mod drive;
 mod peers;
@@ -102,14 +103,16 @@ fn main() -> std::io::Result<()> {
     let mut clouds: Vec<PathBuf> = std::fs::read_dir(&folder)?.filter_map(|e| Some(e.ok()?.path())).collect();
     clouds.retain(|path| path.extension().is_some_and(|e| e == "f32"));
     clouds.sort();
+    let words: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |case: &str| words.is_empty() || words.iter().any(|word| case.contains(word));
     let mut peers = peers::all();
     let mut entries = Vec::new();
-    for path in &clouds {
+    for path in clouds.iter().filter(|path| wanted(&format!("full graph, {}", path.display()))) {
         for k in [8, 16, 32] {
             entries.push(full(path, k, &mut peers)?);
         }
     }
-    for (name, folder) in drive::folders() {
+    for (name, folder) in drive::folders().into_iter().filter(|(name, _)| wanted(&format!("map, {name} drive"))) {
         for voxel in [0.2, 0.1] {
             entries.extend(drive::run(&name, &folder, voxel, &mut peers)?);
         }

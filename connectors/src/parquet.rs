@@ -273,7 +273,8 @@ impl RecordWriter for ParquetWriter {
 
 /// Encodings by type, chosen by time and size on the kNN table of a 120,000-point frame (2 million rows): integers as bit-packed
 /// differences, floats with their bytes apart. The mantissas and the neighbours' ids hardly compress: zstd would spend on them a third of
-/// the whole time for 5 % of the bytes, snappy passes over them.
+/// the whole time for 5 % of the bytes, snappy passes over them. Ranks and classes, the same few bytes over and over, zstd shrinks to nothing
+/// as they stand: ranks in 6 ms, where differences take 18. (Frame numbers as they stand it does badly: 80 ms, where differences take 15.)
 fn properties(schema: &SchemaRef) -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -283,12 +284,8 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
     for field in schema.fields() {
         let column = ColumnPath::from(field.name().as_str());
         let encoding = match field.data_type() {
-            DataType::Int8
-            | DataType::UInt8
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::UInt32
-            | DataType::UInt64 => Encoding::DELTA_BINARY_PACKED,
+            DataType::Int8 | DataType::UInt8 => Encoding::PLAIN,
+            DataType::Int32 | DataType::Int64 | DataType::UInt32 | DataType::UInt64 => Encoding::DELTA_BINARY_PACKED,
             DataType::Float32 | DataType::Float64 => Encoding::BYTE_STREAM_SPLIT,
             _ => continue,
         };
