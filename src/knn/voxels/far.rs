@@ -3,8 +3,9 @@
 use super::list::List;
 use super::local;
 use super::offsets::AXIS;
+use super::pyramid::{LEVELS, limits};
 use super::rows::{position, room};
-use super::tiles::{LEVELS, Mask, NONE, Tiles, id, limits, members, voxel};
+use super::tiles::{Mask, NONE, Tiles, id, members, voxel};
 use crate::knn::isa::{Found, Isa, Keys, SENTINEL, block, key_d2, key_id};
 use crate::knn::layout::LANES;
 use crate::knn::search::{lanes, sum_of_squares};
@@ -324,7 +325,7 @@ pub(super) fn everywhere(tiles: &Tiles, node: u64, list: &mut List) {
         }
         if level > 0 {
             let worst = if best.len() == list.room { best.peek().map_or(u32::MAX, |worst| worst.0) } else { u32::MAX };
-            tiles.below(level, place, |below| {
+            tiles.pyramid.below(level, place, |below| {
                 let nearest = bound(level - 1, below).to_bits();
                 if nearest <= worst {
                     places.push(Reverse((nearest, level - 1, below)));

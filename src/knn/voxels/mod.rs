@@ -5,7 +5,7 @@
 //! Between integer points the order of neighbours is the same around every voxel: an offset's rank (see [`offsets`]) says where it stands among
 //! all, ties included. So a neighbourhood is a set of ranks, and the list is its first `k` members. Three consequences carry the engine:
 //!
-//! 1. *A list near by is read from bits.* Occupancy is kept as bits ([`tiles`], [`window`]). In a plane of voxels those at one distance stand in
+//! 1. *A list near by is read from bits.* Occupancy is kept as bits ([`tiles`], [`pyramid`], [`window`]). In a plane of voxels those at one distance stand in
 //!    the order of their ranks, so that 23 extractions of bits make the 92 ranks of squared distance up to 8, and 29 the other 158.
 //! 2. *Nothing is stored for it.* The voxels that changed in an epoch are kept as bits beside the occupancy. Read in the same
 //!    way they give the ranks `C` that came or went; with the ranks `N` afterwards, those before were `N xor C`. The list is unchanged if `k`
@@ -31,6 +31,7 @@ mod list;
 mod local;
 mod offsets;
 mod order;
+mod pyramid;
 mod rows;
 mod spread;
 mod tiles;
@@ -275,7 +276,8 @@ impl VoxelKnn {
 
     /// All lists of this shard's nodes, ascending by id; `lists` is cleared first. The nodes are returned.
     pub fn lists(&self, lists: &mut IdLists) -> Vec<u64> {
-        let mut tiles: Vec<u32> = self.tiles.used().filter(|&tile| self.share.has(&self.tiles, tile)).collect();
+        let mut tiles: Vec<u32> =
+            self.tiles.pyramid.tiles().filter(|&tile| self.share.has(&self.tiles, tile)).collect();
         tiles.sort_unstable_by_key(|&tile| self.tiles.notes[tile].key);
         lists.clear();
         let nodes: u32 =

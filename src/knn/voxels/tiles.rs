@@ -1,17 +1,11 @@
-//! Occupied voxels as bits: tiles of 8 x 8 x 8 voxels, each of which knows the 26 beside it, and a pyramid of masks above them.
+//! Occupied voxels as bits: tiles of 8 x 8 x 8 voxels, each of which knows the 26 beside it.
 //!
-//! A voxel's id has 21 bits an axis, x above y above z. So have tiles 18, and each level of the pyramid three fewer, down to one root.
+//! A voxel's id has 21 bits an axis, x above y above z, a tile's key 18.
 
 use super::chunks::Chunks;
 use super::offsets::AXIS;
+use super::pyramid::{KEY, Pyramid, bit, key, place};
 use crate::knn::isa::Isa;
-use rustc_hash::FxHashMap;
-
-/// Bits of a tile's key, or of a place in the pyramid, of each axis.
-const KEY: u32 = 18;
-
-/// Levels above the tiles.
-pub(super) const LEVELS: usize = 6;
 
 /// No tile.
 pub(super) const NONE: u32 = 0;
@@ -65,23 +59,6 @@ pub(super) const REMOTE: u32 = 1 << 27;
 #[inline(always)]
 pub(super) fn voxel(id: u64) -> [u32; 3] {
     [(id >> (2 * AXIS)) as u32, (id >> AXIS) as u32 & ((1 << AXIS) - 1), id as u32 & ((1 << AXIS) - 1)]
-}
-
-/// Coordinates of a tile or a place in the pyramid.
-#[inline(always)]
-fn place(key: u64) -> [u32; 3] {
-    [(key >> (2 * KEY)) as u32, (key >> KEY) as u32 & ((1 << KEY) - 1), key as u32 & ((1 << KEY) - 1)]
-}
-
-#[inline(always)]
-fn key([x, y, z]: [u32; 3]) -> u64 {
-    u64::from(x) << (2 * KEY) | u64::from(y) << KEY | u64::from(z)
-}
-
-/// Word and bit of a place in its parent.
-#[inline(always)]
-fn bit([x, y, z]: [u32; 3]) -> (usize, u32) {
-    ((x & 7) as usize, (y & 7) * 8 + (z & 7))
 }
 
 impl Tile {
@@ -140,15 +117,6 @@ pub(super) fn row(key: u64) -> u64 {
     key >> KEY
 }
 
-/// A place of the first level above the tiles.
-#[derive(Clone)]
-struct Place {
-    key: u64,
-    /// Which of the tiles below it are there.
-    some: Mask,
-    tiles: [u32; 512],
-}
-
 /// All tiles. Number [`NONE`] is none, and empty.
 pub(super) struct Tiles {
     pub(super) all: Chunks<Tile, 256>,
@@ -161,11 +129,7 @@ pub(super) struct Tiles {
     /// Of the tiles near a change of this epoch, the voxels with one within three along every axis.
     pub(super) touched: Vec<Line>,
     free: Vec<u32>,
-    places: Chunks<Place, 64>,
-    free_places: Vec<u32>,
-    at: FxHashMap<u64, u32>,
-    /// For each level above the places, which of the 512 places below a place hold something.
-    above: [FxHashMap<u64, Mask>; LEVELS - 1],
+    pub(super) pyramid: Pyramid,
 }
 
 impl Tiles {
@@ -179,10 +143,7 @@ impl Tiles {
             changed: Chunks::new(Line([0; 8])),
             touched: Vec::new(),
             free: Vec::new(),
-            places: Chunks::new(Place { key: 0, some: [0; 8], tiles: [NONE; 512] }),
-            free_places: Vec::new(),
-            at: FxHashMap::default(),
-            above: Default::default(),
+            pyramid: Pyramid::new(),
         };
         tiles.push(u64::MAX, tile);
         tiles
@@ -218,7 +179,7 @@ impl Tiles {
     pub(super) fn find(&self, id: u64) -> Option<(u32, usize, u32)> {
         let p = voxel(id);
         let (x, bit) = bit(p);
-        self.tile(p.map(|v| v >> 3)).map(|tile| (tile, x, bit))
+        self.pyramid.tile(p.map(|v| v >> 3)).map(|tile| (tile, x, bit))
     }
 
     /// [`Tiles::find`], with a new tile if there is none.
@@ -226,7 +187,7 @@ impl Tiles {
         let p = voxel(id);
         let (x, bit) = bit(p);
         let at = p.map(|v| v >> 3);
-        (self.tile(at).unwrap_or_else(|| self.add(at)), x, bit)
+        (self.pyramid.tile(at).unwrap_or_else(|| self.add(at)), x, bit)
     }
 
     fn add(&mut self, at: [u32; 3]) -> u32 {
@@ -238,7 +199,7 @@ impl Tiles {
             if side == SELF {
                 *beside = index;
             } else if let (Some(x), Some(y), Some(z)) = (moved(0), moved(1), moved(2))
-                && let Some(other) = self.tile([x, y, z])
+                && let Some(other) = self.pyramid.tile([x, y, z])
             {
                 *beside = other;
                 self.all[other].beside[26 - side] = index;
@@ -250,130 +211,31 @@ impl Tiles {
             self.all[index] = tile;
             self.notes[index] = Note::new(key(at));
         }
-        let (x, slot) = bit(at);
-        let place_key = key(at.map(|v| v >> 3));
-        let place = *self.at.entry(place_key).or_insert_with(|| {
-            let place = self.free_places.pop();
-            place.unwrap_or_else(|| self.places.push(Place { key: 0, some: [0; 8], tiles: [NONE; 512] }))
-        });
-        let place = &mut self.places[place];
-        place.key = place_key;
-        place.tiles[x * 64 + slot as usize] = index;
-        let known = place.some != [0; 8];
-        place.some[x] |= 1 << slot;
-        if known {
-            return index;
-        }
-        let mut at = at.map(|v| v >> 3);
-        for level in &mut self.above {
-            let (x, bit) = bit(at);
-            at = at.map(|v| v >> 3);
-            let mask = level.entry(key(at)).or_default();
-            let known = *mask != [0; 8];
-            mask[x] |= 1 << bit;
-            if known {
-                break;
-            }
-        }
+        self.pyramid.add(at, index);
         index
     }
 
     /// Forgets an empty tile.
     pub(super) fn remove(&mut self, index: u32) {
         let tile = &self.all[index];
-        let (mut at, beside) = (place(self.notes[index].key), tile.beside);
+        let (at, beside) = (place(self.notes[index].key), tile.beside);
         self.free.push(index);
         for (side, beside) in beside.into_iter().enumerate() {
             if beside != NONE && side != SELF {
                 self.all[beside].beside[26 - side] = NONE;
             }
         }
-        let (x, slot) = bit(at);
-        at = at.map(|v| v >> 3);
-        let Some(&number) = self.at.get(&key(at)) else { return };
-        let place = &mut self.places[number];
-        place.tiles[x * 64 + slot as usize] = NONE;
-        place.some[x] &= !(1 << slot);
-        if place.some != [0; 8] {
-            return;
-        }
-        self.at.remove(&key(at));
-        self.free_places.push(number);
-        for level in &mut self.above {
-            let (x, bit) = bit(at);
-            at = at.map(|v| v >> 3);
-            let Some(mask) = level.get_mut(&key(at)) else { return };
-            mask[x] &= !(1 << bit);
-            if *mask != [0; 8] {
-                return;
-            }
-            level.remove(&key(at));
-        }
-    }
-
-    /// Calls `each` with the places below a place of a level, 1 to [`LEVELS`]: tiles below level 1.
-    pub(super) fn below(&self, level: usize, place_key: u64, mut each: impl FnMut(u64)) {
-        let mask = match level {
-            1 => self.at.get(&place_key).map(|&place| &self.places[place].some),
-            _ => self.above[level - 2].get(&place_key),
-        };
-        if let Some(mask) = mask {
-            let origin = key(place(place_key).map(|v| v << 3));
-            members(mask, |x, bit| each(origin + key([x as u32, bit >> 3, bit & 7])));
-        }
-    }
-
-    /// Calls `each` with the tiles that are up to `reach` tiles from one along every axis, and how many from the corner they are.
-    pub(super) fn within(&self, tile: u32, reach: u32, mut each: impl FnMut(u32, [u32; 3])) {
-        let centre = place(self.notes[tile].key);
-        let low = centre.map(|v| v.saturating_sub(reach));
-        let high = centre.map(|v| (v + reach).min((1 << KEY) - 1));
-        let shift = [0, 1, 2].map(|axis| reach - (centre[axis] - low[axis]));
-        let span = |axis: usize, of: u32| {
-            let from = low[axis].max(of << 3) & 7;
-            let to = high[axis].min((of << 3) + 7) & 7;
-            (from, to)
-        };
-        for x in low[0] >> 3..=high[0] >> 3 {
-            for y in low[1] >> 3..=high[1] >> 3 {
-                for z in low[2] >> 3..=high[2] >> 3 {
-                    let Some(&place) = self.at.get(&key([x, y, z])) else { continue };
-                    let place = &self.places[place];
-                    let ((x0, x1), (y0, y1), (z0, z1)) = (span(0, x), span(1, y), span(2, z));
-                    let row = (1u64 << (z1 + 1)) - (1 << z0);
-                    let plane = (y0..=y1).fold(0, |plane, y| plane | row << (8 * y));
-                    for word in x0..=x1 {
-                        let mut bits = place.some[word as usize & 7] & plane;
-                        while bits != 0 {
-                            let bit = bits.trailing_zeros();
-                            bits &= bits - 1;
-                            let at = [x << 3 | word, y << 3 | bit >> 3, z << 3 | bit & 7];
-                            let tile = place.tiles[(word as usize & 7) * 64 + bit as usize];
-                            each(tile, [0, 1, 2].map(|axis| at[axis] - low[axis] + shift[axis]));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// The tile at coordinates.
-    #[inline(always)]
-    fn tile(&self, at: [u32; 3]) -> Option<u32> {
-        let (x, slot) = bit(at);
-        let place = *self.at.get(&key(at.map(|v| v >> 3)))?;
-        Some(self.places[place].tiles[x * 64 + slot as usize]).filter(|&tile| tile != NONE)
+        self.pyramid.remove(at);
     }
 
     /// The tile of a key.
     pub(super) fn of_key(&self, key: u64) -> Option<u32> {
-        self.tile(place(key))
+        self.pyramid.tile(place(key))
     }
 
-    /// Tiles in use, in no order.
-    pub(super) fn used(&self) -> impl Iterator<Item = u32> {
-        let places = self.at.values().map(|&place| &self.places[place]);
-        places.flat_map(|place| place.tiles.iter().copied().filter(|&tile| tile != NONE))
+    /// Calls `each` with the tiles that are up to `reach` tiles from one along every axis, and how many from the corner they are.
+    pub(super) fn within(&self, tile: u32, reach: u32, each: impl FnMut(u32, [u32; 3])) {
+        self.pyramid.within(place(self.notes[tile].key), reach, each);
     }
 
     /// The occupancy of a tile and those beside it.
@@ -425,17 +287,7 @@ impl Tiles {
 
     /// Bytes held.
     pub(super) fn memory(&self) -> usize {
-        let masks: usize = self.above.iter().map(|level| level.capacity() * (8 + size_of::<Mask>())).sum();
-        let tiles = self.all.memory() + self.notes.memory() + self.occupied.memory() + self.changed.memory();
-        tiles + self.places.memory() + self.at.capacity() * 13 + masks
+        let masks = self.notes.memory() + self.occupied.memory() + self.changed.memory();
+        self.all.memory() + masks + self.pyramid.memory()
     }
-}
-
-/// Limits of a place of a level (0: a tile) in voxels.
-pub(super) fn limits(level: usize, place_key: u64) -> [(f32, f32); 3] {
-    let shift = 3 * (level + 1);
-    place(place_key).map(|v| {
-        let low = u64::from(v) << shift;
-        (low as f32, (low + (1 << shift) - 1) as f32)
-    })
 }
