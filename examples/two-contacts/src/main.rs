@@ -93,7 +93,7 @@ mod tests {
         let met = |t, i, j, diff| (Fact::Contact(ContactRow::new(t, i, j, 20)), diff);
         let test = |person, diff| (Fact::Test(TestRow { t: 5, person, positive: true }), diff);
         // A chain 0 - 1 - 2 - 3 - 4; by hand.
-        let epochs = vec![
+        let epochs = [
             (vec![met(1, 0, 1, 1), met(2, 1, 2, 1), met(3, 2, 3, 1), met(3, 3, 4, 1)], vec![]),
             (vec![test(0, 1)], vec![0, 1, 2]),
             (vec![met(1, 0, 1, 1), test(4, 1)], vec![0, 1, 2, 3, 4]),
