@@ -21,8 +21,8 @@ def laz(path):
 
 
 def main(data, drives, out):
-    for drive in drives.split(",")[:1] if drives else []:
-        frame = Path(drive.split("=", 1)[1]) / "000000.bin"
+    if drives:
+        frame = Path(drives.split(",")[0].split("=", 1)[1]) / "000000.bin"
         write(np.fromfile(frame, "<f4").reshape(-1, 4)[:, :3], out / "simulated frame.f32")
     frames = sorted(data.glob("lidar/rancheng-mini_kitti_dataset/laz/*/*.laz"))
     for path in frames[:: max(1, len(frames) // 2)][:2]:

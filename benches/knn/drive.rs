@@ -17,6 +17,9 @@ const PEERS_EVERY: usize = 8;
 /// Bytes that another stage might write between two frames: more than caches hold.
 const OTHER_WORK: usize = 64 << 20;
 
+/// The voxels that go and come with a frame.
+type Edit = (Vec<u64>, Vec<u64>);
+
 /// Names and folders of the drives in `THALWEG_DRIVES`.
 pub fn folders() -> Vec<(String, PathBuf)> {
     let drives = std::env::var("THALWEG_DRIVES").unwrap_or_default();
@@ -53,7 +56,7 @@ impl Edits {
     }
 
     /// The next frame's (removed, inserted) voxels.
-    fn push(&mut self, ids: Vec<u64>) -> (Vec<u64>, Vec<u64>) {
+    fn push(&mut self, ids: Vec<u64>) -> Edit {
         let mut insert = Vec::new();
         for &id in &ids {
             let count = self.seen.entry(id).or_insert(0);
@@ -78,7 +81,7 @@ impl Edits {
 }
 
 /// A drive's edits at a voxel size.
-fn edits(folder: &Path, voxel: f64) -> std::io::Result<Vec<(Vec<u64>, Vec<u64>)>> {
+fn edits(folder: &Path, voxel: f64) -> std::io::Result<Vec<Edit>> {
     let poses = std::fs::read_to_string(folder.join("poses.txt"))?;
     let poses = poses.lines().map(|line| line.split_whitespace().filter_map(|v| v.parse().ok()).collect::<Vec<f64>>());
     let mut edits = Edits::new();
@@ -92,13 +95,18 @@ fn percentile(sorted: &[f64], percent: usize) -> f64 {
     sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(f64::NAN)
 }
 
+/// Brings the voxels of a map up to date with a frame.
+fn follow(live: &mut BTreeSet<u64>, (remove, insert): &Edit) {
+    remove.iter().for_each(|id| assert!(live.remove(id), "a voxel that goes was there"));
+    live.extend(insert);
+}
+
 /// The voxels of the map at each frame that peers are asked about, as files of positions.
-fn maps(edits: &[(Vec<u64>, Vec<u64>)], folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+fn maps(edits: &[Edit], folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut live = BTreeSet::new();
     let mut paths = Vec::new();
-    for (frame, (remove, insert)) in edits.iter().enumerate() {
-        remove.iter().for_each(|id| assert!(live.remove(id), "a voxel that goes was there"));
-        live.extend(insert.iter().copied());
+    for (frame, edit) in edits.iter().enumerate() {
+        follow(&mut live, edit);
         if asked(frame) {
             let path = folder.join(format!("{frame}.f32"));
             write(&path, live.iter().copied())?;
@@ -117,23 +125,24 @@ fn write(path: &Path, ids: impl Iterator<Item = u64>) -> std::io::Result<()> {
     std::fs::write(path, ids.flat_map(position).flat_map(f32::to_le_bytes).collect::<Vec<u8>>())
 }
 
-/// Milliseconds of each frame once the window is full, the frames one after the other; `between` is done before each.
-fn pass(edits: &[(Vec<u64>, Vec<u64>)], mut between: impl FnMut()) -> (Vec<f64>, usize) {
+/// A new map driven through all frames, one after the other, and the milliseconds of each once the window is full; `before` is done before
+/// each.
+fn pass(edits: &[Edit], mut before: impl FnMut(usize, &mut VoxelKnn)) -> (VoxelKnn, Vec<f64>) {
     let mut graph = VoxelKnn::new(16).expect("k is in range");
     let mut ours = Vec::new();
     for (frame, (remove, insert)) in edits.iter().enumerate() {
-        between();
+        before(frame, &mut graph);
         let start = cpu_ms();
         graph.apply(remove, insert).expect("the edit is sound");
         if frame > WINDOW {
             ours.push(cpu_ms() - start);
         }
     }
-    (ours, graph.len())
+    (graph, ours)
 }
 
 /// Milliseconds of nanoflann's dynamic index where it is asked.
-fn dynamic(peer: &mut Peer, edits: &[(Vec<u64>, Vec<u64>)], folder: &Path) -> std::io::Result<Vec<f64>> {
+fn dynamic(peer: &mut Peer, edits: &[Edit], folder: &Path) -> std::io::Result<Vec<f64>> {
     let (out, come) = (folder.join("out.f32"), folder.join("in.f32"));
     let mut kept = Vec::new();
     for (frame, (remove, insert)) in edits.iter().enumerate() {
@@ -155,13 +164,13 @@ pub fn run(name: &str, folder: &Path, voxel: f64, peers: &mut [Peer]) -> std::io
     let temp = std::env::temp_dir().join(format!("thalweg-live-{}", std::process::id()));
     std::fs::create_dir_all(&temp)?;
     let maps = maps(&edits, &temp)?;
-    let (mut ours, mut nodes) = (vec![Vec::new(); edits.len() - WINDOW - 1], 0);
+    let (mut nodes, mut passes) = (0, Vec::new());
     let mut theirs = vec![Vec::new(); peers.len()];
-    for maps in maps.chunks(maps.len().div_ceil(PASSES)) {
-        let (times, len) = pass(&edits, || ());
-        ours.iter_mut().zip(times).for_each(|(all, ms): (&mut Vec<f64>, f64)| all.push(ms));
-        nodes = len;
-        for map in maps {
+    for number in 0..PASSES {
+        let (graph, times) = pass(&edits, |_, _| ());
+        nodes = graph.len();
+        passes.push(times);
+        for map in maps.iter().skip(number).step_by(PASSES) {
             for (peer, times) in peers.iter_mut().zip(&mut theirs) {
                 times.push(peer.run(map, 16)?);
             }
@@ -173,10 +182,11 @@ pub fn run(name: &str, folder: &Path, voxel: f64, peers: &mut [Peer]) -> std::io
         figures.push((peer.name.clone(), median(&mut dynamic(&mut peer, &edits, &temp)?)));
     }
     let mut other = vec![0u64; OTHER_WORK / size_of::<u64>()];
-    let (mut cold, _) = pass(&edits, || other.iter_mut().for_each(|v| *v = v.wrapping_add(1)));
+    let (_, mut cold) = pass(&edits, |_, _| other.iter_mut().for_each(|v| *v = v.wrapping_add(1)));
     std::fs::remove_dir_all(&temp)?;
 
-    let mut ours: Vec<f64> = ours.iter_mut().map(|all| median(all)).collect();
+    let of_frame = |frame: usize| median(&mut passes.iter().map(|times| times[frame]).collect::<Vec<_>>());
+    let mut ours: Vec<f64> = (0..passes[0].len()).map(of_frame).collect();
     let (p50, cold) = (median(&mut ours), median(&mut cold));
     let p99 = percentile(&ours, 99);
     let case = format!("map, {name} drive, {voxel} m, {nodes} nodes, k = 16, a frame");
@@ -187,7 +197,10 @@ pub fn run(name: &str, folder: &Path, voxel: f64, peers: &mut [Peer]) -> std::io
         (_, true) => 14.0,
     };
     eprintln!("{case}: p99 {p99:.2} ms; p50 after other work {cold:.2}");
-    let alone = |what: &str, ms: f64| json!({"case": format!("{case}, {what} ({})", machine()), "unit": "ms", "ours": ms, "peers": {}, "goal": 1.5 * p50});
+    let alone = |what: &str, ms: f64| {
+        let case = format!("{case}, {what} ({})", machine());
+        json!({"case": case, "unit": "ms", "ours": ms, "peers": {}, "goal": 1.5 * p50})
+    };
     Ok(vec![
         entry(&format!("{case}, p50 ({})", machine()), p50, &figures, factor),
         alone("p99", p99),
@@ -200,30 +213,18 @@ pub fn scale(name: &str, folder: &Path) -> std::io::Result<Vec<Value>> {
     /// Voxels from one copy to the next.
     const APART: u64 = 2048;
     let edits = edits(folder, 0.2)?;
+    let mut live = BTreeSet::new();
+    edits.iter().take(WINDOW + 1).for_each(|edit| follow(&mut live, edit));
+    let copy = |copy: u64| live.iter().map(move |id| id + ((copy % 10 * APART) << 42) + ((copy / 10 * APART) << 21));
     let mut entries = Vec::new();
     let mut first = f64::NAN;
     for copies in [1, 10, 100] {
-        let mut graph = VoxelKnn::new(16).expect("k is in range");
-        let mut ours = Vec::new();
-        for (frame, (remove, insert)) in edits.iter().enumerate() {
-            let start = cpu_ms();
-            graph.apply(remove, insert).expect("the edit is sound");
-            if frame > WINDOW {
-                ours.push(cpu_ms() - start);
-            }
-            if frame == WINDOW {
-                let mut live: BTreeSet<u64> = BTreeSet::new();
-                for (remove, insert) in &edits[..=frame] {
-                    live.retain(|id| !remove.contains(id));
-                    live.extend(insert);
-                }
-                let copy = |copy: u64| {
-                    live.iter().map(move |id| id + ((copy % 10 * APART) << 42) + ((copy / 10 * APART) << 21))
-                };
+        let (graph, mut ours) = pass(&edits, |frame, graph| {
+            if frame == WINDOW + 1 {
                 let all: Vec<u64> = (1..copies).flat_map(copy).collect();
                 graph.apply(&[], &all).expect("copies do not overlap");
             }
-        }
+        });
         let p50 = median(&mut ours);
         if copies == 1 {
             first = p50;

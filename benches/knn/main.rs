@@ -76,6 +76,11 @@ pub fn entry(case: &str, ours: f64, peers: &[(String, f64)], factor: f64) -> Val
     json!({"case": case, "unit": "ms", "ours": ours, "peers": figures, "goal": best / factor})
 }
 
+/// How the cases of a cloud begin.
+fn name(path: &Path) -> String {
+    format!("full graph, {}", path.file_stem().unwrap_or_default().to_string_lossy())
+}
+
 fn full(path: &Path, k: usize, peers: &mut [Peer]) -> std::io::Result<Value> {
     let cloud = Cloud::read(path)?;
     let mut index = KnnIndex::build(cloud.points());
@@ -93,8 +98,7 @@ fn full(path: &Path, k: usize, peers: &mut [Peer]) -> std::io::Result<Value> {
     }
     let figures: Vec<(String, f64)> =
         peers.iter().zip(&mut theirs).map(|(peer, times)| (peer.name.clone(), median(times))).collect();
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let case = format!("full graph, {name}, {} points, k = {k} ({})", cloud.x.len(), machine());
+    let case = format!("{}, {} points, k = {k} ({})", name(path), cloud.x.len(), machine());
     Ok(entry(&case, median(&mut ours), &figures, factor()))
 }
 
@@ -107,7 +111,7 @@ fn main() -> std::io::Result<()> {
     let wanted = |case: &str| words.is_empty() || words.iter().any(|word| case.contains(word));
     let mut peers = peers::all();
     let mut entries = Vec::new();
-    for path in clouds.iter().filter(|path| wanted(&format!("full graph, {}", path.display()))) {
+    for path in clouds.iter().filter(|path| wanted(&name(path))) {
         for k in [8, 16, 32] {
             entries.push(full(path, k, &mut peers)?);
         }
