@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::report::Dropped;
+
 /// One frame of points. Every column has one entry per point, in the order in which the points were read.
 #[derive(Clone, Debug, Default)]
 pub struct Frame {
@@ -30,7 +32,7 @@ pub struct Frame {
     /// The file that the frame came from.
     pub path: Option<Arc<Path>>,
     /// What the reader dropped while reading this frame, by reason (`malformed`, …).
-    pub dropped: BTreeMap<&'static str, u64>,
+    pub dropped: BTreeMap<&'static str, Dropped>,
 }
 
 /// Return number and number of returns, one entry per point.
@@ -93,6 +95,12 @@ impl Pose {
 }
 
 impl Frame {
+    /// How messages call it: its number, and its file where it has one.
+    pub fn name(&self) -> String {
+        let path = self.path.as_ref().map_or(String::new(), |path| format!(" ({})", path.display()));
+        format!("frame {}{path}", self.id)
+    }
+
     /// Number of points read.
     pub fn len(&self) -> usize {
         self.x.len()

@@ -29,7 +29,7 @@ pub use frame::{Frame, Pose, Returns, Truth};
 pub use graph::{KnnGraph, Nodes};
 pub use models::Model;
 pub use pipeline::{Flow, Pipeline};
-pub use report::Report;
+pub use report::{Dropped, Report};
 pub use segmentation::{Classes, Segmentation};
 pub use sink::Sink;
 pub use source::{Next, Source};

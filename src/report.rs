@@ -9,6 +9,9 @@ use hdrhistogram::Histogram;
 use crate::Epoch;
 use crate::contacts::Fit;
 
+/// Warnings that a run keeps at most.
+const WARNINGS: usize = 100;
+
 /// Median and 99th percentile of a stage's time, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Latency {
@@ -16,6 +19,25 @@ pub struct Latency {
     pub p50: f64,
     /// 99th percentile (ms).
     pub p99: f64,
+}
+
+/// What was left out for one reason: how much, and where the first of it stood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// How many points or rows.
+    pub count: u64,
+    /// The first one's place and what was wrong with it, as a message names it; empty where that is not known.
+    pub first: String,
+}
+
+impl Dropped {
+    /// One more of it; `place` is asked for the first alone.
+    pub fn one(&mut self, place: impl FnOnce() -> String) {
+        if self.count == 0 {
+            self.first = place();
+        }
+        self.count += 1;
+    }
 }
 
 /// What a run did.
@@ -35,6 +57,12 @@ pub struct Report {
     pub origin: [f64; 3],
     /// What was dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// Of each reason in `dropped` the first place, where it is known.
+    #[serde(skip)]
+    pub first_dropped: BTreeMap<String, String>,
+    /// What whoever runs it should be told, each once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// How a model of risk did, by as-of time scored; empty in other pipelines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fits: Vec<Fit>,
@@ -64,7 +92,8 @@ struct Counters {
     nodes: u64,
     edges: u64,
     origin: [f64; 3],
-    dropped: BTreeMap<&'static str, u64>,
+    dropped: BTreeMap<&'static str, (i64, Dropped)>,
+    warnings: Vec<String>,
     histograms: BTreeMap<&'static str, Histogram<u64>>,
     arrived: BTreeMap<Epoch, Instant>,
     fits: Vec<Fit>,
@@ -100,19 +129,37 @@ impl Stats {
         clock.0.into_iter().for_each(|(part, time)| counters.record(part, time));
     }
 
-    /// Counts `count` drops for `reason`.
-    pub fn dropped(&self, reason: &'static str, count: u64) {
-        if count > 0 {
-            *self.lock().dropped.entry(reason).or_insert(0) += count;
+    /// Counts drops for `reason`; the first place kept is the one of least `order`, such as the frame's number.
+    pub fn dropped(&self, order: i64, reason: &'static str, dropped: Dropped) {
+        if dropped.count == 0 {
+            return;
+        }
+        let mut counters = self.lock();
+        match counters.dropped.get_mut(reason) {
+            Some((first, sum)) => {
+                sum.count += dropped.count;
+                if order < *first {
+                    (*first, sum.first) = (order, dropped.first);
+                }
+            }
+            None => drop(counters.dropped.insert(reason, (order, dropped))),
         }
     }
 
     /// Sets the drops for `reason`, where they are known of the whole and not piece by piece.
-    pub fn dropped_in_all(&self, reason: &'static str, count: u64) {
+    pub fn dropped_in_all(&self, reason: &'static str, dropped: Dropped) {
         let mut counters = self.lock();
         counters.dropped.remove(reason);
-        if count > 0 {
-            counters.dropped.insert(reason, count);
+        if dropped.count > 0 {
+            counters.dropped.insert(reason, (0, dropped));
+        }
+    }
+
+    /// Notes what whoever runs it should be told; the same text counts once, and after [`WARNINGS`] of them no more are kept.
+    pub fn warn(&self, text: impl Into<String>) {
+        let (mut counters, text) = (self.lock(), text.into());
+        if counters.warnings.len() < WARNINGS && !counters.warnings.contains(&text) {
+            counters.warnings.push(text);
         }
     }
 
@@ -166,7 +213,14 @@ impl Stats {
             seconds,
             latency: counters.histograms.iter().map(|(stage, h)| (stage.to_string(), latency(h))).collect(),
             origin: counters.origin,
-            dropped: counters.dropped.iter().map(|(reason, count)| (reason.to_string(), *count)).collect(),
+            dropped: counters.dropped.iter().map(|(reason, (_, d))| (reason.to_string(), d.count)).collect(),
+            first_dropped: counters
+                .dropped
+                .iter()
+                .filter(|(_, (_, d))| !d.first.is_empty())
+                .map(|(reason, (_, d))| (reason.to_string(), d.first.clone()))
+                .collect(),
+            warnings: counters.warnings.clone(),
             fits: counters.fits.clone(),
         }
     }

@@ -15,6 +15,14 @@ pub trait Sink<T>: Send {
     /// A destination that cannot be written; the run ends with it.
     fn write(&mut self, epoch: Epoch, item: T) -> Result<(), BoxError>;
 
+    /// Called every fifth of a second or so while no item comes, for what goes by the clock: a sink without end publishes by time.
+    ///
+    /// # Errors
+    /// A destination that cannot be written; the run ends with it.
+    fn tick(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Publishes what was written (rename, manifest). Called once, after the last item.
     ///
     /// # Errors
@@ -28,6 +36,9 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Box<S> {
     }
     fn write(&mut self, epoch: Epoch, item: T) -> Result<(), BoxError> {
         (**self).write(epoch, item)
+    }
+    fn tick(&mut self) -> Result<(), BoxError> {
+        (**self).tick()
     }
     fn finish(&mut self) -> Result<(), BoxError> {
         (**self).finish()

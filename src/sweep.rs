@@ -6,7 +6,7 @@ use crate::dataflow::{ExchangeData, VecCollection};
 use crate::knn::{Points3, knn_graph};
 use crate::models::Model;
 use crate::pipeline::{Delta, Flow};
-use crate::report::Stats;
+use crate::report::{Dropped, Stats};
 use crate::stage::Map;
 use crate::voxel::voxels;
 use crate::{BoxError, Epoch, Error, Frame, KnnGraph, Nodes, Returns, Segmentation};
@@ -15,8 +15,14 @@ use crate::{BoxError, Epoch, Error, Frame, KnnGraph, Nodes, Returns, Segmentatio
 pub(crate) fn count(frame: &Frame, nodes: usize, finite: usize, stats: &Stats) {
     stats.origin(frame.origin);
     stats.nodes(nodes as u64);
-    stats.dropped("non_finite", (frame.len() - finite) as u64);
-    frame.dropped.iter().for_each(|(reason, count)| stats.dropped(reason, *count));
+    let mut odd = Dropped::default();
+    if finite < frame.len() {
+        (0..frame.len())
+            .filter(|&i| !frame.is_finite(i))
+            .for_each(|i| odd.one(|| format!("point {i} of {}", frame.name())));
+    }
+    stats.dropped(frame.id, "non_finite", odd);
+    frame.dropped.iter().for_each(|(reason, dropped)| stats.dropped(frame.id, reason, dropped.clone()));
 }
 
 fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use thalweg::{BoxError, Frame, Next, Source};
-use thalweg_connectors::folder::{Files, FilesOptions};
-use thalweg_connectors::format::{self, ReadOptions};
-use thalweg_connectors::replay::{Loop, Rate};
-use thalweg_connectors::street::Street;
+use thalweg_connectors::points::folder::{Files, FilesOptions};
+use thalweg_connectors::points::format::{self, ReadOptions};
+use thalweg_connectors::points::replay::{Loop, Rate};
+use thalweg_connectors::sim::street::Street;
 
 use crate::settings::Keys;
 use crate::{Failure, Settings};

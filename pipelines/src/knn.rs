@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use thalweg::{Flow, Frame, Pipeline, Report};
-use thalweg_connectors::batches::{knn_batches, knn_changes_schema, knn_schema, map_batches, map_changes_batches};
-use thalweg_connectors::segments::Roll;
+use thalweg_connectors::out::batches::{knn_batches, knn_changes_schema, knn_schema, map_batches, map_changes_batches};
+use thalweg_connectors::out::segments::Roll;
 
 use crate::input::{self, Drive};
 use crate::nodes::Nodes;

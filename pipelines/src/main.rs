@@ -312,13 +312,13 @@ fn simulate(simulation: &str, output: &str, set: &[String]) -> Result<(), Failur
         "street" => {
             let drive = Drive::take(&mut keys);
             keys.done()?;
-            thalweg_connectors::street::write_kitti(output.as_ref(), drive.frames, drive.seed)
+            thalweg_connectors::sim::street::write_kitti(output.as_ref(), drive.frames, drive.seed)
                 .map_err(|error| Failure::run(format!("{output}: {error}")))
         }
         "town" => {
             let town = thalweg_pipelines::risk::town(&mut keys);
             keys.done()?;
-            Ok(thalweg_connectors::town::write(output.as_ref(), town)?)
+            Ok(thalweg_connectors::sim::town::write(output.as_ref(), town)?)
         }
         _ => Err(Failure::Usage(format!("simulation: found {simulation}, expected street or town"))),
     }

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use thalweg::{Segmentation, Sink};
-use thalweg_connectors::label::LabelSink;
-use thalweg_connectors::las_out::LasSink;
-use thalweg_connectors::records::SchemaRef;
-use thalweg_connectors::records::{Batches, TableSink};
-use thalweg_connectors::segments::{Roll, SegmentSink};
+use thalweg_connectors::out::label::LabelSink;
+use thalweg_connectors::out::las::LasSink;
+use thalweg_connectors::out::records::SchemaRef;
+use thalweg_connectors::out::records::{Batches, TableSink};
+use thalweg_connectors::out::segments::{Roll, SegmentSink};
 
 use crate::settings::{Keys, OutputFormat};
 use crate::{Failure, Settings};
@@ -49,8 +49,10 @@ pub fn labels(settings: &Settings, roll: Roll) -> Result<Box<dyn Sink<Segmentati
         Some(OutputFormat::Label) => Box::new(LabelSink::create(path)?),
         Some(OutputFormat::Las) => Box::new(LasSink::create(path)?),
         None => {
-            let (schema, batches) =
-                (thalweg_connectors::batches::segmentation_schema(), thalweg_connectors::batches::segmentation_batches);
+            let (schema, batches) = (
+                thalweg_connectors::out::batches::segmentation_schema(),
+                thalweg_connectors::out::batches::segmentation_batches,
+            );
             table(settings, schema, batches, roll)?
         }
     })

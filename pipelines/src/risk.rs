@@ -7,12 +7,12 @@ use thalweg::contacts::{
     AsOf, Asked, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Scores, Tgnn, Tracing,
 };
 use thalweg::{Pipeline, Report, Sink, Source};
-use thalweg_connectors::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
 use thalweg_connectors::contacts::{
     self, Columns, Feed, FilesOptions, Key, Merge, Pace, People, Rejected, TableFormat, WithRejected,
 };
-use thalweg_connectors::segments::Roll;
-use thalweg_connectors::town::{Town, TownFeed};
+use thalweg_connectors::out::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
+use thalweg_connectors::out::segments::Roll;
+use thalweg_connectors::sim::town::{Town, TownFeed};
 
 use crate::pipeline::{Context, Ready};
 use crate::settings::Keys;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use thalweg::{BoxError, Flow, Frame, Model, Pipeline, Report, Segmentation};
-use thalweg_connectors::format;
-use thalweg_connectors::segments::Roll;
+use thalweg_connectors::out::segments::Roll;
+use thalweg_connectors::points::format;
 
 use crate::input::{self, Drive};
 use crate::nodes::Nodes;

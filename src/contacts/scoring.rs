@@ -10,7 +10,7 @@ use super::live::Live;
 use super::rows::{Fact, Names};
 use super::{AsOf, RiskModel};
 use crate::pipeline::Delta;
-use crate::report::Stats;
+use crate::report::{Dropped, Stats};
 use crate::stage::{Inbox, Outbox, Stage};
 use crate::{BoxError, Epoch, Error};
 
@@ -240,8 +240,8 @@ impl Stage for Scoring {
         }
         if due {
             let drops = self.live.drops();
-            self.stats.dropped_in_all("duplicate", drops.duplicate);
-            self.stats.dropped_in_all("self_contact", drops.self_contact);
+            self.stats.dropped_in_all("duplicate", Dropped { count: drops.duplicate, ..Dropped::default() });
+            self.stats.dropped_in_all("self_contact", Dropped { count: drops.self_contact, ..Dropped::default() });
             self.score(out)?;
         }
         Ok(())

@@ -43,9 +43,7 @@ impl FrameCells {
     /// A frame without a pose, named.
     pub fn new(frame: Arc<Frame>, grid: Grid) -> Result<FrameCells, BoxError> {
         let Some(pose) = frame.pose else {
-            let path = frame.path.as_ref().map_or(String::new(), |path| format!(" ({})", path.display()));
-            let (found, expected) =
-                (format!("none with frame {}{path}", frame.id), "one for each frame of a map".into());
+            let (found, expected) = (format!("none with {}", frame.name()), "one for each frame of a map".into());
             return Err(Error::Value { what: "pose", found, expected }.into());
         };
         let mut of_point = Vec::with_capacity(frame.len());

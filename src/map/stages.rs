@@ -8,7 +8,7 @@ use super::{FrameCells, Grid, MapChanges, MapEdge, MapGraph, VoxelChanges, Windo
 use crate::dataflow::{ExchangeData, VecCollection};
 use crate::models::Model;
 use crate::pipeline::{Delta, Flow};
-use crate::report::Stats;
+use crate::report::{Dropped, Stats};
 use crate::stage::{Inbox, Map, Outbox, Stage};
 use crate::sweep::count;
 use crate::{BoxError, Epoch, Error, Frame, Segmentation};
@@ -38,7 +38,13 @@ impl<I: Send + 'static> Flow<I, Frame> {
                 let (finite, grid) = (frame.finite(), Grid::new(voxel)?);
                 let cells = stats.time("voxels", || FrameCells::new(Arc::new(frame), grid))?;
                 count(&cells.frame, cells.points(), finite, &stats);
-                stats.dropped("out_of_range", (finite - cells.points()) as u64);
+                let mut beyond = Dropped { count: (finite - cells.points()) as u64, ..Dropped::default() };
+                if beyond.count > 0 {
+                    let (frame, none) = (&cells.frame, FrameCells::NONE);
+                    let first = (0..frame.len()).find(|&i| cells.of_point[i] == none && frame.is_finite(i));
+                    beyond.first = format!("point {} of {}", first.unwrap_or(0), frame.name());
+                }
+                stats.dropped(cells.frame.id, "out_of_range", beyond);
                 Ok(cells)
             })
         });

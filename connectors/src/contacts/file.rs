@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use thalweg::Next;
 use thalweg::contacts::Fact;
 
 use super::parquet::ParquetTable;
@@ -13,7 +14,7 @@ use super::table::{Cells, Table};
 use super::text::{CsvTable, JsonTable, missing};
 use super::{Feed, FilesOptions, People, Rejected};
 use crate::error::Error;
-use crate::lines::open_text;
+use crate::files::lines::open_text;
 
 /// Malformed rows after which a feed lets others have their turn.
 const TURN: usize = 65_536;
@@ -111,6 +112,7 @@ struct File {
     cells: Cells,
     rejected: Arc<Rejected>,
     number: usize,
+    grows: bool,
 }
 
 /// Opens a file of one kind of rows.
@@ -131,19 +133,21 @@ pub(crate) fn open(
         TableFormat::Parquet => Box::new(ParquetTable::open(path, kind, columns)?),
     };
     let number = rejected.file(path);
-    Ok(Box::new(File { table, kind, cells: Cells::default(), rejected: Arc::clone(rejected), number }))
+    Ok(Box::new(File { table, kind, cells: Cells::default(), rejected: Arc::clone(rejected), number, grows: follow }))
 }
 
 impl Feed for File {
-    fn next(&mut self, people: &mut People) -> Result<Option<(Fact, i32)>, Error> {
+    fn next(&mut self, people: &mut People) -> Result<Next<(Fact, i32)>, Error> {
         for _ in 0..TURN {
-            let Some(line) = self.table.next(&mut self.cells)? else { return Ok(None) };
+            let Some(line) = self.table.next(&mut self.cells)? else {
+                return Ok(if self.grows { Next::Idle } else { Next::End });
+            };
             if let Some(broken) = self.cells.broken {
                 self.rejected.note(self.number, line, broken)?;
                 continue;
             }
             match (self.kind.row)(&self.cells, people) {
-                Ok(row) => return Ok(Some(row)),
+                Ok(row) => return Ok(Next::Item(row)),
                 Err(refused) => {
                     let found = match &refused.found {
                         Some(found) if !people.hashed() => format!("{found:?}"),
@@ -155,10 +159,11 @@ impl Feed for File {
                 }
             }
         }
-        Ok(None)
+        Ok(Next::Idle)
     }
 
     fn close(&mut self) {
+        self.grows = false;
         self.table.close();
     }
 }

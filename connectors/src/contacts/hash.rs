@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::error::{At, Error};
-use crate::format::read_regular;
+use crate::files::read_regular;
 
 /// A key; its bytes are never shown.
 #[derive(Clone)]

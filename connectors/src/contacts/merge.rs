@@ -40,6 +40,8 @@ struct Input {
     head: Option<(Fact, i32)>,
     /// Nothing there at present.
     dry: bool,
+    /// Nothing there any more.
+    ended: bool,
 }
 
 /// The source; see the module.
@@ -71,7 +73,7 @@ impl Merge {
         follow: bool,
         stop: Arc<AtomicBool>,
     ) -> Merge {
-        let inputs = feeds.into_iter().map(|feed| Input { feed, head: None, dry: false }).collect();
+        let inputs = feeds.into_iter().map(|feed| Input { feed, head: None, dry: false, ended: false }).collect();
         Merge {
             name,
             inputs,
@@ -97,9 +99,12 @@ impl Merge {
     fn earliest(&mut self) -> Result<Option<usize>, Error> {
         let mut best: Option<(i64, usize)> = None;
         for (i, input) in self.inputs.iter_mut().enumerate() {
-            if input.head.is_none() && !input.dry {
-                input.head = input.feed.next(&mut self.people)?;
-                input.dry = input.head.is_none();
+            if input.head.is_none() && !input.dry && !input.ended {
+                match input.feed.next(&mut self.people)? {
+                    Next::Item(row) => input.head = Some(row),
+                    Next::Idle => input.dry = true,
+                    Next::End => input.ended = true,
+                }
             }
             if let Some((fact, _)) = &input.head
                 && best.is_none_or(|(t, _)| stamp(fact) < t)
@@ -133,7 +138,7 @@ impl Merge {
             if full || (stopped && !self.follow) || self.pace.until.is_some_and(|until| self.position >= until) {
                 break !full;
             }
-            let Some(i) = self.earliest()? else { break !self.follow || self.closed };
+            let Some(i) = self.earliest()? else { break self.inputs.iter().all(|input| input.ended) };
             let Some((fact, diff)) = self.inputs[i].head else { continue };
             let t = stamp(&fact);
             if !self.in_time(t) {

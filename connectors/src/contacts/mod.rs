@@ -31,17 +31,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use thalweg::Next;
 use thalweg::contacts::Fact;
 
 use crate::error::Error;
 
 /// Rows one after the other, in the order in which they came in.
 pub trait Feed: Send {
-    /// The next row and its diff; `None` where there is none at present.
+    /// The next row and its diff; [`Next::Idle`] where there is none at present.
     ///
     /// # Errors
     /// An input that cannot be read any further.
-    fn next(&mut self, people: &mut People) -> Result<Option<(Fact, i32)>, Error>;
+    fn next(&mut self, people: &mut People) -> Result<Next<(Fact, i32)>, Error>;
 
     /// The input grows no more: what is left of it may be read.
     fn close(&mut self) {}

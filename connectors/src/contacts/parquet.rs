@@ -12,8 +12,8 @@ use super::row::Kind;
 use super::table::{Cells, Table};
 use super::time::SECOND;
 use crate::error::{At, Error};
-use crate::guard::guarded;
-use crate::parquet::Groups;
+use crate::files::guard::guarded;
+use crate::tables::parquet::Groups;
 
 /// An open Parquet file.
 pub(crate) struct ParquetTable {

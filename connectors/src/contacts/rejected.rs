@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 use thalweg::{BoxError, Epoch, Sink};
 
 use crate::error::Error;
-use crate::publish::StagedFile;
+use crate::out::publish::StagedFile;
 
 /// Malformed rows, kept on disk a file of input apart, so that their order in the end depends on no order of reading.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 use super::file::Columns;
 use super::row::Kind;
 use super::table::{Cells, Table};
-use crate::csv::{header, split};
 use crate::error::{At, Error};
-use crate::lines::Lines;
+use crate::files::lines::Lines;
+use crate::tables::csv::{header, split};
 
 /// Whole numbers below this are exact as floats.
 const EXACT: f64 = 9_007_199_254_740_992.0;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::csv::{header, split};
 use crate::error::{At, Error};
-use crate::lines::Lines;
+use crate::files::lines::Lines;
+use crate::tables::csv::{header, split};
 
 /// Reads (person, whether E or I) from CSV or TSV, gzipped or not. People who are not in it were never infected.
 ///

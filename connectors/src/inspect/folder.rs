@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Extent, Group, Report, header, known, rows};
-use crate::bin;
-use crate::format::{self, ReadOptions};
+use crate::points::bin;
+use crate::points::format::{self, ReadOptions};
 
 /// Scans whose points are looked at; of a longer sequence the first so many.
 const LOOKED_AT: usize = 32;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::{Field, Report};
 use crate::error::{At, Error};
-use crate::format::{open_regular, read_regular};
-use crate::{las, pcd, ply};
+use crate::files::{open_regular, read_regular};
+use crate::points::{las, pcd, ply};
 
 /// An extent that a header states.
 pub(super) struct Stated {

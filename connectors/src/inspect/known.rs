@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::format::open_regular;
+use crate::files::open_regular;
 
 /// A format known by sight.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use thalweg::Next;
 use thalweg::contacts::Fact;
 
 use super::Report;
@@ -36,9 +37,8 @@ fn rows(what: &str, options: &FilesOptions, report: &mut Report) -> bool {
     for feed in &mut feeds {
         feed.close();
         loop {
-            let malformed = rejected.count();
             match feed.next(&mut people) {
-                Ok(Some((fact, diff))) => {
+                Ok(Next::Item((fact, diff))) => {
                     count += 1;
                     taken_back += u64::from(diff < 0);
                     positive += u64::from(matches!(&fact, Fact::Test(test) if test.positive));
@@ -47,9 +47,8 @@ fn rows(what: &str, options: &FilesOptions, report: &mut Report) -> bool {
                         span = Some((first.min(t), last.max(t)));
                     }
                 }
-                // Many malformed rows in turn end a call, not the file.
-                Ok(None) if count > 0 && rejected.count() > malformed => {}
-                Ok(None) => break,
+                Ok(Next::Idle) => {}
+                Ok(Next::End) => break,
                 Err(error) => {
                     report.problems.push(error.to_string());
                     break;

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use serde_json::Value;
-use thalweg_connectors::format::{OriginRule, by_name, guess};
-use thalweg_connectors::{ReadOptions, inspect, las, pcd, ply};
+use thalweg_connectors::points::format::{OriginRule, by_name, guess};
+use thalweg_connectors::points::{las, pcd, ply};
+use thalweg_connectors::{ReadOptions, inspect};
 
 use crate::allocations::most_while;
 use crate::support::{fixtures, read};
@@ -54,7 +55,7 @@ fn fixtures_read_as_they_were_written() {
 
 #[test]
 fn the_first_frame_decides_the_origin_of_a_run() {
-    let options = ReadOptions { origin: OriginRule::fixed([651_100.0, 0.0, 0.0]) };
+    let options = ReadOptions { origin: OriginRule::fixed([651_100.0, 0.0, 0.0]), ..ReadOptions::default() };
     let far = las::read(&fixtures().join("format01.las"), &options).unwrap();
     assert_eq!(far.origin, [651_100.0, 0.0, 0.0]);
     let options = ReadOptions::default();

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use thalweg_connectors::format::by_extension;
 use thalweg_connectors::inspect;
+use thalweg_connectors::points::format::by_extension;
 
 use crate::allocations::most_while;
 use crate::support::{files_below, fixtures, lidar};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thalweg::{Frame, Segmentation, Sink};
-use thalweg_connectors::las_out::{LasSink, relabel};
+use thalweg_connectors::out::las::{LasSink, relabel};
 
 use crate::support::{files_below, fixtures, lidar, read};
 
@@ -93,7 +93,8 @@ fn all_else_is_kept() {
 fn labelled(path: &Path, class: u8) -> Segmentation {
     let frame = read(path).unwrap();
     let n = frame.len();
-    let (confidence, instance, classes) = (vec![1.0; n], vec![0; n], Arc::new(thalweg_connectors::label::classes()));
+    let (confidence, instance, classes) =
+        (vec![1.0; n], vec![0; n], Arc::new(thalweg_connectors::points::label::classes()));
     Segmentation { frame: Arc::new(frame), class: vec![class; n], confidence, instance, classes }
 }
 

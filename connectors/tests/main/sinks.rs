@@ -7,10 +7,11 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Int64Type, SchemaRef, UInt8Type, UInt32Type, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use thalweg::{Classes, Frame, KnnGraph, Nodes, Segmentation, Sink};
-use thalweg_connectors::batches::{knn_batches, knn_schema, segmentation_batches, segmentation_schema};
-use thalweg_connectors::label::{LabelSink, classes, raw_id, train_id};
-use thalweg_connectors::records::TableSink;
-use thalweg_connectors::segments::{MANIFEST, Manifest, Roll, SegmentSink};
+use thalweg_connectors::out::batches::{knn_batches, knn_schema, segmentation_batches, segmentation_schema};
+use thalweg_connectors::out::label::LabelSink;
+use thalweg_connectors::out::records::TableSink;
+use thalweg_connectors::out::segments::{MANIFEST, Manifest, Roll, SegmentSink};
+use thalweg_connectors::points::label::{classes, raw_id, train_id};
 
 /// A frame of `n` points with labels that a formula gives.
 pub fn segmentation(id: i64, n: usize) -> Segmentation {
@@ -38,7 +39,7 @@ fn graph(id: i64, n: usize) -> KnnGraph {
     KnnGraph { nodes: Arc::new(nodes), k: 3, dst, d2 }
 }
 
-fn write<T>(path: &Path, schema: SchemaRef, batches: thalweg_connectors::records::Batches<T>, items: Vec<T>) {
+fn write<T>(path: &Path, schema: SchemaRef, batches: thalweg_connectors::out::records::Batches<T>, items: Vec<T>) {
     let mut sink = TableSink::create(path, schema, batches).unwrap();
     items.into_iter().enumerate().for_each(|(epoch, item)| sink.write(epoch as u64, item).unwrap());
     assert!(!path.exists(), "published before the end");
@@ -165,7 +166,7 @@ fn lists_and_structures_are_json_in_text() {
     let folder = tempfile::tempdir().unwrap();
     let text = |name: &str| {
         let path = folder.path().join(name);
-        let mut writer = thalweg_connectors::records::create(&path, batch.schema()).unwrap();
+        let mut writer = thalweg_connectors::out::records::create(&path, batch.schema()).unwrap();
         writer.write(&batch).unwrap();
         writer.finish().unwrap();
         std::fs::read_to_string(path).unwrap()

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use thalweg::{BoxError, Frame, Next, Pose, Source};
-use thalweg_connectors::folder::{Files, FilesOptions};
-use thalweg_connectors::replay::{Loop, Rate};
+use thalweg_connectors::points::folder::{Files, FilesOptions};
+use thalweg_connectors::points::replay::{Loop, Rate};
 
 /// A scan of `n` points whose x counts from `first`.
 fn scan(first: f32, n: usize) -> Vec<u8> {

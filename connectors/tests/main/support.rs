@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use thalweg::Frame;
-use thalweg_connectors::format::by_extension;
+use thalweg::{Frame, Next};
+use thalweg_connectors::points::format::by_extension;
 use thalweg_connectors::{Error, ReadOptions};
 
 /// The shared recordings' `lidar` folder (`THALWEG_DATA` or `../shared/data` beside the workspace), or `None`, said aloud, where it is missing.
@@ -33,7 +33,7 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
 pub fn read(path: &Path) -> Result<Frame, Error> {
     let format = by_extension(path).unwrap();
     let mut reader = (format.open)(path, &ReadOptions::default())?;
-    let frame = reader.next_frame()?.expect("a file is one frame");
-    assert!(reader.next_frame()?.is_none(), "{}: a second frame", path.display());
+    let Next::Item(frame) = reader.next_frame()? else { panic!("a file is one frame") };
+    assert!(matches!(reader.next_frame()?, Next::End), "{}: a second frame", path.display());
     Ok(frame)
 }

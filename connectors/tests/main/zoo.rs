@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use thalweg::Frame;
-use thalweg_connectors::format::by_extension;
 use thalweg_connectors::inspect;
+use thalweg_connectors::points::format::by_extension;
 
 use crate::support::{files_below, lidar, read};
 

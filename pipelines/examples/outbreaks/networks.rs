@@ -6,7 +6,7 @@ use std::path::Path;
 
 use thalweg::contacts::{Contact, Fact};
 use thalweg_connectors::contacts::{Feed, People};
-use thalweg_connectors::town::{Town, TownFeed};
+use thalweg_connectors::sim::town::{Town, TownFeed};
 
 use crate::random::Random;
 use crate::{Result, SECOND};

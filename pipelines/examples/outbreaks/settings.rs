@@ -1,7 +1,7 @@
 //! The outbreaks to simulate: at random for training, fixed for the table; and how wrongly their rates are given.
 
 use thalweg::contacts::{Parameters, Prior};
-use thalweg_connectors::town::Town;
+use thalweg_connectors::sim::town::Town;
 
 use crate::Result;
 use crate::networks::{Network, Office, town};

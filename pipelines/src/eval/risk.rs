@@ -13,7 +13,7 @@ use thalweg::contacts::live::{Live, net};
 use thalweg::contacts::score::{Scores as Measured, evaluate};
 use thalweg::{Next, Source};
 use thalweg_connectors::contacts::{Rejected, truth};
-use thalweg_connectors::town;
+use thalweg_connectors::sim::town;
 
 use crate::pipeline::Context;
 use crate::risk::{self, Ask};

@@ -8,7 +8,8 @@ use std::path::Path;
 use thalweg::Frame;
 
 use crate::error::{At, Error};
-use crate::format::{Format, ReadOptions, one_frame, read_regular};
+use crate::files::read_regular;
+use crate::points::format::{Format, ReadOptions, one_frame};
 
 /// KITTI's format: 16 bytes a point.
 pub const KITTI: Format = Format {

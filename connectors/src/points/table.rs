@@ -7,12 +7,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use thalweg::{Frame, Truth};
+use thalweg::{Dropped, Frame, Next, Truth};
 
-use crate::columns::Layout;
 use crate::error::{At, Error};
-use crate::fields::{Scalar, scaled};
-use crate::format::{ReadOptions, Reader};
+use crate::points::columns::Layout;
+use crate::points::fields::{Scalar, scaled};
+use crate::points::format::{ReadOptions, Reader};
 
 /// Coordinates of a run of rows (m), one vector an axis.
 #[derive(Debug)]
@@ -204,7 +204,7 @@ impl<S: RowSource> Table<S> {
         }
     }
 
-    /// The file may still grow: a frame is complete when a row of a later one has come, the last one after [`Growing::close`].
+    /// The file may still grow: a frame is complete when a row of a later one has come, the last one after [`Reader::close`].
     pub(crate) fn growing(mut self) -> Table<S> {
         self.growing = true;
         self
@@ -244,6 +244,10 @@ impl<S: RowSource> Table<S> {
         Ok(false)
     }
 
+    fn flush_if_whole(&mut self) -> Option<Frame> {
+        if self.growing { None } else { self.flush() }
+    }
+
     fn flush(&mut self) -> Option<Frame> {
         let malformed = std::mem::take(&mut self.malformed);
         let mut frame = match self.pending.take() {
@@ -255,24 +259,30 @@ impl<S: RowSource> Table<S> {
         self.frames += 1;
         frame.path = Some(self.path.clone());
         if malformed > 0 {
-            frame.dropped.insert("malformed", malformed);
+            frame.dropped.insert("malformed", Dropped { count: malformed, ..Dropped::default() });
         }
         Some(frame)
     }
 }
 
 impl<S: RowSource> Reader for Table<S> {
-    fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
+    fn next_frame(&mut self) -> Result<Next<Frame>, Error> {
         loop {
             if self.run.is_none() {
                 self.run = self.source.next_rows()?.map(|rows| (rows, 0));
             }
             let Some((rows, mut cursor)) = self.run.take() else {
-                return Ok(if self.growing { None } else { self.flush() });
+                return Ok(match (self.growing, self.flush_if_whole()) {
+                    (true, _) => Next::Idle,
+                    (false, Some(frame)) => Next::Item(frame),
+                    (false, None) => Next::End,
+                });
             };
             if self.take(&rows, &mut cursor)? {
                 self.run = Some((rows, cursor));
-                return Ok(self.flush());
+                if let Some(frame) = self.flush() {
+                    return Ok(Next::Item(frame));
+                }
             }
         }
     }
@@ -280,15 +290,7 @@ impl<S: RowSource> Reader for Table<S> {
     fn has_frame_ids(&self) -> bool {
         self.source.has_frames()
     }
-}
 
-/// A reader of a file that is still being written.
-pub(crate) trait Growing: Reader {
-    /// The file grows no more: what is left of it may be read, the last frame included.
-    fn close(&mut self);
-}
-
-impl<S: RowSource> Growing for Table<S> {
     fn close(&mut self) {
         self.growing = false;
         self.source.close();

@@ -13,9 +13,9 @@ use laz::record::{LayeredPointRecordDecompressor, RecordDecompressor, Sequential
 use laz::{DecompressionSelection, LazItem, LazVlr};
 
 use crate::error::{At, Error};
-use crate::fields::first;
-use crate::guard::caught;
-use crate::las::{Header, vlrs};
+use crate::files::guard::caught;
+use crate::points::fields::first;
+use crate::points::las::{Header, vlrs};
 
 /// Points that one byte of compressed data may stand for: real scans have 0.1 to 1.
 pub(crate) const MOST_PER_BYTE: u64 = 64;

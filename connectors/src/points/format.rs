@@ -4,34 +4,41 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use thalweg::Frame;
+use thalweg::{Frame, Next};
 
-use crate::error::{At, Error};
-use crate::{arrow, bin, csv, jsonl, las, parquet, pcd, ply};
+use super::{bin, las, pcd, ply};
+use crate::error::Error;
+use crate::files::open_regular;
+use crate::notices::Notices;
+use crate::tables::{arrow, csv, jsonl, parquet};
 
 /// One open file that holds one or more frames.
 ///
 /// [`Frame::id`] is the frame column's value if the format has one, else 0.
 ///
 /// ```
-/// use thalweg_connectors::{ReadOptions, format};
+/// use thalweg_connectors::ReadOptions;
+/// use thalweg_connectors::points::format;
 ///
 /// let path = std::env::temp_dir().join("thalweg-doc-reader.ply");
 /// let text = "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nend_header\n1 2 3\n";
 /// std::fs::write(&path, text)?;
 /// let mut reader = format::open(&path, &ReadOptions::default())?;
-/// while let Some(frame) = reader.next_frame()? {
+/// while let thalweg::Next::Item(frame) = reader.next_frame()? {
 ///     assert_eq!((frame.len(), frame.y[0]), (1, 2.0));
 /// }
 /// # std::fs::remove_file(&path)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Reader: Send {
-    /// The next frame, `None` after the last.
+    /// The next frame; [`Next::Idle`] where a file that may grow has no whole one at present.
     ///
     /// # Errors
     /// A file that cannot be read, or breaks its format.
-    fn next_frame(&mut self) -> Result<Option<Frame>, Error>;
+    fn next_frame(&mut self) -> Result<Next<Frame>, Error>;
+
+    /// The file grows no more: what is left of it is read, then comes [`Next::End`].
+    fn close(&mut self) {}
 
     /// True if the input numbers its frames itself; else a frame's position among the input's files is its number.
     fn has_frame_ids(&self) -> bool {
@@ -44,6 +51,8 @@ pub trait Reader: Send {
 pub struct ReadOptions {
     /// What is subtracted from f64 coordinates.
     pub origin: OriginRule,
+    /// Where readers say what is no error.
+    pub notices: Notices,
 }
 
 /// What f64 coordinates lose before they become f32, the same for a whole run: clones share one origin.
@@ -162,31 +171,12 @@ struct OneFrame {
 }
 
 impl Reader for OneFrame {
-    fn next_frame(&mut self) -> Result<Option<Frame>, Error> {
-        self.read.take().map(|read| read(&self.path, &self.options)).transpose()
+    fn next_frame(&mut self) -> Result<Next<Frame>, Error> {
+        Ok(match self.read.take() {
+            Some(read) => Next::Item(read(&self.path, &self.options)?),
+            None => Next::End,
+        })
     }
-}
-
-/// Opens a regular file: a folder, a pipe or a device, which may never end, is an error.
-pub(crate) fn open_regular(path: &Path) -> Result<std::fs::File, Error> {
-    let kind = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-    if !kind.is_file() {
-        let found = if kind.is_dir() { "a folder" } else { "a pipe or a device" };
-        return Err(Error::unsupported(path, found, "a regular file"));
-    }
-    std::fs::File::open(path).map_err(|e| Error::io(path, e))
-}
-
-/// All bytes of a regular file.
-pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, Error> {
-    let mut file = open_regular(path)?;
-    let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
-    let length = usize::try_from(length)
-        .map_err(|_| Error::malformed(path, At::File, format!("{length} bytes"), "a file that fits into memory"))?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(|e| Error::io(path, std::io::Error::other(e)))?;
-    file.read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -13,9 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 use thalweg::{BoxError, Frame, Next, Source};
 
 use crate::error::Error;
-use crate::format::{self, Format, ReadOptions, Reader};
-use crate::kitti::{self, Sequence};
-use crate::table::Growing;
+use crate::points::format::{self, Format, ReadOptions, Reader};
+use crate::points::kitti::{self, Sequence};
 
 const POLL: Duration = Duration::from_millis(50);
 /// An empty file may be one whose writer has not begun: it must stand this long.
@@ -52,15 +51,20 @@ pub struct Files {
     ended: bool,
 }
 
-enum Open {
-    Whole(Box<dyn Reader>),
-    Growing(Box<dyn Growing>),
+struct Open {
+    reader: Box<dyn Reader>,
+    grows: bool,
 }
 
 /// True if a file of the format may hold several frames.
 pub(crate) fn holds_many(format: &Format) -> bool {
-    [crate::parquet::FORMAT.name, crate::arrow::FORMAT.name, crate::csv::FORMAT.name, crate::jsonl::FORMAT.name]
-        .contains(&format.name)
+    [
+        crate::tables::parquet::FORMAT.name,
+        crate::tables::arrow::FORMAT.name,
+        crate::tables::csv::FORMAT.name,
+        crate::tables::jsonl::FORMAT.name,
+    ]
+    .contains(&format.name)
 }
 
 impl Files {
@@ -109,8 +113,12 @@ impl Files {
             return Ok(());
         }
         let growing = match format.name {
-            name if name == crate::csv::FORMAT.name => crate::csv::follow(&self.path, &self.options.read)?,
-            name if name == crate::jsonl::FORMAT.name => crate::jsonl::follow(&self.path, &self.options.read)?,
+            name if name == crate::tables::csv::FORMAT.name => {
+                crate::tables::csv::follow(&self.path, &self.options.read)?
+            }
+            name if name == crate::tables::jsonl::FORMAT.name => {
+                crate::tables::jsonl::follow(&self.path, &self.options.read)?
+            }
             _ => {
                 return Err(Error::unsupported(
                     &self.path,
@@ -119,7 +127,7 @@ impl Files {
                 ));
             }
         };
-        self.open = Some(Open::Growing(growing));
+        self.open = Some(Open { reader: growing, grows: true });
         Ok(())
     }
 
@@ -136,7 +144,7 @@ impl Files {
         loop {
             let stopped = self.options.stop.load(Ordering::Relaxed);
             let beyond = self.options.until.is_some_and(|until| self.position >= until);
-            if self.ended || beyond || (stopped && !matches!(self.open, Some(Open::Growing(_)))) {
+            if self.ended || beyond || (stopped && !self.open.as_ref().is_some_and(|open| open.grows)) {
                 return Ok(Next::End);
             }
             let (frame, numbered) = match &mut self.open {
@@ -145,24 +153,18 @@ impl Files {
                     Next::Idle => return Ok(Next::Idle),
                     Next::End => return Ok(Next::End),
                 },
-                Some(Open::Whole(reader)) => match reader.next_frame()? {
-                    Some(frame) => (frame, reader.has_frame_ids()),
-                    None => {
-                        self.open = None;
-                        continue;
-                    }
-                },
-                Some(Open::Growing(reader)) => {
-                    if stopped {
+                Some(Open { reader, grows }) => {
+                    if stopped && *grows {
                         reader.close();
                     }
                     match reader.next_frame()? {
-                        Some(frame) => (frame, reader.has_frame_ids()),
-                        None if stopped => {
-                            self.ended = true;
+                        Next::Item(frame) => (frame, reader.has_frame_ids()),
+                        Next::Idle => return Ok(Next::Idle),
+                        Next::End => {
+                            self.ended = *grows;
+                            self.open = None;
                             continue;
                         }
-                        None => return Ok(Next::Idle),
                     }
                 }
             };
@@ -197,7 +199,7 @@ impl Files {
         if self.position < self.options.start_offset && !holds_many(format) {
             self.position += 1;
         } else {
-            self.open = Some(Open::Whole((format.open)(&path, &self.options.read)?));
+            self.open = Some(Open { reader: (format.open)(&path, &self.options.read)?, grows: false });
         }
         Ok(Next::Item(()))
     }

@@ -31,10 +31,10 @@ pub trait RecordWriter: Send {
 pub fn create(path: &Path, schema: SchemaRef) -> Result<Box<dyn RecordWriter>, Error> {
     let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
     Ok(match ending.as_deref() {
-        Some("parquet") => Box::new(crate::parquet::ParquetWriter::create(path, schema)?),
-        Some("arrow") => Box::new(crate::arrow::ArrowWriter::create(path, schema)?),
-        Some("csv") => Box::new(crate::csv::CsvWriter::create(path, schema)?),
-        Some("jsonl") => Box::new(crate::jsonl::JsonlWriter::create(path, schema)?),
+        Some("parquet") => Box::new(super::parquet::ParquetWriter::create(path, schema)?),
+        Some("arrow") => Box::new(super::arrow::ArrowWriter::create(path, schema)?),
+        Some("csv") => Box::new(super::csv::CsvWriter::create(path, schema)?),
+        Some("jsonl") => Box::new(super::jsonl::JsonlWriter::create(path, schema)?),
         _ => {
             let found = ending.map_or("a name without an ending".into(), |e| format!("the ending .{e}"));
             let expected = "a name ending in .parquet, .arrow, .csv or .jsonl".into();
@@ -43,7 +43,7 @@ pub fn create(path: &Path, schema: SchemaRef) -> Result<Box<dyn RecordWriter>, E
     })
 }
 
-/// The rows of one item, batch by batch: see [`crate::batches`].
+/// The rows of one item, batch by batch: see [`crate::out::batches`].
 pub type Batches<T> = for<'a> fn(&'a T) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + 'a>;
 
 /// A sink that writes every item's rows to one file.
@@ -51,7 +51,8 @@ pub type Batches<T> = for<'a> fn(&'a T) -> Box<dyn Iterator<Item = Result<Record
 /// ```
 /// use arrow::array::{Int64Array, RecordBatch};
 /// use thalweg::Sink;
-/// use thalweg_connectors::{Error, records};
+/// use thalweg_connectors::Error;
+/// use thalweg_connectors::out::records;
 ///
 /// fn rows(n: &i64) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>>> {
 ///     let columns = [("n", std::sync::Arc::new(Int64Array::from(vec![*n])) as _)];

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use crate::label;
+use crate::points::label;
 use libm::{asinf, atan, atan2f, cos, cosf, sin, sinf, tanf};
 use thalweg::{BoxError, Frame, Next, Pose, Source, Truth};
 
@@ -1064,7 +1064,7 @@ fn ground_shade(ground: &Ground, class: u8, x: f64, y: f64) -> f32 {
 ///
 /// ```
 /// use thalweg::{Next, Source};
-/// use thalweg_connectors::street::Street;
+/// use thalweg_connectors::sim::street::Street;
 ///
 /// let mut street = Street::new(1, 7);
 /// let Next::Item(frame) = street.next()? else { panic!("one frame was asked for") };

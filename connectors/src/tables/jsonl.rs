@@ -3,21 +3,15 @@
 //! Read: one object a line, keys as a table's columns; a line that is no such object is counted `malformed` and the rest goes on.
 //! `null` as a coordinate is a point without a place (NaN). Written: one object a line, keys in column order.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use serde_json::{Map, Value};
 
-use crate::cells::{Style, cells, key, object};
-use crate::columns::{Layout, Position, seconds_to_ns};
 use crate::error::{At, Error};
-use crate::format::{Format, ReadOptions};
-use crate::lines::Lines;
-use crate::publish::StagedFile;
-use crate::records::RecordWriter;
-use crate::table::{Growing, Row, RowSource, Rows, Table, TextRows};
+use crate::files::lines::Lines;
+use crate::points::columns::{Layout, Position, seconds_to_ns};
+use crate::points::format::{Format, ReadOptions, Reader};
+use crate::points::table::{Row, RowSource, Rows, Table, TextRows};
 
 /// A table of points in JSON lines.
 pub const FORMAT: Format = Format {
@@ -29,7 +23,7 @@ pub const FORMAT: Format = Format {
 };
 
 /// Opens a JSONL file that is still being written.
-pub(crate) fn follow(path: &Path, options: &ReadOptions) -> Result<Box<dyn Growing>, Error> {
+pub(crate) fn follow(path: &Path, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
     Ok(Box::new(Table::new(path, options, Records::open(path, true)?).growing()))
 }
 
@@ -130,43 +124,5 @@ impl RowSource for Records {
 
     fn close(&mut self) {
         self.lines.close();
-    }
-}
-
-/// Writes one file of JSON lines.
-pub struct JsonlWriter {
-    file: StagedFile,
-    keys: Vec<Vec<u8>>,
-    out: Vec<u8>,
-}
-
-impl JsonlWriter {
-    /// Starts the file under a temporary name.
-    ///
-    /// # Errors
-    /// See [`StagedFile::create`].
-    pub fn create(path: &Path, schema: SchemaRef) -> Result<JsonlWriter, Error> {
-        let keys = schema.fields().iter().map(|f| key(f.name())).collect();
-        Ok(JsonlWriter { file: StagedFile::create(path)?, keys, out: Vec::new() })
-    }
-}
-
-impl RecordWriter for JsonlWriter {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        let cells = cells(self.file.destination(), batch, Style::Json)?;
-        let members: Vec<_> = self.keys.iter().cloned().zip(cells).collect();
-        for row in 0..batch.num_rows() {
-            object(&members, row, &mut self.out);
-            self.out.push(b'\n');
-            if self.out.len() >= 1 << 16 || row + 1 == batch.num_rows() {
-                self.file.write_all(&self.out).map_err(|e| Error::io(self.file.destination(), e))?;
-                self.out.clear();
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<(), Error> {
-        self.file.publish()
     }
 }

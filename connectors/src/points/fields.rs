@@ -1,14 +1,14 @@
 //! Named, typed fields of a point record, and the frame that they make: shared by the formats that describe their own records.
 //!
 //! Coordinates of type f32 are taken as they are. Of any other type they are f64: `f32(value − origin)`, see
-//! [`OriginRule`](crate::format::OriginRule). That takes the rows twice, so that no column of f64 is ever held.
+//! [`OriginRule`](crate::points::format::OriginRule). That takes the rows twice, so that no column of f64 is ever held.
 
 use std::path::Path;
 
 use thalweg::{Frame, Truth};
 
 use crate::error::{At, Error};
-use crate::format::ReadOptions;
+use crate::points::format::ReadOptions;
 
 /// The type of one number in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

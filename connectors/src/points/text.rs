@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::error::{At, Error};
-use crate::fields::Field;
+use crate::points::fields::Field;
 
 /// Bytes of a line that are looked at: binary data may hold a line without end.
 const LONGEST: usize = 1 << 17;

@@ -8,9 +8,10 @@ use std::path::Path;
 use thalweg::Frame;
 
 use crate::error::{At, Error};
-use crate::fields::{Field, Parts, Scalar, frame};
-use crate::format::{Format, ReadOptions, one_frame, read_regular};
-use crate::text::{Line, Lines, Text};
+use crate::files::read_regular;
+use crate::points::fields::{Field, Parts, Scalar, frame};
+use crate::points::format::{Format, ReadOptions, one_frame};
+use crate::points::text::{Line, Lines, Text};
 
 /// PLY, any of its three encodings.
 pub const FORMAT: Format = Format {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use crate::error::{At, Error};
-use crate::format::open_regular;
+use crate::files::open_regular;
 
 /// Longest line (bytes).
 const LONGEST: usize = 1 << 20;

@@ -12,12 +12,12 @@ use arrow::datatypes::{Int64Type, SchemaRef};
 use serde::{Deserialize, Serialize};
 use thalweg::{BoxError, Epoch, Sink};
 
-use crate::crc32::crc32;
+use super::crc32::crc32;
+use super::parquet::ParquetWriter;
 use crate::error::{At, Error};
-use crate::format::read_regular;
-use crate::parquet::ParquetWriter;
-use crate::publish::StagedFile;
-use crate::records::{Batches, RecordWriter};
+use crate::files::read_regular;
+use crate::out::publish::StagedFile;
+use crate::out::records::{Batches, RecordWriter};
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "manifest.json";

@@ -1,6 +1,6 @@
 //! ASPRS LAS 1.0–1.4, all point formats, and its compressed twin LAZ (COPC is read as the LAZ file that it is).
 //!
-//! A coordinate is `raw · scale + offset` in f64, then f32 after [`OriginRule`](crate::format::OriginRule). Intensity is `raw / 65535`, none
+//! A coordinate is `raw · scale + offset` in f64, then f32 after [`OriginRule`](crate::points::format::OriginRule). Intensity is `raw / 65535`, none
 //! if all are 0; labels are the classification codes as they stand, none if all are 0, with the extra dimension `instance` (u8, u16 or u32)
 //! where there is one; time is the first point's GPS time in the file's own scale. LAS 1.4 R15, ASPRS 2019.
 
@@ -11,9 +11,10 @@ use ::laz::DecompressionSelection;
 use thalweg::{Frame, Returns, Truth};
 
 use crate::error::{At, Error};
-use crate::fields::{Scalar, first};
-use crate::format::{Format, ReadOptions, one_frame, open_regular};
-use crate::laz;
+use crate::files::open_regular;
+use crate::points::fields::{Scalar, first};
+use crate::points::format::{Format, ReadOptions, one_frame};
+use crate::points::laz;
 
 /// LAS and LAZ.
 pub const FORMAT: Format = Format {

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use serde::Serialize;
-use thalweg::Frame;
+use thalweg::{Frame, Next};
 
-use crate::format::{self, Format, ReadOptions};
+use crate::points::format::{self, Format, ReadOptions};
 
 mod folder;
 mod header;
@@ -131,10 +131,11 @@ fn file(path: &Path, report: &mut Report) {
 fn frames(path: &Path, format: &Format, report: &mut Report, extent: &mut Extent) {
     let outcome = (format.open)(path, &ReadOptions::default()).and_then(|mut reader| {
         let (mut frames, mut points) = (0, 0);
-        while let Some(frame) = reader.next_frame()? {
+        while let Next::Item(frame) = reader.next_frame()? {
             frames += 1;
             points += frame.len() as u64;
-            for (reason, count) in &frame.dropped {
+            for (reason, dropped) in &frame.dropped {
+                let count = dropped.count;
                 report.problems.push(format!("frame {}: {count} rows dropped: {reason}", frame.id));
             }
             if report.fields.is_empty() {

@@ -12,10 +12,11 @@ use laz::laszip::{LasZipCompressor, LazItemRecordBuilder, LazVlr, LazVlrBuilder}
 use thalweg::{BoxError, Epoch, Segmentation, Sink};
 
 use crate::error::{At, Error};
-use crate::fields::first;
-use crate::format::{self, read_regular};
-use crate::las::{Header, Opened, vlrs};
-use crate::publish::{StagedFile, StagedFolder};
+use crate::files::read_regular;
+use crate::out::publish::{StagedFile, StagedFolder};
+use crate::points::fields::first;
+use crate::points::format;
+use crate::points::las::{Header, Opened, vlrs};
 
 /// Points of a compressed chunk where the source does not say.
 const CHUNK: u32 = 50_000;
@@ -50,7 +51,7 @@ impl LasSink {
 
     fn put(&self, staged: &mut Staged, item: &Segmentation) -> Result<(), Error> {
         let source = item.frame.path.as_deref();
-        let las = source.filter(|p| format::guess(p).is_ok_and(|f| f.name == crate::las::FORMAT.name));
+        let las = source.filter(|p| format::guess(p).is_ok_and(|f| f.name == crate::points::las::FORMAT.name));
         let Some((source, name)) = las.and_then(|p| Some((p, p.file_name()?.to_string_lossy()))) else {
             let found = source.map_or("a frame without a file".into(), |p| p.display().to_string());
             return Err(Error::unsupported(&self.path, found, "LAS or LAZ input"));
@@ -180,7 +181,7 @@ pub fn relabel(source: &Path, class: &[u8], compress: bool) -> Result<Vec<u8>, E
 /// Hands out every record of the file whole, in order.
 fn records(path: &Path, bytes: &[u8], header: &Header, take: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
     if header.compressed {
-        return crate::laz::records(path, bytes, header, DecompressionSelection::all(), take);
+        return crate::points::laz::records(path, bytes, header, DecompressionSelection::all(), take);
     }
     let data = bytes.get(header.data as usize..).unwrap_or_default();
     data.chunks_exact(header.record).take(header.points as usize).for_each(take);

@@ -7,8 +7,8 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, Schema, TimeUnit};
 
 use crate::error::{At, Error};
-use crate::fields::Scalar;
-use crate::table::{Coordinates, Places, Rows};
+use crate::points::fields::Scalar;
+use crate::points::table::{Coordinates, Places, Rows};
 
 /// Where the columns that make a frame stand in a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

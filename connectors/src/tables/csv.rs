@@ -4,21 +4,15 @@
 //! no comma. A line whose cells do not parse is counted `malformed` and the rest goes on. Numbers are read as f64.
 //! Written: a header, LF line ends, lists as their JSON text.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ::csv::{ByteRecord, ReaderBuilder};
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 
-use crate::cells::{Style, cells};
-use crate::columns::{Layout, Position, seconds_to_ns};
 use crate::error::{At, Error};
-use crate::format::{Format, ReadOptions};
-use crate::lines::Lines;
-use crate::publish::StagedFile;
-use crate::records::RecordWriter;
-use crate::table::{Growing, Row, RowSource, Rows, Table, TextRows};
+use crate::files::lines::Lines;
+use crate::points::columns::{Layout, Position, seconds_to_ns};
+use crate::points::format::{Format, ReadOptions, Reader};
+use crate::points::table::{Row, RowSource, Rows, Table, TextRows};
 
 /// A CSV table of points.
 pub const FORMAT: Format = Format {
@@ -30,7 +24,7 @@ pub const FORMAT: Format = Format {
 };
 
 /// Opens a CSV file that is still being written.
-pub(crate) fn follow(path: &Path, options: &ReadOptions) -> Result<Box<dyn Growing>, Error> {
+pub(crate) fn follow(path: &Path, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
     Ok(Box::new(Table::new(path, options, Records::open(path, true)?).growing()))
 }
 
@@ -176,48 +170,5 @@ impl RowSource for Records {
 
     fn close(&mut self) {
         self.lines.close();
-    }
-}
-
-/// Writes one CSV file.
-pub struct CsvWriter {
-    file: StagedFile,
-    out: Vec<u8>,
-}
-
-impl CsvWriter {
-    /// Starts the file, under a temporary name, with its header.
-    ///
-    /// # Errors
-    /// See [`StagedFile::create`].
-    pub fn create(path: &Path, schema: SchemaRef) -> Result<CsvWriter, Error> {
-        let mut file = StagedFile::create(path)?;
-        let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-        writeln!(file, "{}", names.join(",")).map_err(|e| Error::io(path, e))?;
-        Ok(CsvWriter { file, out: Vec::new() })
-    }
-}
-
-impl RecordWriter for CsvWriter {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        let cells = cells(self.file.destination(), batch, Style::Csv)?;
-        for row in 0..batch.num_rows() {
-            for (column, cell) in cells.iter().enumerate() {
-                if column > 0 {
-                    self.out.push(b',');
-                }
-                cell(row, &mut self.out);
-            }
-            self.out.push(b'\n');
-            if self.out.len() >= 1 << 16 || row + 1 == batch.num_rows() {
-                self.file.write_all(&self.out).map_err(|e| Error::io(self.file.destination(), e))?;
-                self.out.clear();
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<(), Error> {
-        self.file.publish()
     }
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use thalweg::{Frame, Pose};
 
 use crate::error::{At, Error};
-use crate::format::read_regular;
-use crate::label;
+use crate::files::read_regular;
+use crate::points::label;
 
 /// Camera from sensor where `calib.txt` does not say it.
 const AXIS_SWAP: Pose = Pose([[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]);
@@ -127,7 +127,7 @@ fn matrix(path: &Path, (number, line): &(u64, String)) -> Result<Pose, Error> {
 
 fn time(path: &Path, (number, line): &(u64, String)) -> Result<i64, Error> {
     let seconds: Option<f64> = line.trim().parse().ok();
-    let ns = seconds.and_then(crate::columns::seconds_to_ns);
+    let ns = seconds.and_then(crate::points::columns::seconds_to_ns);
     ns.ok_or_else(|| Error::malformed(path, At::Line(*number), format!("{line:?}"), "a time in seconds"))
 }
 

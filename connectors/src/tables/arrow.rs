@@ -1,7 +1,7 @@
-//! Arrow IPC files (Feather version 2): tables of points in, tables of results out.
+//! Arrow IPC files (Feather version 2) in.
 //!
 //! Reading goes by record batch; footer, blocks and declared uncompressed lengths are checked against the file before anything is
-//! reserved for them. Writing leaves batches as they come: the same rows give the same bytes.
+//! reserved for them.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,20 +10,16 @@ use std::sync::Arc;
 
 use ::arrow::array::RecordBatch;
 use ::arrow::buffer::Buffer;
-use ::arrow::datatypes::SchemaRef;
-use ::arrow::error::ArrowError;
 use ::arrow::ipc::convert::try_fb_to_schema;
 use ::arrow::ipc::reader::FileDecoder;
-use ::arrow::ipc::writer::FileWriter;
 use ::arrow::ipc::{Block, root_as_footer, root_as_message};
 
-use crate::columns::Layout;
 use crate::error::{At, Error};
-use crate::format::{Format, open_regular};
-use crate::guard::guarded;
-use crate::publish::StagedFile;
-use crate::records::RecordWriter;
-use crate::table::{RowSource, Rows, Table};
+use crate::files::guard::guarded;
+use crate::files::open_regular;
+use crate::points::columns::Layout;
+use crate::points::format::Format;
+use crate::points::table::{RowSource, Rows, Table};
 
 /// An Arrow IPC table of points.
 pub const FORMAT: Format = Format {
@@ -144,38 +140,5 @@ impl RowSource for Batches {
 
     fn has_frames(&self) -> bool {
         self.layout.frame.is_some()
-    }
-}
-
-/// Writes one Arrow IPC file.
-pub struct ArrowWriter {
-    writer: FileWriter<StagedFile>,
-    path: PathBuf,
-}
-
-impl ArrowWriter {
-    /// Starts the file under a temporary name.
-    ///
-    /// # Errors
-    /// See [`StagedFile::create`].
-    pub fn create(path: &Path, schema: SchemaRef) -> Result<ArrowWriter, Error> {
-        let file = StagedFile::create(path)?;
-        let writer = FileWriter::try_new(file, &schema).map_err(|e| failed(path, e))?;
-        Ok(ArrowWriter { writer, path: path.into() })
-    }
-}
-
-fn failed(path: &Path, error: ArrowError) -> Error {
-    Error::io(path, std::io::Error::other(error))
-}
-
-impl RecordWriter for ArrowWriter {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        self.writer.write(batch).map_err(|e| failed(&self.path, e))
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<(), Error> {
-        self.writer.finish().map_err(|e| failed(&self.path, e))?;
-        self.writer.into_inner().map_err(|e| failed(&self.path, e))?.publish()
     }
 }

@@ -10,12 +10,13 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use thalweg::Next;
 use thalweg::contacts::{ContactRow, Fact, Parameters, Prior, TestRow};
 
 use crate::contacts::{Feed, People};
 use crate::error::Error;
-use crate::publish::StagedFolder;
-use crate::street::Dice;
+use crate::out::publish::StagedFolder;
+use crate::sim::street::Dice;
 
 /// A day (s).
 const DAY: i64 = 86_400;
@@ -378,7 +379,7 @@ impl TownFeed {
 }
 
 impl Feed for TownFeed {
-    fn next(&mut self, people: &mut People) -> Result<Option<(Fact, i32)>, Error> {
+    fn next(&mut self, people: &mut People) -> Result<Next<(Fact, i32)>, Error> {
         let town = self.simulation.town;
         if self.numbers.is_empty() {
             self.numbers = (0..town.people).map(|person| people.number(&town.name(person))).collect();
@@ -391,11 +392,11 @@ impl Feed for TownFeed {
                     Fact::Test(test) => Fact::Test(TestRow { person: number(test.person), ..test }),
                     due => due,
                 };
-                return Ok(Some((fact, diff)));
+                return Ok(Next::Item((fact, diff)));
             }
             match self.simulation.next_day() {
                 Some(reports) => self.day = reports.into_iter(),
-                None => return Ok(None),
+                None => return Ok(Next::End),
             }
         }
     }

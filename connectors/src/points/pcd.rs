@@ -9,10 +9,11 @@ use std::path::Path;
 use thalweg::{Frame, Pose};
 
 use crate::error::{At, Error};
-use crate::fields::{Field, Parts, Scalar, first, frame};
-use crate::format::{Format, ReadOptions, one_frame, read_regular};
-use crate::lzf;
-use crate::text::{Lines, Text};
+use crate::files::read_regular;
+use crate::points::fields::{Field, Parts, Scalar, first, frame};
+use crate::points::format::{Format, ReadOptions, one_frame};
+use crate::points::lzf;
+use crate::points::text::{Lines, Text};
 
 /// PCD, any of its three encodings.
 pub const FORMAT: Format = Format {

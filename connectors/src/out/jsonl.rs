@@ -1,0 +1,50 @@
+//! JSON lines out: one object a line, keys in column order.
+
+use std::io::Write;
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+
+use super::cells::{Style, cells, key, object};
+use super::publish::StagedFile;
+use super::records::RecordWriter;
+use crate::error::Error;
+
+/// Writes one file of JSON lines.
+pub struct JsonlWriter {
+    file: StagedFile,
+    keys: Vec<Vec<u8>>,
+    out: Vec<u8>,
+}
+
+impl JsonlWriter {
+    /// Starts the file under a temporary name.
+    ///
+    /// # Errors
+    /// See [`StagedFile::create`].
+    pub fn create(path: &Path, schema: SchemaRef) -> Result<JsonlWriter, Error> {
+        let keys = schema.fields().iter().map(|f| key(f.name())).collect();
+        Ok(JsonlWriter { file: StagedFile::create(path)?, keys, out: Vec::new() })
+    }
+}
+
+impl RecordWriter for JsonlWriter {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let cells = cells(self.file.destination(), batch, Style::Json)?;
+        let members: Vec<_> = self.keys.iter().cloned().zip(cells).collect();
+        for row in 0..batch.num_rows() {
+            object(&members, row, &mut self.out);
+            self.out.push(b'\n');
+            if self.out.len() >= 1 << 16 || row + 1 == batch.num_rows() {
+                self.file.write_all(&self.out).map_err(|e| Error::io(self.file.destination(), e))?;
+                self.out.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), Error> {
+        self.file.publish()
+    }
+}

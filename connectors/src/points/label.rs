@@ -1,0 +1,84 @@
+//! SemanticKITTI labels: class tables, the `.label` files beside a KITTI sequence.
+//!
+//! A `.label` file is one little-endian u32 per point: the raw class in the lower 16 bits, the object number in the upper 16.
+//! Raw classes map to train ids 1–19 by the data set's `learning_map`, moving classes with the standing ones; 0 is ignored.
+//! Behley et al., "SemanticKITTI", ICCV 2019.
+
+use std::path::Path;
+
+use thalweg::{Classes, Truth};
+
+use crate::error::{At, Error};
+use crate::files::read_regular;
+
+/// Train id, the raw id that stands for it, its name.
+pub(crate) const TRAIN: [(u8, u16, &str); 20] = [
+    (0, 0, "unlabelled"),
+    (1, 10, "car"),
+    (2, 11, "bicycle"),
+    (3, 15, "motorcycle"),
+    (4, 18, "truck"),
+    (5, 20, "other-vehicle"),
+    (6, 30, "person"),
+    (7, 31, "bicyclist"),
+    (8, 32, "motorcyclist"),
+    (9, 40, "road"),
+    (10, 44, "parking"),
+    (11, 48, "sidewalk"),
+    (12, 49, "other-ground"),
+    (13, 50, "building"),
+    (14, 51, "fence"),
+    (15, 70, "vegetation"),
+    (16, 71, "trunk"),
+    (17, 72, "terrain"),
+    (18, 80, "pole"),
+    (19, 81, "traffic-sign"),
+];
+
+/// The driving classes: SemanticKITTI's train ids 0–19 under their usual names.
+pub fn classes() -> Classes {
+    Classes::new(TRAIN.iter().map(|&(id, _, name)| (id, name.to_string())))
+}
+
+/// The train id of a raw class; 0 for what the benchmark ignores or does not know.
+pub fn train_id(raw: u16) -> u8 {
+    match raw {
+        13 | 16 => 5,         // bus, on-rails
+        60 => 9,              // lane-marking
+        252 => 1,             // moving-car
+        253 => 7,             // moving-bicyclist
+        254 => 6,             // moving-person
+        255 => 8,             // moving-motorcyclist
+        256 | 257 | 259 => 5, // moving-on-rails, moving-bus, moving-other-vehicle
+        258 => 4,             // moving-truck
+        _ => TRAIN.iter().find(|&&(_, own, _)| own == raw).map_or(0, |&(id, ..)| id),
+    }
+}
+
+/// The raw class that stands for a train id, if it is one.
+pub fn raw_id(train: u8) -> Option<u16> {
+    TRAIN.get(usize::from(train)).map(|&(_, raw, _)| raw)
+}
+
+/// Reads the labels of a scan of `points` points.
+///
+/// # Errors
+/// A file that has another number of labels: the message names both files.
+pub fn read(path: &Path, scan: &Path, points: usize) -> Result<Truth, Error> {
+    let bytes = read_regular(path)?;
+    let (words, torn) = bytes.as_chunks::<4>();
+    if words.len() != points || !torn.is_empty() {
+        let found = format!("{} labels ({} bytes)", words.len(), bytes.len());
+        return Err(Error::malformed(
+            path,
+            At::File,
+            found,
+            format!("{points}, one for each point of {}", scan.display()),
+        ));
+    }
+    let words = || words.iter().map(|w| u32::from_le_bytes(*w));
+    Ok(Truth {
+        class: words().map(|w| train_id((w & 0xffff) as u16)).collect(),
+        instance: words().map(|w| w >> 16).collect(),
+    })
+}

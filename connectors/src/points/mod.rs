@@ -1,0 +1,17 @@
+//! Frames of points: a reader a format, and files, folders and sequences as sources.
+
+pub mod bin;
+pub(crate) mod columns;
+pub(crate) mod fields;
+pub mod folder;
+pub mod format;
+pub mod kitti;
+pub mod label;
+pub mod las;
+pub(crate) mod laz;
+mod lzf;
+pub mod pcd;
+pub mod ply;
+pub mod replay;
+pub(crate) mod table;
+mod text;

@@ -1,0 +1,4 @@
+//! Built-in simulations: a drive of a LiDAR and a town with an outbreak.
+
+pub mod street;
+pub mod town;
