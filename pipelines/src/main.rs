@@ -194,6 +194,7 @@ fn pairs(set: &[String]) -> Result<Table, Failure> {
 }
 
 fn main() -> ExitCode {
+    thalweg_connectors::quiet_decoder_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

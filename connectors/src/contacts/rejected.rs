@@ -105,6 +105,10 @@ impl<T, S: Sink<T>> Sink<T> for WithRejected<S> {
         self.sink.write(epoch, item)
     }
 
+    fn tick(&mut self) -> Result<(), BoxError> {
+        self.sink.tick()
+    }
+
     fn finish(&mut self) -> Result<(), BoxError> {
         let staged = self.rejected.stage()?;
         self.sink.finish()?;
