@@ -11,8 +11,9 @@ use thalweg::{Dropped, Frame, Next, Truth};
 
 use crate::error::{At, Error};
 use crate::points::columns::Layout;
-use crate::points::fields::{Scalar, scaled};
+use crate::points::fields::Scalar;
 use crate::points::format::{ReadOptions, Reader};
+use crate::points::intensity::scaled;
 
 /// Coordinates of a run of rows (m), one vector an axis.
 #[derive(Debug)]
@@ -251,7 +252,7 @@ impl<S: RowSource> Table<S> {
     fn flush(&mut self) -> Option<Frame> {
         let malformed = std::mem::take(&mut self.malformed);
         let mut frame = match self.pending.take() {
-            Some(pending) => pending.frame(&self.options),
+            Some(pending) => pending.frame(&self.path, &self.options),
             // Rows there were, none of them good; or no rows at all, in a table that is one frame.
             None if self.frames == 0 && (malformed > 0 || !self.source.has_frames()) => Frame::default(),
             None => return None,
@@ -326,7 +327,7 @@ impl Pending {
         }
     }
 
-    fn frame(self, options: &ReadOptions) -> Frame {
+    fn frame(self, path: &Path, options: &ReadOptions) -> Frame {
         let ([x, y, z], origin) = match self.xyz {
             Coordinates::F32(xyz) => (xyz, [0.0; 3]),
             Coordinates::F64(xyz) => {
@@ -340,7 +341,7 @@ impl Pending {
             class: self.class.unwrap_or_else(|| vec![0; x.len()]),
             instance: self.instance.unwrap_or_else(|| vec![0; x.len()]),
         });
-        let intensity = self.intensity.and_then(|column| scaled(column, self.scale));
+        let intensity = self.intensity.and_then(|column| scaled(column, self.scale, path, options));
         Frame { id: self.id, time_ns: self.time_ns, x, y, z, intensity, truth, origin, ..Frame::default() }
     }
 }
