@@ -9,7 +9,7 @@ use thalweg::{Frame, Next};
 
 use super::label::LabelCode;
 use super::told::Told;
-use super::{bin, las, pcd, ply};
+use super::{bin, las, npy, pcd, ply, xyz};
 use crate::error::Error;
 use crate::files::open_regular;
 use crate::notices::Notices;
@@ -139,10 +139,12 @@ pub static FORMATS: &[Format] = &[
     pcd::FORMAT,
     ply::FORMAT,
     las::FORMAT,
+    npy::FORMAT,
     parquet::FORMAT,
     arrow::FORMAT,
     csv::FORMAT,
     jsonl::FORMAT,
+    xyz::FORMAT,
 ];
 
 /// The format of a file: by its name's ending, else by its first bytes.
