@@ -1,5 +1,7 @@
 //! Replay: a source of frames paced by its event time, or begun again for ever.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use thalweg::{BoxError, Frame, Next, Source};
@@ -16,6 +18,7 @@ const NAP: Duration = Duration::from_millis(2);
 pub struct Rate<S> {
     source: S,
     rate: f64,
+    stop: Arc<AtomicBool>,
     held: Option<Frame>,
     /// When the first frame left.
     started: Option<Instant>,
@@ -26,7 +29,13 @@ pub struct Rate<S> {
 impl<S> Rate<S> {
     /// Paces `source`; a rate that is not above 0 does not pace.
     pub fn new(source: S, rate: f64) -> Rate<S> {
-        Rate { source, rate, held: None, started: None, last: None }
+        Rate { source, rate, stop: Arc::default(), held: None, started: None, last: None }
+    }
+
+    /// Paces no more once `stop` is set from outside.
+    pub fn until(mut self, stop: &Arc<AtomicBool>) -> Rate<S> {
+        self.stop = Arc::clone(stop);
+        self
     }
 
     /// The frame's place in the schedule: event time since the first frame (ns).
@@ -63,6 +72,7 @@ impl<S: Source<Item = Frame>> Source for Rate<S> {
         let started = *self.started.get_or_insert_with(Instant::now);
         let due = Duration::try_from_secs_f64(place as f64 / 1e9 / self.rate).unwrap_or(Duration::MAX);
         let wait = due.saturating_sub(started.elapsed());
+        let wait = if self.stop.load(Ordering::Relaxed) { Duration::ZERO } else { wait };
         if wait > NAP {
             self.held = Some(frame);
             return Ok(Next::Idle);
