@@ -38,11 +38,17 @@ pub(crate) fn open(
     options: &FilesOptions,
     rejected: &Arc<Rejected>,
 ) -> Result<Box<dyn Feed>, Error> {
-    let opening =
-        Opening { kind, options: &options.tables, follow: options.follow, notices: &options.notices };
+    let opening = Opening { kind, options: &options.tables, follow: options.follow, notices: &options.notices };
     let table = tables::open(path, options.format, opening)?;
     let number = rejected.file(path);
-    Ok(Box::new(File { table, kind, unit: options.tables.time_unit, run: None, rejected: Arc::clone(rejected), number }))
+    Ok(Box::new(File {
+        table,
+        kind,
+        unit: options.tables.time_unit,
+        run: None,
+        rejected: Arc::clone(rejected),
+        number,
+    }))
 }
 
 impl Feed for File {

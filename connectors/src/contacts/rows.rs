@@ -3,10 +3,10 @@
 use thalweg::contacts::{ContactRow, Fact, TestRow};
 
 use super::People;
+use crate::tables::Block;
 use crate::tables::names::{Column, Kind};
 use crate::tables::times::{SECOND, TimeUnit, time_ns};
 use crate::tables::values::{Cell, Cells};
-use crate::tables::Block;
 
 /// How long people met where a table does not say.
 const DURATION: i64 = 20 * SECOND;

@@ -42,7 +42,8 @@ pub fn truth(path: &Path) -> Result<Vec<(String, bool)>, Error> {
         let cells: Vec<_> = block.columns.iter().flatten().map(Cells::of).collect();
         let [person, state] = &cells[..] else { return Ok(people) };
         for row in 0..block.rows {
-            let malformed = |found: String, expected| Err(Error::malformed(path, block.places.at(row), found, expected));
+            let malformed =
+                |found: String, expected| Err(Error::malformed(path, block.places.at(row), found, expected));
             let infected = match state.text(row) {
                 Cell::Good(word) if matches!(&*word, "E" | "I") => true,
                 Cell::Good(word) if matches!(&*word, "S" | "R") => false,

@@ -1,7 +1,7 @@
 //! Files as bytes: opening them, streams that may be packed, piped or still growing, and a fence around decoders of other crates.
 
-pub(crate) mod guard;
 mod growing;
+pub(crate) mod guard;
 pub(crate) mod stream;
 
 use std::io::Read as _;

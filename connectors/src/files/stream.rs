@@ -155,7 +155,7 @@ fn piped<R: Read + Send>(
 ) -> std::io::Result<Receiver<std::io::Result<Vec<u8>>>> {
     let (sender, receiver) = bounded(16);
     let read = move || {
-        let mut chunks = move |mut from: Box<dyn Read + '_>| loop {
+        let chunks = move |mut from: Box<dyn Read + '_>| loop {
             let mut chunk = vec![0; 1 << 16];
             match from.read(&mut chunk) {
                 Ok(0) => return,
@@ -178,7 +178,9 @@ fn piped<R: Read + Send>(
                 let mut head = Vec::new();
                 match (&mut pipe).take(GZIP.len() as u64).read_to_end(&mut head) {
                     Err(e) => chunks(Box::new(Broken(Some(e)))),
-                    Ok(_) if head == GZIP => chunks(Box::new(MultiGzDecoder::new(BufReader::new((&head[..]).chain(pipe))))),
+                    Ok(_) if head == GZIP => {
+                        chunks(Box::new(MultiGzDecoder::new(BufReader::new((&head[..]).chain(pipe)))))
+                    }
                     Ok(_) => chunks(Box::new((&head[..]).chain(pipe))),
                 }
             }

@@ -10,7 +10,6 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use super::fields::Scalar;
 use super::format::ReadOptions;
 use crate::tables::names::{Column, Kind};
-use crate::tables::times::seconds_ns;
 use crate::tables::values::{Cell, Cells};
 use crate::tables::{Block, Places};
 
@@ -176,13 +175,14 @@ impl Rows {
             other => other,
         });
         let label = optional.column(LABEL, "a whole number", 0, |cells, row| cells.whole(row, comma));
-        let instance = optional.column(INSTANCE, "a whole number below 2^32", 0, |cells, row| match cells.whole(row, comma) {
-            Cell::Good(number) => {
-                u32::try_from(some(number)).map_or_else(|_| Cell::Bad(number.to_string()), Cell::Good)
-            }
-            Cell::Missing => Cell::Missing,
-            Cell::Bad(found) => Cell::Bad(found),
-        });
+        let instance =
+            optional.column(INSTANCE, "a whole number below 2^32", 0, |cells, row| match cells.whole(row, comma) {
+                Cell::Good(number) => {
+                    u32::try_from(some(number)).map_or_else(|_| Cell::Bad(number.to_string()), Cell::Good)
+                }
+                Cell::Missing => Cell::Missing,
+                Cell::Bad(found) => Cell::Bad(found),
+            });
         let unit = options.tables.time_unit;
         let time_ns = optional
             .column(TIME_NS, "a whole number of nanoseconds", None, |cells, row| stamp(cells.whole(row, comma)))
@@ -239,7 +239,9 @@ impl Optional<'_> {
                 Cell::Bad(found) => {
                     self.options.left_out.add(name);
                     let place = self.block.places.at(row);
-                    let what = format!("{place}: found {found} as {name}, expected {expected}: read without {name} from here on");
+                    let what = format!(
+                        "{place}: found {found} as {name}, expected {expected}: read without {name} from here on"
+                    );
                     self.options.notices.warn(self.path, what);
                     return None;
                 }
@@ -258,13 +260,21 @@ fn narrow(kind: &DataType) -> bool {
 fn singles(array: &ArrayRef) -> Vec<f32> {
     let Ok(array) = cast(array, &DataType::Float32) else { return vec![f32::NAN; array.len()] };
     let values = array.as_primitive::<Float32Type>();
-    if values.null_count() == 0 { values.values().to_vec() } else { values.iter().map(|v| v.unwrap_or(f32::NAN)).collect() }
+    if values.null_count() == 0 {
+        values.values().to_vec()
+    } else {
+        values.iter().map(|v| v.unwrap_or(f32::NAN)).collect()
+    }
 }
 
 fn doubles(array: &ArrayRef) -> Vec<f64> {
     let Ok(array) = cast(array, &DataType::Float64) else { return vec![f64::NAN; array.len()] };
     let values = array.as_primitive::<Float64Type>();
-    if values.null_count() == 0 { values.values().to_vec() } else { values.iter().map(|v| v.unwrap_or(f64::NAN)).collect() }
+    if values.null_count() == 0 {
+        values.values().to_vec()
+    } else {
+        values.iter().map(|v| v.unwrap_or(f64::NAN)).collect()
+    }
 }
 
 /// A column an axis; what is missing is NaN.
@@ -303,7 +313,7 @@ fn of_lists(lists: &ArrayRef, refuse: &mut impl FnMut(usize, String)) -> Coordin
         (list.values(), ends.collect())
     } else if let Some(list) = lists.as_fixed_size_list_opt() {
         let length = list.value_length() as usize;
-        (list.values(), (0..list.len()).map(|row| (list.value_offset(row) as usize, length)).collect())
+        (list.values(), (0..list.len()).map(|row| (list.value_offset_at(row), length)).collect())
     } else {
         (&none, vec![(0, 0); lists.len()])
     };
@@ -323,9 +333,4 @@ fn of_lists(lists: &ArrayRef, refuse: &mut impl FnMut(usize, String)) -> Coordin
     } else {
         Coordinates::F64(split(&doubles(values), lists.len(), start, f64::NAN))
     }
-}
-
-/// Seconds of a line of text as nanoseconds; `None` for what is no time.
-pub(crate) fn seconds_of(text: &str) -> Option<i64> {
-    seconds_ns(text)
 }

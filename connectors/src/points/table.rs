@@ -18,7 +18,8 @@ use crate::error::Error;
 use crate::tables::{self, FORMATS, Opening, Table, TableFormat};
 
 /// The table formats as formats of frames.
-pub(super) const PARQUET: Format = format(0, TableFormat::Parquet, &[b"PAR1"], |p, o| open(p, TableFormat::Parquet, o, false));
+pub(super) const PARQUET: Format =
+    format(0, TableFormat::Parquet, &[b"PAR1"], |p, o| open(p, TableFormat::Parquet, o, false));
 pub(super) const ARROW: Format =
     format(1, TableFormat::Arrow, &[b"ARROW1", &[0xff; 4]], |p, o| open(p, TableFormat::Arrow, o, false));
 pub(super) const CSV: Format = format(2, TableFormat::Csv, &[], |p, o| open(p, TableFormat::Csv, o, false));
@@ -29,16 +30,27 @@ const fn format(at: usize, _: TableFormat, magic: &'static [&'static [u8]], open
     Format { name, what, extensions, magic, open }
 }
 
+/// The table format that a format of frames is, if it is one.
+pub(crate) fn of(format: &Format) -> Option<TableFormat> {
+    FORMATS.iter().find(|(_, name, ..)| *name == format.name).map(|(table, ..)| *table)
+}
+
+/// Opens a table of points that is still being written.
+///
+/// # Errors
+/// See [`tables::open`]; a format that holds no table.
+pub(crate) fn follow(path: &Path, format: &Format, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
+    match of(format) {
+        Some(table) => open(path, table, options, true),
+        None => Err(Error::unsupported(path, format!("{} to follow", format.what), "a folder, or a table")),
+    }
+}
+
 /// Opens a table of points; with `follow` one that is still being written.
 ///
 /// # Errors
 /// See [`tables::open`].
-pub(crate) fn open(
-    path: &Path,
-    format: TableFormat,
-    options: &ReadOptions,
-    follow: bool,
-) -> Result<Box<dyn Reader>, Error> {
+fn open(path: &Path, format: TableFormat, options: &ReadOptions, follow: bool) -> Result<Box<dyn Reader>, Error> {
     let opening = Opening { kind: &POINTS, options: &options.tables, follow, notices: &options.notices };
     let table = tables::open(path, Some(format), opening)?;
     Ok(Box::new(PointTable {
@@ -209,7 +221,8 @@ impl Pending {
         });
         let intensity = self.intensity.and_then(|column| scaled(column, self.scale, path, options));
         let path = Some(Arc::clone(path));
-        let frame = Frame { id: self.id, time_ns: self.time_ns, x, y, z, intensity, truth, origin, path, ..Frame::default() };
+        let frame =
+            Frame { id: self.id, time_ns: self.time_ns, x, y, z, intensity, truth, origin, path, ..Frame::default() };
         options.look(&frame);
         frame
     }

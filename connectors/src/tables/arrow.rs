@@ -8,14 +8,13 @@ use std::path::PathBuf;
 
 use ::arrow::array::RecordBatch;
 use ::arrow::buffer::Buffer;
-use ::arrow::datatypes::Schema;
 use ::arrow::ipc::reader::StreamDecoder;
 use ::arrow::ipc::root_as_message;
 use thalweg::Next;
 
 use super::names::{ColumnNames, Kind};
 use super::text::Text;
-use super::{Block, Places, Table};
+use super::{Block, Table};
 use crate::error::{At, Error};
 use crate::files::guard::guarded;
 use crate::files::stream::Got;
@@ -141,7 +140,11 @@ impl ArrowTable {
                 let limit = rows.saturating_mul(24).min(body.len() as u64 * 4096);
                 let limit = limit.max(LARGEST_BUFFER + 64 * bytes.len() as u64).saturating_add(64);
                 if declared < -1 || declared.max(0) as u64 > limit {
-                    return self.bad(self.offset, format!("a compressed buffer that declares {declared} bytes"), expected);
+                    return self.bad(
+                        self.offset,
+                        format!("a compressed buffer that declares {declared} bytes"),
+                        expected,
+                    );
                 }
             }
         }

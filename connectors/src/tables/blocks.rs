@@ -61,9 +61,10 @@ impl Blocks {
         }
         let rows = self.lines.len();
         let has = |slot: usize| slots.is_some_and(|slots| slots.get(slot).is_some_and(Option::is_some));
-        let columns = self.columns.into_iter().enumerate().map(|(slot, column)| {
-            column.filter(|_| has(slot)).map(|mut column| Arc::new(column.finish()) as ArrayRef)
-        });
+        let columns =
+            self.columns.into_iter().enumerate().map(|(slot, column)| {
+                column.filter(|_| has(slot)).map(|mut column| Arc::new(column.finish()) as ArrayRef)
+            });
         let (places, decimal_comma) = (Places::Lines(self.lines), self.decimal_comma);
         Next::Item(Block { columns: columns.collect(), rows, places, broken: self.broken, decimal_comma })
     }

@@ -22,7 +22,6 @@ use crate::error::{At, Error};
 use crate::files::guard::guarded;
 use crate::files::open_regular;
 
-
 const EXPECTED: &str = "a Parquet file";
 const BATCH: usize = 65_536;
 /// A page may not unpack to more than this beyond what the file's own length allows; writers aim at 1 MiB a page.
@@ -46,10 +45,7 @@ struct Groups {
 
 impl Groups {
     /// Opens the file; `choose` picks columns of its schema, which batches keep in the file's order.
-    fn open(
-        path: &Path,
-        choose: impl FnOnce(&Schema) -> Result<Vec<usize>, Error>,
-    ) -> Result<Groups, Error> {
+    fn open(path: &Path, choose: impl FnOnce(&Schema) -> Result<Vec<usize>, Error>) -> Result<Groups, Error> {
         let file = open_regular(path)?;
         let io = |e| Error::io(path, e);
         let length = file.metadata().map_err(io)?.len();

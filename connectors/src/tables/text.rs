@@ -89,7 +89,10 @@ impl Text {
 
     /// The next piece, whose reach `reach` tells: it is given the bytes at hand, and whether no more will come. The bytes of the piece are
     /// handed over without its line end; blank ones are passed over.
-    pub(super) fn piece(&mut self, mut reach: impl FnMut(&[u8], bool) -> Reach) -> Result<Piece<std::ops::Range<usize>>, Error> {
+    pub(super) fn piece(
+        &mut self,
+        mut reach: impl FnMut(&[u8], bool) -> Reach,
+    ) -> Result<Piece<std::ops::Range<usize>>, Error> {
         loop {
             if self.fresh {
                 self.begin();

@@ -3,10 +3,12 @@
 //! Text is trimmed; nothing, `NA`, `NaN` and `null` are missing values in every format, and so are nulls and NaN in typed columns.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use ::arrow::array::{Array, ArrayRef, AsArray};
 use ::arrow::compute::{CastOptions, cast_with_options};
 use ::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit as Unit, UInt64Type};
+use ::arrow::error::ArrowError;
 use ::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::times::{SECOND, TimeUnit, float_ns, seconds_ns, time_in, too_large};
@@ -47,94 +49,108 @@ pub(crate) fn shown(word: &str) -> String {
 }
 
 /// A column whose cells are asked for one by one.
-pub(crate) enum Cells {
-    Text(ArrayRef),
-    Whole(ArrayRef),
-    Unsigned(ArrayRef),
-    Float(ArrayRef),
-    /// Of so many billionths each, the type's own unit.
-    Stamp(ArrayRef),
-    Span(ArrayRef),
-    Truth(ArrayRef),
-    Other(ArrayRef),
+pub(crate) struct Cells {
+    family: Family,
+    /// The column in the widest type of its family.
+    array: ArrayRef,
+    /// The column as it came: it knows what was null.
+    given: ArrayRef,
+}
+
+/// What kind of values a column holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Text,
+    Whole,
+    Unsigned,
+    Float,
+    /// Moments (ns).
+    Stamp,
+    /// Spans of time (ns).
+    Span,
+    Truth,
+    Other,
 }
 
 impl Cells {
     /// Brings a column to the widest type of its family.
     pub(crate) fn of(array: &ArrayRef) -> Cells {
-        let cast = |to: DataType| {
-            let options = CastOptions { safe: true, ..CastOptions::default() };
-            cast_with_options(array, &to, &options).ok()
-        };
         use DataType as T;
-        let cells = match array.data_type() {
-            T::Utf8 => Some(Cells::Text(array.clone())),
-            T::LargeUtf8 | T::Utf8View => cast(T::Utf8).map(Cells::Text),
-            T::Binary | T::LargeBinary | T::BinaryView => cast(T::Utf8).map(Cells::Text),
-            T::FixedSizeBinary(16) => Some(Cells::Text(std::sync::Arc::new(uuids(array)))),
-            T::Int8 | T::Int16 | T::Int32 | T::Int64 => cast(T::Int64).map(Cells::Whole),
-            T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => cast(T::UInt64).map(Cells::Unsigned),
-            T::Float16 | T::Float32 | T::Float64 => cast(T::Float64).map(Cells::Float),
-            T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) => decimals(array).map(Cells::Text),
-            T::Boolean => Some(Cells::Truth(array.clone())),
+        let cast = |to: DataType| cast_with_options(array, &to, &CastOptions { safe: true, ..CastOptions::default() });
+        let integers = |array: ArrayRef| ::arrow::compute::cast(&array, &T::Int64);
+        let (family, wide) = match array.data_type() {
+            T::Utf8 => (Family::Text, Ok(array.clone())),
+            T::LargeUtf8 | T::Utf8View => (Family::Text, cast(T::Utf8)),
+            T::Binary | T::LargeBinary | T::BinaryView => (Family::Text, cast(T::Utf8)),
+            T::FixedSizeBinary(16) => (Family::Text, Ok(Arc::new(uuids(array)) as ArrayRef)),
+            T::Int8 | T::Int16 | T::Int32 | T::Int64 => (Family::Whole, cast(T::Int64)),
+            T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => (Family::Unsigned, cast(T::UInt64)),
+            T::Float16 | T::Float32 | T::Float64 => (Family::Float, cast(T::Float64)),
+            T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) => (Family::Text, decimals(array)),
+            T::Boolean => (Family::Truth, Ok(array.clone())),
             T::Timestamp(..) | T::Date32 | T::Date64 => {
-                cast(T::Timestamp(Unit::Nanosecond, None)).and_then(|a| bare(&a)).map(Cells::Stamp)
+                (Family::Stamp, cast(T::Timestamp(Unit::Nanosecond, None)).and_then(integers))
             }
-            T::Duration(_) => cast(T::Duration(Unit::Nanosecond)).and_then(|a| bare(&a)).map(Cells::Span),
-            T::Dictionary(_, values) if !matches!(**values, T::Dictionary(..)) => {
-                cast((**values).clone()).map(|flat| Cells::of(&flat))
-            }
-            _ => None,
+            T::Duration(_) => (Family::Span, cast(T::Duration(Unit::Nanosecond)).and_then(integers)),
+            T::Dictionary(_, values) if !matches!(**values, T::Dictionary(..)) => match cast((**values).clone()) {
+                Ok(flat) => return Cells::of(&flat),
+                Err(error) => (Family::Other, Err(error)),
+            },
+            _ => (Family::Other, Ok(array.clone())),
         };
-        // Of a cast that lost cells nothing says which were null before.
-        cells.filter(|cells| cells.array().null_count() == array.logical_null_count()).unwrap_or(Cells::Other(array.clone()))
+        match wide {
+            Ok(wide) => Cells { family, array: wide, given: array.clone() },
+            Err(_) => Cells { family: Family::Other, array: array.clone(), given: array.clone() },
+        }
     }
 
-    fn array(&self) -> &ArrayRef {
-        let (Cells::Text(a) | Cells::Whole(a) | Cells::Unsigned(a) | Cells::Float(a)) = self else {
-            let (Cells::Stamp(a) | Cells::Span(a) | Cells::Truth(a) | Cells::Other(a)) = self else { unreachable!() };
-            return a;
-        };
-        a
+    /// Nothing there, or nothing that its family can hold.
+    fn without<T>(&self, row: usize) -> Option<Cell<T>> {
+        if self.given.is_null(row) {
+            return Some(Cell::Missing);
+        }
+        self.array.is_null(row).then(|| Cell::Bad("a value out of range".into()))
     }
 
     /// What a message calls a cell of a typed column.
     fn show(&self, row: usize) -> String {
-        match self {
-            Cells::Text(array) => shown(array.as_string::<i32>().value(row)),
-            Cells::Span(_) => "a duration".into(),
-            Cells::Stamp(_) => "a time stamp".into(),
-            Cells::Other(array) => match array.data_type() {
+        match self.family {
+            Family::Text => shown(self.array.as_string::<i32>().value(row)),
+            Family::Span => "a duration".into(),
+            Family::Stamp => "a time stamp".into(),
+            Family::Other => match self.array.data_type() {
                 DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => "a list".into(),
                 DataType::Struct(_) | DataType::Map(..) => "a structure".into(),
-                _ => format!("a value of type {}", array.data_type()),
+                _ => format!("a value of type {}", self.array.data_type()),
             },
-            _ => ArrayFormatter::try_new(self.array(), &FormatOptions::default())
+            _ => ArrayFormatter::try_new(&self.array, &FormatOptions::default())
                 .map_or_else(|_| "a value".into(), |f| f.value(row).to_string()),
         }
     }
 
     fn word(&self, row: usize) -> Option<&str> {
-        let Cells::Text(array) = self else { return None };
-        let word = array.as_string::<i32>().value(row).trim();
+        if self.family != Family::Text {
+            return None;
+        }
+        let word = self.array.as_string::<i32>().value(row).trim();
         (!is_missing(word)).then_some(word)
     }
 
     /// A number; in text with a decimal comma, if that may be.
     pub(crate) fn number(&self, row: usize, comma: bool) -> Cell<f64> {
-        if self.array().is_null(row) {
-            return Cell::Missing;
+        if let Some(without) = self.without(row) {
+            return without;
         }
         let bad = || Cell::Bad(self.show(row));
-        match self {
-            Cells::Text(_) => match self.word(row) {
+        match self.family {
+            Family::Text => match self.word(row) {
                 None => Cell::Missing,
                 Some(word) => parse_number(word, comma).map_or_else(bad, Cell::Good),
             },
-            Cells::Whole(array) => Cell::Good(array.as_primitive::<Int64Type>().value(row) as f64),
-            Cells::Unsigned(array) => Cell::Good(array.as_primitive::<UInt64Type>().value(row) as f64),
-            Cells::Float(array) => {
-                let value = array.as_primitive::<Float64Type>().value(row);
+            Family::Whole => Cell::Good(self.array.as_primitive::<Int64Type>().value(row) as f64),
+            Family::Unsigned => Cell::Good(self.array.as_primitive::<UInt64Type>().value(row) as f64),
+            Family::Float => {
+                let value = self.array.as_primitive::<Float64Type>().value(row);
                 if value.is_nan() { Cell::Missing } else { Cell::Good(value) }
             }
             _ => bad(),
@@ -143,16 +159,15 @@ impl Cells {
 
     /// A whole number, written as `2.000` perhaps; a time stamp by its nanoseconds.
     pub(crate) fn whole(&self, row: usize, comma: bool) -> Cell<i64> {
-        if self.array().is_null(row) {
-            return Cell::Missing;
+        if let Some(without) = self.without(row) {
+            return without;
         }
-        match self {
-            Cells::Whole(array) => Cell::Good(array.as_primitive::<Int64Type>().value(row)),
-            Cells::Unsigned(array) => {
-                i64::try_from(array.as_primitive::<UInt64Type>().value(row)).map_or_else(|_| Cell::Bad(self.show(row)), Cell::Good)
-            }
-            Cells::Stamp(array) => Cell::Good(array.as_primitive::<Int64Type>().value(row)),
-            Cells::Text(_) => match self.word(row) {
+        match self.family {
+            Family::Whole => Cell::Good(self.array.as_primitive::<Int64Type>().value(row)),
+            Family::Unsigned => i64::try_from(self.array.as_primitive::<UInt64Type>().value(row))
+                .map_or_else(|_| Cell::Bad(self.show(row)), Cell::Good),
+            Family::Stamp => Cell::Good(self.array.as_primitive::<Int64Type>().value(row)),
+            Family::Text => match self.word(row) {
                 None => Cell::Missing,
                 Some(word) => match word.parse() {
                     Ok(whole) => Cell::Good(whole),
@@ -168,26 +183,27 @@ impl Cells {
 
     /// A moment (ns).
     pub(crate) fn time(&self, row: usize, unit: Option<TimeUnit>, comma: bool) -> Cell<i64> {
-        if self.array().is_null(row) {
-            return Cell::Missing;
+        if let Some(without) = self.without(row) {
+            return without;
         }
         let number = |text: &str| match time_in(text, unit) {
             Some(ns) => Cell::Good(ns),
-            None if unit.is_none() && too_large(text) => {
-                Cell::Bad(format!("{}, too large for seconds (--set time_unit=ms, us or ns says what it counts)", shown(text)))
-            }
+            None if unit.is_none() && too_large(text) => Cell::Bad(format!(
+                "{}, too large for seconds (--set time_unit=ms, us or ns says what it counts)",
+                shown(text)
+            )),
             None => Cell::Bad(shown(text)),
         };
-        match self {
-            Cells::Stamp(array) => Cell::Good(array.as_primitive::<Int64Type>().value(row)),
-            Cells::Whole(array) => number(&array.as_primitive::<Int64Type>().value(row).to_string()),
-            Cells::Unsigned(array) => number(&array.as_primitive::<UInt64Type>().value(row).to_string()),
-            Cells::Float(array) => match array.as_primitive::<Float64Type>().value(row) {
+        match self.family {
+            Family::Stamp => Cell::Good(self.array.as_primitive::<Int64Type>().value(row)),
+            Family::Whole => number(&self.array.as_primitive::<Int64Type>().value(row).to_string()),
+            Family::Unsigned => number(&self.array.as_primitive::<UInt64Type>().value(row).to_string()),
+            Family::Float => match self.array.as_primitive::<Float64Type>().value(row) {
                 value if value.is_nan() => Cell::Missing,
                 value if value.is_finite() => number(&value.to_string()),
                 value => Cell::Bad(value.to_string()),
             },
-            Cells::Text(_) => match self.word(row) {
+            Family::Text => match self.word(row) {
                 None => Cell::Missing,
                 Some(word) if comma && !word.contains('.') => number(&word.replace(',', ".")),
                 Some(word) => number(word),
@@ -198,20 +214,20 @@ impl Cells {
 
     /// A span of time (ns): seconds, or a typed duration.
     pub(crate) fn span(&self, row: usize, comma: bool) -> Cell<i64> {
-        if self.array().is_null(row) {
-            return Cell::Missing;
+        if let Some(without) = self.without(row) {
+            return without;
         }
-        match self {
-            Cells::Span(array) => Cell::Good(array.as_primitive::<Int64Type>().value(row)),
-            Cells::Text(_) => match self.word(row) {
+        match self.family {
+            Family::Span => Cell::Good(self.array.as_primitive::<Int64Type>().value(row)),
+            Family::Text => match self.word(row) {
                 None => Cell::Missing,
                 Some(word) => {
                     let word = if comma && !word.contains('.') { word.replace(',', ".") } else { word.to_string() };
                     seconds_ns(&word).map_or_else(|| Cell::Bad(shown(&word)), Cell::Good)
                 }
             },
-            Cells::Whole(array) => {
-                let seconds = array.as_primitive::<Int64Type>().value(row);
+            Family::Whole => {
+                let seconds = self.array.as_primitive::<Int64Type>().value(row);
                 seconds.checked_mul(SECOND).map_or_else(|| Cell::Bad(seconds.to_string()), Cell::Good)
             }
             _ => self.number(row, comma).map(float_ns, || self.show(row)),
@@ -220,20 +236,20 @@ impl Cells {
 
     /// A word: text, a truth value, or a number's shortest decimal.
     pub(crate) fn text(&self, row: usize) -> Cell<Cow<'_, str>> {
-        if self.array().is_null(row) {
-            return Cell::Missing;
+        if let Some(without) = self.without(row) {
+            return without;
         }
-        match self {
-            Cells::Text(_) => self.word(row).map_or(Cell::Missing, |word| Cell::Good(word.into())),
-            Cells::Whole(array) => Cell::Good(array.as_primitive::<Int64Type>().value(row).to_string().into()),
-            Cells::Unsigned(array) => Cell::Good(array.as_primitive::<UInt64Type>().value(row).to_string().into()),
-            Cells::Float(array) => match array.as_primitive::<Float64Type>().value(row) {
+        match self.family {
+            Family::Text => self.word(row).map_or(Cell::Missing, |word| Cell::Good(word.into())),
+            Family::Whole => Cell::Good(self.array.as_primitive::<Int64Type>().value(row).to_string().into()),
+            Family::Unsigned => Cell::Good(self.array.as_primitive::<UInt64Type>().value(row).to_string().into()),
+            Family::Float => match self.array.as_primitive::<Float64Type>().value(row) {
                 value if value.is_nan() => Cell::Missing,
                 // Beyond that two ids may be one number.
                 value if value.abs() >= EXACT => Cell::Bad(value.to_string()),
                 value => Cell::Good(value.to_string().into()),
             },
-            Cells::Truth(array) => Cell::Good(if array.as_boolean().value(row) { "true" } else { "false" }.into()),
+            Family::Truth => Cell::Good(if self.array.as_boolean().value(row) { "true" } else { "false" }.into()),
             _ => Cell::Bad(self.show(row)),
         }
     }
@@ -252,11 +268,6 @@ fn parse_number(word: &str, comma: bool) -> Option<f64> {
     }
 }
 
-/// The bare integers of a typed column.
-fn bare(array: &ArrayRef) -> Option<ArrayRef> {
-    ::arrow::compute::cast(array, &DataType::Int64).ok()
-}
-
 /// UUIDs in their usual spelling.
 fn uuids(array: &ArrayRef) -> ::arrow::array::StringArray {
     let bytes = array.as_fixed_size_binary();
@@ -268,25 +279,23 @@ fn uuids(array: &ArrayRef) -> ::arrow::array::StringArray {
 }
 
 /// Decimals as text, without zeros that say nothing.
-fn decimals(array: &ArrayRef) -> Option<ArrayRef> {
+fn decimals(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let (precision, scale) = match array.data_type() {
         DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) => (*p, *s),
-        _ => return None,
+        other => return Err(ArrowError::CastError(other.to_string())),
     };
-    let wide = ::arrow::compute::cast(array, &DataType::Decimal128(precision.max(1), scale)).ok()?;
+    let wide = ::arrow::compute::cast(array, &DataType::Decimal128(precision.max(1), scale))?;
     let values = wide.as_primitive::<Decimal128Type>();
     let text = |row: usize| {
         let text = values.value_as_string(row);
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
     };
     let texts = (0..values.len()).map(|row| (!values.is_null(row)).then(|| text(row)));
-    Some(std::sync::Arc::new(texts.collect::<::arrow::array::StringArray>()))
+    Ok(Arc::new(texts.collect::<::arrow::array::StringArray>()))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use ::arrow::array::{DurationMicrosecondArray, Float64Array, Int64Array, StringArray};
 
     use super::*;
