@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use thalweg::{BoxError, Frame, Next, Source};
 
 use crate::error::{At, Error};
-use crate::points::format::{Format, ReadOptions};
-use crate::points::join;
+use crate::points::format::{self, Format, ReadOptions};
 pub(crate) use crate::points::part::holds_many;
 use crate::points::part::{Failed, Given, Made, Part};
+use crate::points::{join, kitti, listing};
 
 /// How long the source goes on after it was asked to end, for what is in a followed input already.
 const ENDING: Duration = Duration::from_millis(800);
@@ -174,9 +174,10 @@ impl Files {
             self.ending = Some(Instant::now());
         }
         let ending = self.ending.map(|since| since.elapsed());
-        if ending.is_some_and(|ending| !self.options.follow || ending > ENDING) {
-            self.parts.iter_mut().for_each(|part| part.leave(&self.options.read));
-            self.parts.clear();
+        if let Some(ending) = ending {
+            let late = ending > ENDING;
+            self.parts.iter_mut().filter(|_| late).for_each(|part| part.leave(&self.options.read));
+            self.parts.retain(|part| !late && part.drains());
         }
         let skip = self.held.is_none() && self.position < self.options.start_offset;
         let mut asked = 0;
@@ -270,6 +271,15 @@ impl Files {
         self.position += u64::from(one_frame);
         Ok(())
     }
+}
+
+/// The format that the frames at a path are read as: of a folder, that of the files that are its frames.
+pub fn format_of(path: &Path, asked: Option<&'static Format>) -> Option<&'static Format> {
+    if !path.is_dir() {
+        return asked.or_else(|| format::guess(path).ok());
+    }
+    let scans = kitti::scans(path);
+    listing::list(scans.as_deref().unwrap_or(path), asked).ok().flatten().map(|listing| listing.format)
 }
 
 impl Source for Files {

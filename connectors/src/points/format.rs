@@ -1,19 +1,20 @@
 //! The registry of formats that hold frames: one line each, found by name, by a path's ending, or by a file's first bytes.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use thalweg::{Frame, Next};
 
 use super::label::LabelCode;
 use super::told::Told;
-use super::{bin, las, npy, pcd, ply, xyz};
+use super::{bin, las, npy, pcd, ply, table, xyz};
 use crate::error::Error;
 use crate::files::open_regular;
 use crate::notices::Notices;
-use crate::tables::{arrow, csv, jsonl, parquet};
+use crate::tables::TableOptions;
 
 /// One open file that holds one or more frames.
 ///
@@ -60,6 +61,26 @@ pub struct ReadOptions {
     pub notices: Notices,
     /// How often which oddity was said.
     pub told: Told,
+    /// How tables are meant.
+    pub tables: TableOptions,
+    /// Optional columns of tables that could not be used.
+    pub left_out: LeftOut,
+}
+
+/// Names of optional columns that a run does without, since a cell of theirs could not be used; clones are one list.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOut(Arc<Mutex<BTreeSet<&'static str>>>);
+
+impl LeftOut {
+    /// True if the column is left out.
+    pub fn has(&self, column: &str) -> bool {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).contains(column)
+    }
+
+    /// Leaves a column out from here on.
+    pub(crate) fn add(&self, column: &'static str) {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(column);
+    }
 }
 
 /// What f64 coordinates lose before they become f32, the same for a whole run: clones share one origin.
@@ -100,12 +121,6 @@ impl OriginRule {
         let whole = |m: f64| (m / 1000.0).trunc() * 1000.0 + 0.0;
         Ok(medians()?.map_or([0.0; 3], |medians| *self.0.get_or_init(|| medians.map(whole))))
     }
-
-    /// The run's origin (m), decided by `minimum` (m, per axis) if no frame has before; a non-finite minimum counts as 0.
-    pub fn decide(&self, minimum: [f64; 3]) -> [f64; 3] {
-        let whole = |m: f64| if m.is_finite() { (m / 1000.0).trunc() * 1000.0 + 0.0 } else { 0.0 };
-        *self.0.get_or_init(|| minimum.map(whole))
-    }
 }
 
 /// Element (n − 1) / 2 of the values in ascending order; `None` if there is none.
@@ -140,10 +155,10 @@ pub static FORMATS: &[Format] = &[
     ply::FORMAT,
     las::FORMAT,
     npy::FORMAT,
-    parquet::FORMAT,
-    arrow::FORMAT,
-    csv::FORMAT,
-    jsonl::FORMAT,
+    table::PARQUET,
+    table::ARROW,
+    table::CSV,
+    table::JSONL,
     xyz::FORMAT,
 ];
 

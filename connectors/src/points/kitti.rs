@@ -178,7 +178,7 @@ fn matrix(line: &str) -> Option<Row<Pose>> {
 }
 
 fn time(line: &str) -> Option<Row<i64>> {
-    let value = crate::points::columns::seconds_to_ns(line.trim().parse().ok()?)?;
+    let value = crate::tables::times::float_ns(line.trim().parse().ok()?)?;
     Some(Row { value, number: None })
 }
 

@@ -2,7 +2,6 @@
 
 mod beside;
 pub mod bin;
-pub(crate) mod columns;
 pub(crate) mod fields;
 pub mod folder;
 pub mod format;
@@ -21,6 +20,7 @@ mod part;
 pub mod pcd;
 pub mod ply;
 pub mod replay;
+mod rows;
 pub(crate) mod table;
 mod text;
 pub mod told;

@@ -7,26 +7,27 @@ use std::time::Duration;
 use thalweg::{BoxError, Frame, Next, Source};
 
 use crate::error::Error;
+use crate::files::STDIN;
 use crate::points::folder::FilesOptions;
 use crate::points::format::{self, FORMATS, Format, ReadOptions, Reader};
 use crate::points::kitti::{self, Sequence};
 use crate::points::listing;
+use crate::points::table;
 use crate::points::watch::{Found, Watch};
-use crate::tables::{arrow, csv, jsonl, parquet};
+use crate::tables::TableFormat;
 
 /// Frames of another kind than files, among the inputs.
 pub(crate) type Made = Box<dyn Source<Item = Frame>>;
 
 /// True if a file of the format may hold several frames.
 pub(crate) fn holds_many(format: &Format) -> bool {
-    [parquet::FORMAT.name, arrow::FORMAT.name, csv::FORMAT.name, jsonl::FORMAT.name].contains(&format.name)
+    table::of(format).is_some()
 }
 
 /// A table that is read as it grows.
 fn follow(path: &Path, format: &Format, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
-    match format.name {
-        name if name == csv::FORMAT.name => csv::follow(path, options),
-        name if name == jsonl::FORMAT.name => jsonl::follow(path, options),
+    match table::of(format) {
+        Some(TableFormat::Csv | TableFormat::Jsonl | TableFormat::Arrow) => table::follow(path, format, options),
         _ => {
             let found = format!("{} to follow", format.what);
             Err(Error::unsupported(path, found, "a folder, or a CSV or JSONL table"))
@@ -101,6 +102,8 @@ impl Part {
         let mut part =
             Part { path: path.into(), supply: Supply::Await, sequence: None, open: None, taken: 0, waiting: None };
         match std::fs::metadata(path) {
+            _ if path == Path::new(STDIN) => part.piped(options)?,
+            Ok(kind) if !kind.is_dir() && !kind.is_file() => part.piped(options)?,
             Ok(kind) => part.found(kind.is_dir(), options)?,
             Err(error) if !(options.follow && error.kind() == std::io::ErrorKind::NotFound) => {
                 return Err(Error::io(path, error));
@@ -124,6 +127,19 @@ impl Part {
 
     pub(crate) fn name(&self) -> String {
         self.path.display().to_string()
+    }
+
+    /// The path is standard input, or a FIFO.
+    fn piped(&mut self, options: &FilesOptions) -> Result<(), Error> {
+        let format = options.format.or_else(|| format::by_extension(&self.path));
+        if let Some(format) = format.filter(|format| !holds_many(format)) {
+            let found = format!("{} from a pipe", format.what);
+            return Err(Error::unsupported(&self.path, found, "CSV, JSON lines or an Arrow stream"));
+        }
+        let reader = table::piped(&self.path, format, &options.read)?;
+        self.open = Some(Open { path: self.path.clone(), reader, one_frame: false, grows: true, scan: 0 });
+        self.supply = Supply::Nothing;
+        Ok(())
     }
 
     /// There is something at the path.
@@ -263,6 +279,11 @@ impl Part {
         if let Supply::Watch(watch) = &mut self.supply {
             watch.leave();
         }
+    }
+
+    /// True if rows may be in hand that are no frame yet when the run is asked to end, or files that are whole.
+    pub(crate) fn drains(&self) -> bool {
+        matches!(self.supply, Supply::Watch(_) | Supply::Await) || self.open.as_ref().is_some_and(|open| open.grows)
     }
 
     /// True if it is not in the middle of a file.
