@@ -200,6 +200,11 @@ impl Stats {
         }
     }
 
+    /// How long the oldest item waits that was read and not yet handed to the sink; 0 if there is none.
+    pub fn lag(&self) -> Duration {
+        self.lock().arrived.values().next().map_or(Duration::ZERO, Instant::elapsed)
+    }
+
     /// The figures so far.
     pub fn report(&self, seconds: f64) -> Report {
         let counters = self.lock();

@@ -10,35 +10,12 @@ use thalweg_connectors::points::format::{self, ReadOptions};
 use thalweg_connectors::points::replay::{Loop, Rate};
 use thalweg_connectors::sim::street::Street;
 
-use crate::settings::Keys;
+use crate::pipeline::Context;
+use crate::sims::Drive;
 use crate::{Failure, Settings};
 
 /// Any source of frames.
 pub type Frames = Box<dyn Source<Item = Frame>>;
-
-/// What `sim:street` is asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Drive {
-    /// Frames, 0.1 s apart.
-    pub frames: u64,
-    /// Same seed, same drive.
-    pub seed: u64,
-}
-
-impl Drive {
-    /// Takes `frames` and `seed`.
-    pub fn take(keys: &mut Keys<'_>) -> Drive {
-        Drive {
-            frames: keys.take("frames", 20, "a number of frames, 1 to 1000000", |n| (1..=1_000_000).contains(n)),
-            seed: keys.take("seed", 1, "a whole number, 0 or more", |_| true),
-        }
-    }
-}
-
-/// True if the input is a built-in simulation.
-pub fn is_street(input: &[String]) -> bool {
-    input.iter().any(|input| input == "sim:street")
-}
 
 /// True if every input is LAS or LAZ, by format or name: it is then the airborne model's.
 pub fn is_las(settings: &Settings) -> bool {
@@ -59,48 +36,47 @@ pub fn is_las(settings: &Settings) -> bool {
         })
 }
 
-/// Opens the inputs, one after the other, as the settings say; `stop` ends what would go on for ever.
+/// How messages call the inputs.
+pub fn name(settings: &Settings) -> String {
+    settings.input.join(", ")
+}
+
+/// Opens the inputs, one after the other, as the settings say; what readers have to say goes to the context's notices.
 ///
 /// # Errors
-/// No input (exit 2), an unreadable one (exit 1), an unknown URI (exit 78).
-pub fn open(settings: &Settings, drive: Drive, stop: &Arc<AtomicBool>) -> Result<(Frames, Vec<String>), Failure> {
+/// No input (exit 2), an unreadable one (exit 1), an unknown URI or an option that such an input does not use (exit 78).
+pub fn open(settings: &Settings, drive: Drive, context: &Context) -> Result<Frames, Failure> {
     if settings.input.is_empty() {
         return Err(Failure::Usage("--input: found none, expected a path or a URI".into()));
     }
-    let read = ReadOptions::default();
-    let (source, warnings) = open_all(settings, drive, stop, &read)?;
+    if settings.input.iter().all(|input| input.starts_with("sim:")) {
+        settings.refuse(&["format", "columns"], "a simulation has no files")?;
+    }
+    let (stop, read) = (&context.drain, ReadOptions { notices: context.notices.clone(), ..ReadOptions::default() });
+    let source = open_all(settings, drive, stop, &read)?;
     if !settings.looped {
-        return Ok((Box::new(Rate::new(source, settings.rate)), warnings));
+        return Ok(Box::new(Rate::new(source, settings.rate)));
     }
     let (rate, settings, stop, mut first) = (settings.rate, settings.clone(), Arc::clone(stop), Some(source));
     let again = move || match first.take() {
         Some(source) => Ok(source),
-        None => match open_all(&settings, drive, &stop, &read) {
-            Ok((source, _)) => Ok(source),
-            Err(failure) => Err(BoxError::from(failure.to_string())),
-        },
+        None => open_all(&settings, drive, &stop, &read).map_err(|failure| BoxError::from(failure.to_string())),
     };
-    Ok((Box::new(Rate::new(Loop::new(again).map_err(Failure::run)?, rate)), warnings))
+    Ok(Box::new(Rate::new(Loop::new(again).map_err(Failure::run)?, rate)))
 }
 
-fn open_all(
-    settings: &Settings,
-    drive: Drive,
-    stop: &Arc<AtomicBool>,
-    read: &ReadOptions,
-) -> Result<(Frames, Vec<String>), Failure> {
-    let mut warnings = Vec::new();
+fn open_all(settings: &Settings, drive: Drive, stop: &Arc<AtomicBool>, read: &ReadOptions) -> Result<Frames, Failure> {
     let mut parts = Vec::with_capacity(settings.input.len());
     for input in &settings.input {
-        parts.push(open_one(input, settings, drive, stop, read, &mut warnings)?);
+        parts.push(open_one(input, settings, drive, stop, read)?);
     }
     let one = parts.len() == 1;
     Ok(match parts.pop() {
-        Some(only) if one => (only, warnings),
+        Some(only) if one => only,
         last => {
             parts.extend(last);
             parts.reverse();
-            (Box::new(Chain { left: parts, frames: 0 }), warnings)
+            Box::new(Chain { left: parts, frames: 0 })
         }
     })
 }
@@ -111,7 +87,6 @@ fn open_one(
     drive: Drive,
     stop: &Arc<AtomicBool>,
     read: &ReadOptions,
-    warnings: &mut Vec<String>,
 ) -> Result<Frames, Failure> {
     if input == "sim:street" {
         let street = Street::new(drive.frames, drive.seed);
@@ -133,7 +108,7 @@ fn open_one(
         stop: Arc::clone(stop),
     };
     let files = Files::open(Path::new(input), options)?;
-    warnings.extend_from_slice(files.warnings());
+    files.warnings().iter().for_each(|warning| read.notices.say(warning));
     Ok(Box::new(files))
 }
 

@@ -21,6 +21,8 @@ pub struct Rejected {
 struct State {
     files: Vec<(String, Option<BufWriter<File>>)>,
     count: u64,
+    /// The first one's place and reason.
+    first: String,
 }
 
 impl Rejected {
@@ -46,6 +48,9 @@ impl Rejected {
         let io = |e| Error::io(&self.destination, e);
         let mut state = self.state();
         state.count += 1;
+        if let (1, Some((name, _))) = (state.count, state.files.get(file)) {
+            state.first = format!("{name}, line {line}: {reason}");
+        }
         let Some((name, spool)) = state.files.get_mut(file) else { return Ok(()) };
         if spool.is_none() {
             *spool = Some(BufWriter::new(tempfile::tempfile().map_err(io)?));
@@ -57,6 +62,11 @@ impl Rejected {
     /// Malformed rows so far.
     pub fn count(&self) -> u64 {
         self.state().count
+    }
+
+    /// Where the first of them stands, and what is wrong with it.
+    pub fn first(&self) -> String {
+        self.state().first.clone()
     }
 
     /// Writes the whole under a temporary name; `None` if there is nothing to write.
@@ -107,15 +117,17 @@ impl<T, S: Sink<T>> Sink<T> for WithRejected<S> {
 
     fn finish(&mut self) -> Result<(), BoxError> {
         let staged = self.rejected.stage()?;
-        self.sink.finish()?;
+        let outcome = self.sink.finish();
+        // Who gets no output because of the rows in it needs the file most.
         match staged {
-            Some(staged) => Ok(staged.publish()?),
+            Some(staged) => staged.publish()?,
             None => match std::fs::remove_file(&self.rejected.destination) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    Err(Error::io(&self.rejected.destination, e).into())
+                    return Err(Error::io(&self.rejected.destination, e).into());
                 }
-                _ => Ok(()),
+                _ => {}
             },
         }
+        outcome
     }
 }
