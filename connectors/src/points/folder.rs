@@ -289,6 +289,11 @@ impl Source for Files {
         self.name.clone()
     }
 
+    fn drain(&mut self) -> bool {
+        self.ending.get_or_insert_with(Instant::now);
+        true
+    }
+
     fn next(&mut self) -> Result<Next<Frame>, BoxError> {
         let next = self.next_frame();
         self.ended |= next.is_err();

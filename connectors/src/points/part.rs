@@ -279,6 +279,9 @@ impl Part {
         if let Supply::Watch(watch) = &mut self.supply {
             watch.leave();
         }
+        if let Some(open) = self.open.as_ref().filter(|open| open.grows) {
+            options.notices.warn(&open.path, "was not read to its end when the run ended");
+        }
     }
 
     /// True if rows may be in hand that are no frame yet when the run is asked to end, or files that are whole.
