@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use thalweg::contacts::{AsOf, Asked, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Tgnn, Tracing};
-use thalweg::{Dropped, Pipeline, Report, Source};
+use thalweg::{Pipeline, Report, Source};
+use thalweg_connectors::Notices;
 use thalweg_connectors::contacts::{
-    self, Columns, Feed, FilesOptions, Key as IdKey, Merge, Pace, People, Rejected, TableFormat, WithRejected,
+    self, ColumnNames, Feed, FilesOptions, Key as IdKey, Merge, Pace, People, Rejected, TableFormat, TableOptions,
+    WithRejected,
 };
 use thalweg_connectors::out::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
 use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::sim::town::{Town, TownFeed};
 
 use crate::finish::{Careful, Counted, Unused, dropped};
-use crate::keys::{Key, Keys, Listed, Maybe};
+use crate::keys::{self, Key, Keys, Listed, Maybe};
 use crate::pipeline::{Context, Doing, Ready};
 use crate::{Failure, Settings, eval, models, output, sims};
 
@@ -23,7 +25,7 @@ pub const READY: Ready = Ready {
     name: "risk",
     what: "everybody's probability of being infected, from contacts and tests",
     models: || MODELS.iter().map(|(name, what, _)| (*name, *what)).collect(),
-    check: |settings| ask(settings, KEYS).map(drop),
+    check: |settings| ask(settings, KEYS, &Notices::default()).map(drop),
     run: Doing {
         options: &[
             "contacts",
@@ -82,6 +84,7 @@ const KEYS: Listed = &[
     &WINDOW,
     &EMIT,
     &HASH_IDS,
+    &keys::TIME_UNIT,
     &sims::PEOPLE,
     &sims::DAYS,
     &sims::SEED,
@@ -101,6 +104,7 @@ pub(crate) const EVAL_KEYS: Listed = &[
     &PRIOR,
     &WINDOW,
     &HASH_IDS,
+    &keys::TIME_UNIT,
     &sims::PEOPLE,
     &sims::DAYS,
     &sims::SEED,
@@ -247,7 +251,7 @@ pub(crate) fn model(settings: &Settings) -> Result<Make, Failure> {
     Err(Failure::config(format!("model: found {wanted}, expected {names} or a file ending in .safetensors")))
 }
 
-pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
+pub(crate) fn ask(settings: &Settings, listed: Listed, notices: &Notices) -> Result<Ask, Failure> {
     let mut keys = Keys::of(&settings.set, listed);
     let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
     let town = is_town(settings)?.then(|| sims::town(&mut keys));
@@ -259,6 +263,7 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
     let parameters = parameters(&mut keys, town.map(Town::parameters));
     let window: Maybe<f64> = keys.take(&WINDOW, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
     let key: String = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
+    let time_unit = keys::time_unit(&mut keys);
     let mut changes = false;
     let mut roll = Roll::default();
     if listed(&EMIT) {
@@ -277,8 +282,9 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
         contacts: settings.contacts.clone(),
         tests: settings.tests.clone(),
         format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
-        columns: Columns::new(settings.columns.clone())?,
+        tables: TableOptions { columns: ColumnNames::of_contacts(settings.columns.clone())?, time_unit },
         follow: settings.follow,
+        notices: notices.clone(),
     };
     let pace = Pace {
         revisions: changes.then_some(as_of),
@@ -323,7 +329,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
         let expected = "expected a file of contacts, of --tests, or both";
         return Err(Failure::Usage(format!("--contacts: found none, {expected}")));
     }
-    let ask = ask(settings, KEYS)?;
+    let ask = ask(settings, KEYS, &context.notices)?;
     let rejected = Arc::new(Rejected::beside(settings.output.as_deref().unwrap_or_default()));
     let (source, names) = ask.open(settings, &context.drain, &rejected)?;
     let sink = if ask.changes {
@@ -362,7 +368,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
 /// Malformed rows as one of the reasons.
 pub(crate) fn count_rejected(rejected: &Rejected, dropped: &mut Unused) {
     if rejected.count() > 0 {
-        dropped.insert("malformed".into(), Dropped { count: rejected.count(), first: rejected.first() });
+        dropped.insert("malformed".into(), rejected.dropped());
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::json;
 use thalweg::contacts::live::{Live, net};
 use thalweg::contacts::score::{self, evaluate};
 use thalweg::{Next, Report, Source};
+use thalweg_connectors::Notices;
 use thalweg_connectors::contacts::{Rejected, truth};
 use thalweg_connectors::sim::town;
 
@@ -115,8 +116,8 @@ pub fn risk(settings: &Settings, context: &Context) -> Result<Measured, Failure>
     let (mut pooled, mut per_case, mut model) = (Labelled::default(), Vec::new(), "none");
     let mut report = Report::default();
     for task in tasks(settings)? {
-        let name = task.name.clone();
-        let Some(done) = unless(&context.drain, move |stop| run(&task, &stop))? else {
+        let (name, notices) = (task.name.clone(), context.notices.clone());
+        let Some(done) = unless(&context.drain, move |stop| run(&task, &stop, &notices))? else {
             let warning = format!("interrupted in {name}: the figures are those of {} cases", per_case.len());
             report.warnings.push(warning);
             break;
@@ -213,7 +214,11 @@ fn tasks(settings: &Settings) -> Result<Vec<Task>, Failure> {
         return Folder::open(Path::new(input), settings)?.tasks(read);
     }
     if risk::is_town(settings)? {
-        let town = risk::ask(settings, risk::EVAL_KEYS)?.town.unwrap_or(town::Town { people: 2, days: 1, seed: 0 });
+        let town = risk::ask(settings, risk::EVAL_KEYS, &Notices::default())?.town.unwrap_or(town::Town {
+            people: 2,
+            days: 1,
+            seed: 0,
+        });
         let settings = Settings { as_of: settings.as_of.or(Some(town.as_of() * 1_000_000_000)), ..settings.clone() };
         let infected = town::truth(town).into_iter().collect();
         return Ok(vec![Task { name: "sim:town".into(), settings, infected }]);
@@ -316,8 +321,8 @@ struct Done {
 }
 
 /// Asks the model about one case.
-fn run(task: &Task, stop: &Arc<AtomicBool>) -> Result<Done, Failure> {
-    let ask: Ask = risk::ask(&task.settings, risk::EVAL_KEYS)?;
+fn run(task: &Task, stop: &Arc<AtomicBool>, notices: &Notices) -> Result<Done, Failure> {
+    let ask: Ask = risk::ask(&task.settings, risk::EVAL_KEYS, notices)?;
     let rejected = Arc::new(Rejected::beside("eval"));
     let (mut source, names) = ask.open(&task.settings, stop, &rejected)?;
     let (mut live, mut rows) = (Live::default(), 0);
