@@ -113,6 +113,10 @@ impl<S: Source<Item: Read>> Source for Counted<S> {
         self.source.name()
     }
 
+    fn drain(&mut self) -> bool {
+        self.source.drain()
+    }
+
     fn next(&mut self) -> Result<Next<S::Item>, BoxError> {
         let next = self.source.next()?;
         if let Next::Item(item) = &next {

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use thalweg_connectors::contacts::TimeUnit;
-
 use crate::Failure;
 
 /// A key.
@@ -86,19 +84,6 @@ impl<'a> Keys<'a> {
         self.problems.extend(self.left.keys().map(unknown));
         if self.problems.is_empty() { Ok(()) } else { Err(Failure::Config(self.problems)) }
     }
-}
-
-/// The unit of times that are plain numbers.
-pub const TIME_UNIT: Key = Key {
-    name: "time_unit",
-    default: "seconds",
-    expected: "ms, us or ns",
-    what: "of tables: what whole numbers of time count, where it is not seconds",
-};
-
-/// Takes the unit of times.
-pub fn time_unit(keys: &mut Keys<'_>) -> Option<TimeUnit> {
-    keys.take(&TIME_UNIT, |unit: &Maybe<TimeUnit>| unit.0.is_some()).0
 }
 
 /// A number that a key may have, or none: the default in words.

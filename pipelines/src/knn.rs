@@ -8,17 +8,28 @@ use thalweg_connectors::out::records::{Batches, SchemaRef};
 use thalweg_connectors::out::segments::Roll;
 
 use crate::finish::{Careful, Counted, Rows, points_used};
+use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
 use crate::nodes::{NODES, Nodes, voxel, window};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::sims::{self, Drive};
-use crate::{Failure, Settings, input, output};
+use crate::{Failure, Settings, input, output, sims};
 
 /// Edge of a map's voxels (m) where it is not set.
 const VOXEL: f64 = 0.2;
 
-const KEYS: Listed =
-    &[&K, &NODES, &voxel("0.2"), &window("20"), &EMIT, &sims::FRAMES, &sims::SEED, &output::FRAMES, &output::SECONDS];
+const KEYS: Listed = &[
+    &K,
+    &NODES,
+    &voxel("0.2"),
+    &window("20"),
+    &EMIT,
+    &sims::FRAMES,
+    &sims::SEED,
+    &input::SETTLE,
+    &input::TIME_UNIT,
+    &output::FRAMES,
+    &output::SECONDS,
+];
 
 const K: Key = Key { name: "k", default: "16", expected: "1 to 64", what: "neighbours of a node, 1 to 64" };
 
@@ -63,7 +74,7 @@ struct Asked {
     nodes: Nodes,
     /// Of a map: the lists that change instead of all of them.
     changes: bool,
-    drive: Drive,
+    reading: Reading,
     roll: Roll,
 }
 
@@ -78,10 +89,10 @@ impl Asked {
         } else {
             keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes"
         };
-        let drive = Drive::of(&mut keys, &settings.input);
+        let reading = Reading::take(&mut keys, settings).of_nodes(nodes, VOXEL);
         let roll = output::roll(&mut keys);
         keys.done()?;
-        Ok(Asked { k, nodes, changes, drive, roll })
+        Ok(Asked { k, nodes, changes, reading, roll })
     }
 }
 
@@ -112,11 +123,13 @@ fn go<T: Rows + Send + 'static>(
     schema: SchemaRef,
     batches: Batches<T>,
 ) -> Result<Report, Failure> {
-    let source = Counted::new(input::open(settings, asked.drive, context)?, &context.written);
+    let source = Counted::new(input::open(settings, &asked.reading, context)?, &context.written);
     let sink = output::table(settings, schema, batches, asked.roll)?;
     let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
     let stats = pipeline.stats();
     (context.watch)(Arc::clone(&stats));
     let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
-    Ok(pipeline.run(plan, sink)?)
+    let mut report = pipeline.run(plan, sink)?;
+    report.map_origin = asked.reading.map_origin();
+    Ok(report)
 }

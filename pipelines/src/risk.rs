@@ -16,16 +16,16 @@ use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::sim::town::{Town, TownFeed};
 
 use crate::finish::{Careful, Counted, Unused, dropped};
-use crate::keys::{self, Key, Keys, Listed, Maybe};
+use crate::keys::{Key, Keys, Listed, Maybe};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::{Failure, Settings, eval, models, output, sims};
+use crate::{Failure, Settings, eval, input, models, output, sims};
 
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
     name: "risk",
     what: "everybody's probability of being infected, from contacts and tests",
     models: || MODELS.iter().map(|(name, what, _)| (*name, *what)).collect(),
-    check: |settings| ask(settings, KEYS, &Notices::default()).map(drop),
+    check: |settings| ask(settings, KEYS).map(drop),
     run: Doing {
         options: &[
             "contacts",
@@ -84,7 +84,7 @@ const KEYS: Listed = &[
     &WINDOW,
     &EMIT,
     &HASH_IDS,
-    &keys::TIME_UNIT,
+    &input::TIME_UNIT,
     &sims::PEOPLE,
     &sims::DAYS,
     &sims::SEED,
@@ -104,7 +104,7 @@ pub(crate) const EVAL_KEYS: Listed = &[
     &PRIOR,
     &WINDOW,
     &HASH_IDS,
-    &keys::TIME_UNIT,
+    &input::TIME_UNIT,
     &sims::PEOPLE,
     &sims::DAYS,
     &sims::SEED,
@@ -251,7 +251,7 @@ pub(crate) fn model(settings: &Settings) -> Result<Make, Failure> {
     Err(Failure::config(format!("model: found {wanted}, expected {names} or a file ending in .safetensors")))
 }
 
-pub(crate) fn ask(settings: &Settings, listed: Listed, notices: &Notices) -> Result<Ask, Failure> {
+pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
     let mut keys = Keys::of(&settings.set, listed);
     let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
     let town = is_town(settings)?.then(|| sims::town(&mut keys));
@@ -263,13 +263,13 @@ pub(crate) fn ask(settings: &Settings, listed: Listed, notices: &Notices) -> Res
     let parameters = parameters(&mut keys, town.map(Town::parameters));
     let window: Maybe<f64> = keys.take(&WINDOW, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
     let key: String = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
-    let time_unit = keys::time_unit(&mut keys);
     let mut changes = false;
     let mut roll = Roll::default();
     if listed(&EMIT) {
         changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
         roll = output::roll(&mut keys);
     }
+    let time_unit = input::time_unit(&mut keys);
     keys.done()?;
     let as_of = match (settings.as_of, settings.every) {
         (Some(t), _) => AsOf::At(t),
@@ -284,7 +284,7 @@ pub(crate) fn ask(settings: &Settings, listed: Listed, notices: &Notices) -> Res
         format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
         tables: TableOptions { columns: ColumnNames::of_contacts(settings.columns.clone())?, time_unit },
         follow: settings.follow,
-        notices: notices.clone(),
+        notices: Notices::default(),
     };
     let pace = Pace {
         revisions: changes.then_some(as_of),
@@ -306,8 +306,8 @@ impl Ask {
     /// The rows, and the names behind them.
     pub(crate) fn open(
         &self,
-        settings: &Settings,
         stop: &Arc<AtomicBool>,
+        notices: &Notices,
         rejected: &Arc<Rejected>,
     ) -> Result<(Box<dyn Source<Item = FactRows>>, Names), Failure> {
         let key = self.key()?;
@@ -317,7 +317,8 @@ impl Ask {
             let names = source.names();
             return Ok((Box::new(source), names));
         }
-        let source = contacts::source(&self.files, key, self.pace, stop, rejected)?;
+        let files = FilesOptions { notices: notices.clone(), ..self.files.clone() };
+        let source = contacts::source(&files, key, self.pace, stop, rejected)?;
         let names = source.names();
         Ok((Box::new(source), names))
     }
@@ -329,15 +330,15 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
         let expected = "expected a file of contacts, of --tests, or both";
         return Err(Failure::Usage(format!("--contacts: found none, {expected}")));
     }
-    let ask = ask(settings, KEYS, &context.notices)?;
+    let ask = ask(settings, KEYS)?;
     let rejected = Arc::new(Rejected::beside(settings.output.as_deref().unwrap_or_default()));
-    let (source, names) = ask.open(settings, &context.drain, &rejected)?;
+    let (source, names) = ask.open(&context.drain, &context.notices, &rejected)?;
     let sink = if ask.changes {
         output::table(settings, risk_changes_schema(), risk_changes_batches, ask.roll)?
     } else {
         output::table(settings, risk_schema(), risk_batches, ask.roll)?
     };
-    let input = source.name();
+    let called = source.name();
     let source = Counted::new(source, &context.written);
     // The source itself stops when asked to: what it has read is scored before the run ends.
     let pipeline = Pipeline::from_source(source).workers(settings.workers);
@@ -351,7 +352,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
         let idle = unused.get("unmatched").map_or(0, |dropped| dropped.count);
         if unused.is_empty() || written.read() > idle { Ok(()) } else { Err(unused) }
     };
-    let sink = WithRejected::new(Careful::new(sink, input, &context.written, used), Arc::clone(&rejected));
+    let sink = WithRejected::new(Careful::new(sink, called, &context.written, used), Arc::clone(&rejected));
     let asked = Asked { as_of: ask.as_of, window: ask.window, changes: ask.changes, threads: settings.workers, names };
     let (make, parameters) = (Arc::clone(&ask.make), ask.parameters);
     let mut report = pipeline.run(|rows| rows.risk(asked, move || make(parameters)), sink)?;

@@ -11,12 +11,12 @@ use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::points::format;
 
 use crate::finish::{Careful, Counted, points_used};
+use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
 use crate::nodes::{NODES, Nodes, voxel, window};
 use crate::pipeline::{Context, Doing, Ready};
 use crate::settings::OutputFormat;
-use crate::sims::{self, Drive};
-use crate::{Failure, Settings, eval, input, models, output};
+use crate::{Failure, Settings, eval, input, models, output, sims};
 
 /// Models trained on sweeps do best on few frames; voxels are the network's own unless another edge is set.
 const VOXEL: Key = voxel("the model's own");
@@ -29,8 +29,18 @@ const COLUMNS: Key = Key {
     what: "more columns: xyz (x, y, z), path (the frame's file), time (ns)",
 };
 
-const KEYS: Listed =
-    &[&NODES, &VOXEL, &WINDOW, &COLUMNS, &sims::FRAMES, &sims::SEED, &output::FRAMES, &output::SECONDS];
+const KEYS: Listed = &[
+    &NODES,
+    &VOXEL,
+    &WINDOW,
+    &COLUMNS,
+    &sims::FRAMES,
+    &sims::SEED,
+    &input::SETTLE,
+    &input::TIME_UNIT,
+    &output::FRAMES,
+    &output::SECONDS,
+];
 
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
@@ -81,12 +91,12 @@ pub const READY: Ready = Ready {
     }),
 };
 
-const EVAL_KEYS: Listed = &[&NODES, &VOXEL, &WINDOW, &sims::FRAMES, &sims::SEED];
+const EVAL_KEYS: Listed = &[&NODES, &VOXEL, &WINDOW, &input::TIME_UNIT, &sims::FRAMES, &sims::SEED];
 
 /// What the settings ask for.
 struct Asked {
     nodes: Nodes,
-    drive: Drive,
+    reading: Reading,
     roll: Roll,
     columns: LabelColumns,
 }
@@ -96,7 +106,7 @@ impl Asked {
     fn of(settings: &Settings, listed: Listed) -> Result<Asked, Failure> {
         let mut keys = Keys::of(&settings.set, listed);
         let nodes = Nodes::take(&mut keys, &VOXEL, &WINDOW);
-        let drive = Drive::of(&mut keys, &settings.input);
+        let reading = Reading::take(&mut keys, settings);
         let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
         let (mut roll, mut columns) = (Roll::default(), LabelColumns::default());
         if listed(&output::FRAMES) {
@@ -108,7 +118,7 @@ impl Asked {
             columns = keys.take(&COLUMNS, |_| true);
         }
         keys.done()?;
-        Ok(Asked { nodes, drive, roll, columns })
+        Ok(Asked { nodes, reading, roll, columns })
     }
 }
 
@@ -140,15 +150,18 @@ pub(crate) fn plan(points: Flow<Frame, Frame>, nodes: Nodes, model: &Model) -> F
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
-    let Asked { nodes, drive, roll, columns } = Asked::of(settings, KEYS)?;
+    let Asked { nodes, reading, roll, columns } = Asked::of(settings, KEYS)?;
     let model = model(settings)?;
-    let source = Counted::new(input::open(settings, drive, context)?, &context.written);
+    let reading = reading.of_nodes(nodes, model.config().s0);
+    let source = Counted::new(input::open(settings, &reading, context)?, &context.written);
     let sink = sink(settings, roll, columns)?;
     let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
     let stats = pipeline.stats();
     (context.watch)(Arc::clone(&stats));
     let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
-    Ok(pipeline.run(|points| plan(points, nodes, &model), sink)?)
+    let mut report = pipeline.run(|points| plan(points, nodes, &model), sink)?;
+    report.map_origin = reading.map_origin();
+    Ok(report)
 }
 
 /// Labels as a table, as `.label` files, or as LAS/LAZ.
@@ -163,7 +176,8 @@ fn sink(settings: &Settings, roll: Roll, columns: LabelColumns) -> Result<Box<dy
 
 /// Opens what `eval` needs: the source, the nodes, and the model.
 pub(crate) fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Nodes, Model), Failure> {
-    let Asked { nodes, drive, .. } = Asked::of(settings, EVAL_KEYS)?;
+    let Asked { nodes, reading, .. } = Asked::of(settings, EVAL_KEYS)?;
     let model = model(settings)?;
-    Ok((input::open(settings, drive, context)?, nodes, model))
+    let reading = reading.of_nodes(nodes, model.config().s0);
+    Ok((input::open(settings, &reading, context)?, nodes, model))
 }

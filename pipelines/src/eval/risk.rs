@@ -214,11 +214,7 @@ fn tasks(settings: &Settings) -> Result<Vec<Task>, Failure> {
         return Folder::open(Path::new(input), settings)?.tasks(read);
     }
     if risk::is_town(settings)? {
-        let town = risk::ask(settings, risk::EVAL_KEYS, &Notices::default())?.town.unwrap_or(town::Town {
-            people: 2,
-            days: 1,
-            seed: 0,
-        });
+        let town = risk::ask(settings, risk::EVAL_KEYS)?.town.unwrap_or(town::Town { people: 2, days: 1, seed: 0 });
         let settings = Settings { as_of: settings.as_of.or(Some(town.as_of() * 1_000_000_000)), ..settings.clone() };
         let infected = town::truth(town).into_iter().collect();
         return Ok(vec![Task { name: "sim:town".into(), settings, infected }]);
@@ -322,9 +318,9 @@ struct Done {
 
 /// Asks the model about one case.
 fn run(task: &Task, stop: &Arc<AtomicBool>, notices: &Notices) -> Result<Done, Failure> {
-    let ask: Ask = risk::ask(&task.settings, risk::EVAL_KEYS, notices)?;
+    let ask: Ask = risk::ask(&task.settings, risk::EVAL_KEYS)?;
     let rejected = Arc::new(Rejected::beside("eval"));
-    let (mut source, names) = ask.open(&task.settings, stop, &rejected)?;
+    let (mut source, names) = ask.open(stop, notices, &rejected)?;
     let (mut live, mut rows) = (Live::default(), 0);
     loop {
         match source.next().map_err(Failure::run)? {
