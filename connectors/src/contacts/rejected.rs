@@ -133,7 +133,7 @@ impl<T, S: Sink<T>> Sink<T> for WithRejected<S> {
     fn finish(&mut self) -> Result<(), BoxError> {
         let staged = self.rejected.stage()?;
         let outcome = self.sink.finish();
-        // Who gets no output because of the rows in it needs the file most.
+        // Who gets no output because of these rows needs them most.
         match staged {
             Some(staged) => staged.publish()?,
             None if self.rejected.is_ours() => {

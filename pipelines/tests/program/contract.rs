@@ -155,9 +155,9 @@ fn an_output_that_is_an_input_is_refused() {
     }
     assert_eq!(fs::read(at.join("own.csv")).unwrap(), before);
 
-    // The file of malformed rows takes nobody's place either, but that of an older run.
+    // The file of malformed rows takes no input's place either, nor that of somebody's own file; that of an older run it does.
     fs::write(at.join("o.csv.rejected.csv"), "t,i,j\n1,a,b\n").unwrap();
-    risk(&["--output", "o.csv"]);
+    code(&RISK, at, 0);
     refused(&["run", "risk", "--contacts", "o.csv.rejected.csv", "--output", "o.csv", "--set", "rate=1"]);
     assert_eq!(fs::read_to_string(at.join("o.csv.rejected.csv")).unwrap(), "t,i,j\n1,a,b\n");
     fs::write(at.join("o.csv.rejected.csv"), "file,line,reason\nold.csv,2,why\n").unwrap();
