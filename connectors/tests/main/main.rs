@@ -2,6 +2,7 @@
 
 mod allocations;
 mod contacts;
+mod domain;
 mod fixtures;
 mod mutate;
 mod relabel;
