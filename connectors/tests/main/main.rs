@@ -3,10 +3,12 @@
 mod allocations;
 mod contacts;
 mod fixtures;
+mod following;
 mod mutate;
 mod relabel;
 mod sinks;
 mod sources;
 mod support;
+mod table_kinds;
 mod tables;
 mod zoo;

@@ -20,11 +20,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use oracle::{Edge, Point};
+pub use oracle::Edge;
+use oracle::Point;
 use tempfile::TempDir;
 
 /// A run that takes longer hangs.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// What a run left behind.
 pub struct Done {
