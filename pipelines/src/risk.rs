@@ -7,8 +7,9 @@ use thalweg::contacts::{
     AsOf, Asked, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Scores, Tgnn, Tracing,
 };
 use thalweg::{Pipeline, Report, Sink, Source};
+use thalweg_connectors::Notices;
 use thalweg_connectors::contacts::{
-    self, Columns, Feed, FilesOptions, Key, Merge, Pace, People, Rejected, TableFormat, WithRejected,
+    self, ColumnNames, Feed, FilesOptions, Key, Merge, Pace, People, Rejected, TableFormat, TableOptions, WithRejected,
 };
 use thalweg_connectors::out::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
 use thalweg_connectors::out::segments::Roll;
@@ -158,8 +159,9 @@ pub(crate) fn ask(settings: &Settings) -> Result<Ask, Failure> {
         contacts: settings.contacts.clone(),
         tests: settings.tests.clone(),
         format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
-        columns: Columns::new(settings.columns.clone())?,
+        tables: TableOptions { columns: ColumnNames::new(settings.columns.clone())?, time_unit: None },
         follow: settings.follow,
+        notices: Notices::default(),
     };
     let pace = Pace {
         revisions: changes.then_some(as_of),

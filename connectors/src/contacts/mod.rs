@@ -5,27 +5,25 @@
 //! | contacts | `t,i,j[,duration][,diff]` | duration 20 s, diff 1 |
 //! | tests | `t,person,result[,diff]` | diff 1 |
 //!
-//! CSV, TSV and JSON lines, gzipped or not, and Parquet. A row that cannot be read is malformed: it is noted in [`Rejected`] and the run goes on.
+//! Of any table format. A row that cannot be read is malformed: it is noted in [`Rejected`] and the run goes on.
 
 mod file;
 mod hash;
 mod merge;
-mod parquet;
 mod people;
 mod rejected;
-mod row;
-mod table;
-mod text;
-mod time;
+mod rows;
 mod truth;
 
-pub use file::{Columns, TableFormat};
 pub use hash::Key;
 pub use merge::{Merge, Pace};
 pub use people::People;
 pub use rejected::{Rejected, WithRejected};
-pub use time::time_ns;
+pub(crate) use rows::{CONTACTS, TESTS};
 pub use truth::truth;
+
+pub use crate::tables::times::time_ns;
+pub use crate::tables::{ColumnNames, TableFormat, TableOptions, TimeUnit};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +33,7 @@ use thalweg::Next;
 use thalweg::contacts::Fact;
 
 use crate::error::Error;
+use crate::notices::Notices;
 
 /// Rows one after the other, in the order in which they came in.
 pub trait Feed: Send {
@@ -57,10 +56,12 @@ pub struct FilesOptions {
     pub tests: Vec<PathBuf>,
     /// The format of every file, else guessed from each.
     pub format: Option<TableFormat>,
-    /// What columns are called.
-    pub columns: Columns,
+    /// What columns are called, and what times count.
+    pub tables: TableOptions,
     /// Go on as the files grow, until stopped.
     pub follow: bool,
+    /// Where readers say what is no error.
+    pub notices: Notices,
 }
 
 /// Opens every file.
@@ -68,8 +69,8 @@ pub struct FilesOptions {
 /// # Errors
 /// One that cannot be opened, lacks a column in its header, or cannot be followed though it should.
 pub fn open(options: &FilesOptions, rejected: &Arc<Rejected>) -> Result<Vec<Box<dyn Feed>>, Error> {
-    let contacts = options.contacts.iter().map(|path| (path, &row::CONTACTS));
-    let tests = options.tests.iter().map(|path| (path, &row::TESTS));
+    let contacts = options.contacts.iter().map(|path| (path, &CONTACTS));
+    let tests = options.tests.iter().map(|path| (path, &TESTS));
     contacts.chain(tests).map(|(path, kind)| file::open(path, kind, options, rejected)).collect()
 }
 

@@ -15,6 +15,7 @@ use thalweg::{BoxError, Frame, Next, Source};
 use crate::error::Error;
 use crate::points::format::{self, Format, ReadOptions, Reader};
 use crate::points::kitti::{self, Sequence};
+use crate::tables::TableFormat;
 
 const POLL: Duration = Duration::from_millis(50);
 /// An empty file may be one whose writer has not begun: it must stand this long.
@@ -58,13 +59,7 @@ struct Open {
 
 /// True if a file of the format may hold several frames.
 pub(crate) fn holds_many(format: &Format) -> bool {
-    [
-        crate::tables::parquet::FORMAT.name,
-        crate::tables::arrow::FORMAT.name,
-        crate::tables::csv::FORMAT.name,
-        crate::tables::jsonl::FORMAT.name,
-    ]
-    .contains(&format.name)
+    crate::points::table::of(format).is_some()
 }
 
 impl Files {
@@ -112,12 +107,9 @@ impl Files {
             self.waiting.push(self.path.clone());
             return Ok(());
         }
-        let growing = match format.name {
-            name if name == crate::tables::csv::FORMAT.name => {
-                crate::tables::csv::follow(&self.path, &self.options.read)?
-            }
-            name if name == crate::tables::jsonl::FORMAT.name => {
-                crate::tables::jsonl::follow(&self.path, &self.options.read)?
+        let growing = match crate::points::table::of(format) {
+            Some(TableFormat::Csv | TableFormat::Jsonl | TableFormat::Arrow) => {
+                crate::points::table::follow(&self.path, format, &self.options.read)?
             }
             _ => {
                 return Err(Error::unsupported(

@@ -127,7 +127,7 @@ fn matrix(path: &Path, (number, line): &(u64, String)) -> Result<Pose, Error> {
 
 fn time(path: &Path, (number, line): &(u64, String)) -> Result<i64, Error> {
     let seconds: Option<f64> = line.trim().parse().ok();
-    let ns = seconds.and_then(crate::points::columns::seconds_to_ns);
+    let ns = seconds.and_then(crate::tables::times::float_ns);
     ns.ok_or_else(|| Error::malformed(path, At::Line(*number), format!("{line:?}"), "a time in seconds"))
 }
 
