@@ -196,10 +196,19 @@ fn contacts_followed(seed: u64) -> Result<(), String> {
         std::fs::write(&path, "").unwrap();
     }
     let rejected = Arc::new(Rejected::beside("out.csv"));
-    let options = contacts::FilesOptions { contacts: vec![path.clone()], follow: true, ..contacts::FilesOptions::default() };
+    let options = contacts::FilesOptions {
+        contacts: vec![path.clone()],
+        follow: true,
+        notices: notices.clone(),
+        ..contacts::FilesOptions::default()
+    };
     let mut source = contacts::source(&options, None, Pace::default(), &stop, &rejected).map_err(|e| e.to_string())?;
     let mut facts = Vec::new();
-    let (ended, told) = beside(&stop, || write_log(&path, header, &rows, &mut random), || drain(&mut source, |item| facts.extend(item.rows)));
+    let (ended, told) = beside(
+        &stop,
+        || write_log(&path, header, &rows, &mut random),
+        || drain(&mut source, |item| facts.extend(item.rows)),
+    );
     ended.map_err(|why| format!("{why}; the writer: {told}"))?;
     let names = source.names().list();
     let row = |(fact, _): &(Fact, i32)| match fact {
@@ -231,7 +240,11 @@ fn points_followed(seed: u64) -> Result<(), String> {
         })
         .collect();
     let row = |(frame, n): &(usize, usize)| {
-        if json { format!("{{\"frame\":{frame},\"x\":{n},\"y\":{}.5,\"z\":1}}\n", n * 2) } else { format!("{frame},{n},{}.5,1\n", n * 2) }
+        if json {
+            format!("{{\"frame\":{frame},\"x\":{n},\"y\":{}.5,\"z\":1}}\n", n * 2)
+        } else {
+            format!("{frame},{n},{}.5,1\n", n * 2)
+        }
     };
     let rows: Vec<String> = points.iter().map(row).collect();
     let written: Vec<String> = points.iter().map(|(frame, n)| format!("{frame} {n} {}.5 1", n * 2)).collect();
@@ -253,7 +266,9 @@ fn points_followed(seed: u64) -> Result<(), String> {
         || write_log(&path, header, &rows, &mut random),
         || {
             drain(&mut source, |frame| {
-                found.extend((0..frame.len()).map(|i| format!("{} {} {} {}", frame.id, frame.x[i], frame.y[i], frame.z[i])));
+                found.extend(
+                    (0..frame.len()).map(|i| format!("{} {} {} {}", frame.id, frame.x[i], frame.y[i], frame.z[i])),
+                );
             })
         },
     );
@@ -273,16 +288,23 @@ fn folder_followed(seed: u64) -> Result<(), String> {
     let scan = |n: usize| -> Vec<[f32; 3]> { (0..3 + n).map(|i| [n as f32, i as f32, 0.5]).collect() };
     let file = |n: usize| -> (PathBuf, Vec<u8>) {
         let points = scan(n);
-        let floats = |more: &'static [f32]| points.iter().flat_map(move |p| p.iter().copied().chain(more.iter().copied())).flat_map(f32::to_le_bytes);
+        let floats = |more: &'static [f32]| {
+            points.iter().flat_map(move |p| p.iter().copied().chain(more.iter().copied())).flat_map(f32::to_le_bytes)
+        };
         match n % 3 {
             0 => (folder.path().join(format!("{n}.bin")), floats(&[0.25]).collect()),
             1 => {
-                let head = format!("ply\nformat binary_little_endian 1.0\nelement vertex {}\nproperty float x\nproperty float y\nproperty float z\nend_header\n", points.len());
+                let head = format!(
+                    "ply\nformat binary_little_endian 1.0\nelement vertex {}\nproperty float x\nproperty float y\nproperty float z\nend_header\n",
+                    points.len()
+                );
                 (folder.path().join(format!("{n}.ply")), head.into_bytes().into_iter().chain(floats(&[])).collect())
             }
             _ => {
                 let n_points = points.len();
-                let head = format!("VERSION .7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH {n_points}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {n_points}\nDATA binary\n");
+                let head = format!(
+                    "VERSION .7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH {n_points}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {n_points}\nDATA binary\n"
+                );
                 (folder.path().join(format!("{n}.pcd")), head.into_bytes().into_iter().chain(floats(&[])).collect())
             }
         }
@@ -340,7 +362,12 @@ fn folder_followed(seed: u64) -> Result<(), String> {
         return Ok(());
     }
     let sizes = |frames: &[Vec<[f32; 3]>]| frames.iter().map(Vec::len).collect::<Vec<_>>();
-    Err(format!("found frames of {:?} points, right: {:?}; warnings {:?}; the writer: {told}", sizes(&found), sizes(&right), notices.warnings()))
+    Err(format!(
+        "found frames of {:?} points, right: {:?}; warnings {:?}; the writer: {told}",
+        sizes(&found),
+        sizes(&right),
+        notices.warnings()
+    ))
 }
 
 /// How long a file that cannot say when it is whole must rest.

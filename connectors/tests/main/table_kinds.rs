@@ -114,11 +114,17 @@ fn tried(sheet: &Sheet, read: Read, folder: &Path, random: &mut Random) -> Vec<S
         std::fs::write(&path, &bytes).unwrap();
         let shown = || {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            if matches!(form, Form::Csv | Form::Jsonl) && !name.ends_with("gz") { format!("{text:?}") } else { render::types(sheet) }
+            if matches!(form, Form::Csv | Form::Jsonl) && !name.ends_with("gz") {
+                format!("{text:?}")
+            } else {
+                render::types(sheet)
+            }
         };
         match read(&path, sheet) {
             Err(why) => wrong.push(format!("{name}: {why}\n      of {}", shown())),
-            Ok((found, _)) if found != right && !(form == Form::Csv && sheet.dress.utf16 && found == Outcome::Refused) => {
+            Ok((found, _))
+                if found != right && !(form == Form::Csv && sheet.dress.utf16 && found == Outcome::Refused) =>
+            {
                 wrong.push(format!("{name}: found {found:?}\n      right: {right:?}\n      of {}", shown()));
             }
             Ok((found, warnings)) if found != Outcome::Refused => {
@@ -148,7 +154,9 @@ fn points_of(sheet: &Sheet) -> Outcome {
             _ => None,
         };
         let frame = if sheet.column("frame").is_some() { number("frame").map(|v| v as i64) } else { Some(0) };
-        let (Some(frame), Some(x), Some(y), Some(z), false) = (frame, number("x"), number("y"), number("z"), sheet.ragged.contains_key(&i)) else {
+        let (Some(frame), Some(x), Some(y), Some(z), false) =
+            (frame, number("x"), number("y"), number("z"), sheet.ragged.contains_key(&i))
+        else {
             lost += 1;
             continue;
         };
@@ -220,9 +228,17 @@ fn alike(first: fn(&mut Random) -> Sheet, read: Read) {
             wrong.push(format!("seed {seed} ({}):\n    {}", edits.join(", "), complaints.join("\n    ")));
         }
     }
-    assert!(only.is_some() || refused * 3 < TABLES as usize, "{refused} of {TABLES} tables are refused: too many to learn from");
+    assert!(
+        only.is_some() || refused * 3 < TABLES as usize,
+        "{refused} of {TABLES} tables are refused: too many to learn from"
+    );
     let shown = wrong.iter().take(12).cloned().collect::<Vec<_>>().join("\n");
-    assert!(wrong.is_empty(), "{} of {} tables went wrong (THALWEG_SEED=N tries one):\n{shown}", wrong.len(), seeds.count());
+    assert!(
+        wrong.is_empty(),
+        "{} of {} tables went wrong (THALWEG_SEED=N tries one):\n{shown}",
+        wrong.len(),
+        seeds.count()
+    );
 }
 
 #[test]

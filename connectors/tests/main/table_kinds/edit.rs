@@ -79,7 +79,13 @@ fn number(v: f64, random: &mut Random) -> Cell {
         3 => format!("{v:.1}").parse::<f64>().ok().filter(|w| *w == v).map_or(plain.clone(), |_| format!("{v:.1}")),
         _ => plain,
     };
-    let json = if random.below(4) == 0 { json!(text) } else if v.fract() == 0.0 && random.below(2) == 0 { json!(v as i64) } else { json!(v) };
+    let json = if random.below(4) == 0 {
+        json!(text)
+    } else if v.fract() == 0.0 && random.below(2) == 0 {
+        json!(v as i64)
+    } else {
+        json!(v)
+    };
     Cell { mean: Mean::Number(v), text, json: Some(json), bytes: None }
 }
 
@@ -98,7 +104,22 @@ fn junk(text: &str) -> Cell {
 }
 
 fn id(random: &mut Random) -> Cell {
-    let names = ["a", "b", "c", "12", "007", "p 1", "\u{c9}ric", "x,y", "x;y", "say \"so\"", "1.50", "two\nlines", "None", "-1"];
+    let names = [
+        "a",
+        "b",
+        "c",
+        "12",
+        "007",
+        "p 1",
+        "\u{c9}ric",
+        "x,y",
+        "x;y",
+        "say \"so\"",
+        "1.50",
+        "two\nlines",
+        "None",
+        "-1",
+    ];
     let text = pick(random, &names).to_string();
     let value = match text.parse::<i64>() {
         Ok(n) if n.to_string() == text && random.below(2) == 0 => json!(n),
@@ -108,7 +129,19 @@ fn id(random: &mut Random) -> Cell {
 }
 
 fn note(random: &mut Random) -> Cell {
-    let notes = ["", "fine", "a, b", "semi; colon", "tab\there", "line\nbreak", "line\r\nbreak", "\"quoted\"", "9,9,9,9\n9,9,9,9", "\u{e9}t\u{e9}", "NA"];
+    let notes = [
+        "",
+        "fine",
+        "a, b",
+        "semi; colon",
+        "tab\there",
+        "line\nbreak",
+        "line\r\nbreak",
+        "\"quoted\"",
+        "9,9,9,9\n9,9,9,9",
+        "\u{e9}t\u{e9}",
+        "NA",
+    ];
     let text = pick(random, &notes).to_string();
     Cell { mean: Mean::Text(text.clone()), json: Some(json!(text)), text, bytes: None }
 }
@@ -146,7 +179,13 @@ fn stamp(second: i64, random: &mut Random) -> Cell {
         _ => second.to_string(),
     };
     let json = match text.parse::<f64>() {
-        Ok(n) if random.below(2) == 0 => if random.below(2) == 0 { json!(second) } else { json!(n) },
+        Ok(n) if random.below(2) == 0 => {
+            if random.below(2) == 0 {
+                json!(second)
+            } else {
+                json!(n)
+            }
+        }
         _ => json!(text),
     };
     Cell { mean: Mean::Time(second * 1_000_000_000), text, json: Some(json), bytes: None }
@@ -154,7 +193,8 @@ fn stamp(second: i64, random: &mut Random) -> Cell {
 
 impl Sheet {
     fn new(columns: Vec<(&'static str, Vec<Cell>)>, rows: usize) -> Sheet {
-        let columns = columns.into_iter().map(|(role, cells)| Column { role, header: role.into(), cells, kind: 0 }).collect();
+        let columns =
+            columns.into_iter().map(|(role, cells)| Column { role, header: role.into(), cells, kind: 0 }).collect();
         Sheet { columns, rows, ragged: BTreeMap::new(), dress: Dress::default() }
     }
 
@@ -186,10 +226,21 @@ impl Sheet {
     pub fn contacts(random: &mut Random) -> Sheet {
         let rows = 4 + random.below(8);
         let plain = |v: f64| Cell { mean: Mean::Number(v), text: v.to_string(), json: Some(json!(v)), bytes: None };
-        let second = |random: &mut Random| if random.below(3) == 0 { 86_400 * random.below(20_000) as i64 } else { random.below(1_900_000_000) as i64 - 100_000_000 };
+        let second = |random: &mut Random| {
+            if random.below(3) == 0 {
+                86_400 * random.below(20_000) as i64
+            } else {
+                random.below(1_900_000_000) as i64 - 100_000_000
+            }
+        };
         let stamps = (0..rows).map(|_| {
             let second = second(random);
-            Cell { mean: Mean::Time(second * 1_000_000_000), text: second.to_string(), json: Some(json!(second)), bytes: None }
+            Cell {
+                mean: Mean::Time(second * 1_000_000_000),
+                text: second.to_string(),
+                json: Some(json!(second)),
+                bytes: None,
+            }
         });
         let mut columns = vec![("t", stamps.collect::<Vec<_>>())];
         columns.push(("i", (0..rows).map(|_| id(random)).collect()));

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Decimal128Array, DurationMicrosecondArray, DurationSecondArray, Float32Array, Float64Array, Int32Array,
-    Int64Array, LargeStringArray, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
-    TimestampNanosecondArray, TimestampSecondArray,
+    Array, ArrayRef, Decimal128Array, DurationMicrosecondArray, DurationSecondArray, Float32Array, Float64Array,
+    Int32Array, Int64Array, LargeStringArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
 };
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 use flate2::{Compression, write::GzEncoder};
@@ -43,7 +43,14 @@ pub fn bytes(sheet: &Sheet, form: Form, random: &mut Random) -> (String, Vec<u8>
 
 /// The columns and their types, for messages.
 pub fn types(sheet: &Sheet) -> String {
-    let column = |c: &Column| format!("{:?} {}: {:?}", c.header, array(c, sheet).data_type(), c.cells.iter().map(|cell| &cell.text).collect::<Vec<_>>());
+    let column = |c: &Column| {
+        format!(
+            "{:?} {}: {:?}",
+            c.header,
+            array(c, sheet).data_type(),
+            c.cells.iter().map(|cell| &cell.text).collect::<Vec<_>>()
+        )
+    };
     sheet.columns.iter().map(column).collect::<Vec<_>>().join("; ")
 }
 
@@ -92,7 +99,8 @@ fn csv(sheet: &Sheet) -> Vec<u8> {
                 out.push(divider);
             }
             let cell = &column.cells[row];
-            let comma = dress.divider == 3 && matches!(cell.mean, Mean::Number(_) | Mean::Time(_)) && !cell.text.contains(':');
+            let comma =
+                dress.divider == 3 && matches!(cell.mean, Mean::Number(_) | Mean::Time(_)) && !cell.text.contains(':');
             let text = if comma { cell.text.replace('.', ",") } else { cell.text.clone() };
             put(&mut out, cell.bytes.as_deref().unwrap_or(text.as_bytes()), dress.quoted);
         }
@@ -141,31 +149,47 @@ fn array(column: &Column, sheet: &Sheet) -> ArrayRef {
     let spoil = junk();
     let cells: Vec<&Cell> =
         (0..sheet.rows).map(|row| spoilt(sheet, column, row, &spoil).unwrap_or(&column.cells[row])).collect();
-    let numbers: Option<Vec<Option<f64>>> = cells.iter().map(|cell| match &cell.mean {
-        Mean::Number(v) => Some(Some(*v)),
-        Mean::Missing => Some(None),
-        _ => None,
-    }).collect();
-    let seconds: Option<Vec<Option<i64>>> = cells.iter().map(|cell| match &cell.mean {
-        Mean::Time(ns) => Some(Some(ns / 1_000_000_000)),
-        Mean::Missing => Some(None),
-        _ => None,
-    }).collect();
+    let numbers: Option<Vec<Option<f64>>> = cells
+        .iter()
+        .map(|cell| match &cell.mean {
+            Mean::Number(v) => Some(Some(*v)),
+            Mean::Missing => Some(None),
+            _ => None,
+        })
+        .collect();
+    let seconds: Option<Vec<Option<i64>>> = cells
+        .iter()
+        .map(|cell| match &cell.mean {
+            Mean::Time(ns) => Some(Some(ns / 1_000_000_000)),
+            Mean::Missing => Some(None),
+            _ => None,
+        })
+        .collect();
     let whole: Option<Vec<Option<i64>>> = numbers.as_ref().and_then(|numbers| {
-        numbers.iter().map(|v| match v {
-            None => Some(None),
-            Some(v) if v.fract() == 0.0 => Some(Some(*v as i64)),
-            Some(_) => None,
-        }).collect()
+        numbers
+            .iter()
+            .map(|v| match v {
+                None => Some(None),
+                Some(v) if v.fract() == 0.0 => Some(Some(*v as i64)),
+                Some(_) => None,
+            })
+            .collect()
     });
-    let ids: Option<Vec<Option<i64>>> = cells.iter().map(|cell| match &cell.mean {
-        Mean::Text(text) => text.parse().ok().filter(|n: &i64| n.to_string() == *text).map(Some),
-        Mean::Missing => Some(None),
-        _ => None,
-    }).collect();
+    let ids: Option<Vec<Option<i64>>> = cells
+        .iter()
+        .map(|cell| match &cell.mean {
+            Mean::Text(text) => text.parse().ok().filter(|n: &i64| n.to_string() == *text).map(Some),
+            Mean::Missing => Some(None),
+            _ => None,
+        })
+        .collect();
     let scaled = |factor: i64| move |v: &Option<i64>| v.map(|v| v * factor);
     // A cell that is junk only as the bytes of CSV has a text all the same.
-    let texts = || cells.iter().map(|cell| (cell.mean != Mean::Missing || cell.json.is_some() && !cell.text.is_empty()).then(|| cell.text.clone()));
+    let texts = || {
+        cells.iter().map(|cell| {
+            (cell.mean != Mean::Missing || cell.json.is_some() && !cell.text.is_empty()).then(|| cell.text.clone())
+        })
+    };
     match (column.kind, numbers, seconds, whole, ids) {
         (0, Some(v), _, _, _) => Arc::new(Float64Array::from(v)),
         (1, Some(v), _, _, _) => Arc::new(Float32Array::from_iter(v.into_iter().map(|v| v.map(|v| v as f32)))),
@@ -183,8 +207,12 @@ fn array(column: &Column, sheet: &Sheet) -> ArrayRef {
         (0, _, Some(v), _, _) => Arc::new(Int64Array::from(v)),
         (1, _, Some(v), _, _) => Arc::new(TimestampSecondArray::from(v)),
         (2, _, Some(v), _, _) => Arc::new(TimestampMillisecondArray::from_iter(v.iter().map(scaled(1000)))),
-        (3, _, Some(v), _, _) => Arc::new(TimestampMicrosecondArray::from_iter(v.iter().map(scaled(1_000_000))).with_timezone("UTC")),
-        (4, _, Some(v), _, _) => Arc::new(TimestampNanosecondArray::from_iter(v.iter().map(scaled(1_000_000_000))).with_timezone("+05:00")),
+        (3, _, Some(v), _, _) => {
+            Arc::new(TimestampMicrosecondArray::from_iter(v.iter().map(scaled(1_000_000))).with_timezone("UTC"))
+        }
+        (4, _, Some(v), _, _) => {
+            Arc::new(TimestampNanosecondArray::from_iter(v.iter().map(scaled(1_000_000_000))).with_timezone("+05:00"))
+        }
         (5, _, Some(v), _, _) => Arc::new(Float64Array::from_iter(v.into_iter().map(|v| v.map(|v| v as f64)))),
         (0 | 3, _, _, _, Some(v)) if ["i", "j"].contains(&column.role) => Arc::new(Int64Array::from(v)),
         (4 | 5, ..) => Arc::new(LargeStringArray::from_iter(texts())),
@@ -193,7 +221,10 @@ fn array(column: &Column, sheet: &Sheet) -> ArrayRef {
 }
 
 fn batch(sheet: &Sheet) -> RecordBatch {
-    RecordBatch::try_from_iter_with_nullable(sheet.columns.iter().map(|column| (&column.header, array(column, sheet), true))).unwrap()
+    RecordBatch::try_from_iter_with_nullable(
+        sheet.columns.iter().map(|column| (&column.header, array(column, sheet), true)),
+    )
+    .unwrap()
 }
 
 fn parquet(batch: &RecordBatch, group: usize) -> Vec<u8> {

@@ -37,7 +37,10 @@ impl Running {
 
     fn signal(&self, name: &str) {
         // A run that has ended by itself hears of nothing.
-        let _ = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).stderr(Stdio::null()).status();
+        let _ = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .stderr(Stdio::null())
+            .status();
     }
 
     /// Waits for its end; kills it if that takes too long.
@@ -67,8 +70,20 @@ struct Play {
     judge: Box<dyn Fn(&Done) -> Verdict + Send + Sync>,
 }
 
-fn play(name: impl Into<String>, line: impl Into<String>, acts: impl Fn(&Path) + Send + Sync + 'static, judge: impl Fn(&Done) -> Verdict + Send + Sync + 'static) -> Play {
-    Play { name: name.into(), line: line.into(), files: Vec::new(), acts: Box::new(acts), signal: "INT", judge: Box::new(judge) }
+fn play(
+    name: impl Into<String>,
+    line: impl Into<String>,
+    acts: impl Fn(&Path) + Send + Sync + 'static,
+    judge: impl Fn(&Done) -> Verdict + Send + Sync + 'static,
+) -> Play {
+    Play {
+        name: name.into(),
+        line: line.into(),
+        files: Vec::new(),
+        acts: Box::new(acts),
+        signal: "INT",
+        judge: Box::new(judge),
+    }
 }
 
 impl Play {
@@ -92,7 +107,9 @@ impl Play {
             code => Err(format!("exit {code:?}, right: 0")),
         };
         let said: String = done.stderr.chars().take(400).collect();
-        verdict.err().map(|wrong| format!("{}\n    $ thalweg {}\n    {wrong}\n    stderr: {said:?}", self.name, self.line))
+        verdict
+            .err()
+            .map(|wrong| format!("{}\n    $ thalweg {}\n    {wrong}\n    stderr: {said:?}", self.name, self.line))
     }
 }
 
@@ -140,17 +157,35 @@ fn a_signal_loses_no_frame_that_was_read() {
     let mut plays = Vec::new();
     for signal in ["INT", "TERM"] {
         for (file, bytes) in [("a.csv", table.csv()), ("a.tsv", table.divided('\t', '.')), ("a.jsonl", table.jsonl())] {
-            plays.push(Play { signal, ..play(format!("{file}, {signal}"), format!("{KNN} {file}"), |_| {}, edges(&frames)).file(file, bytes) });
+            plays.push(Play {
+                signal,
+                ..play(format!("{file}, {signal}"), format!("{KNN} {file}"), |_| {}, edges(&frames)).file(file, bytes)
+            });
         }
-        for (file, bytes) in [("a.csv", points_table(&bare, false).csv()), ("a.jsonl", points_table(&bare, false).jsonl())] {
-            plays.push(Play { signal, ..play(format!("{file} without frames, {signal}"), format!("{KNN} {file}"), |_| {}, edges(&bare)).file(file, bytes) });
+        for (file, bytes) in
+            [("a.csv", points_table(&bare, false).csv()), ("a.jsonl", points_table(&bare, false).jsonl())]
+        {
+            plays.push(Play {
+                signal,
+                ..play(format!("{file} without frames, {signal}"), format!("{KNN} {file}"), |_| {}, edges(&bare))
+                    .file(file, bytes)
+            });
         }
     }
     // Rows that come in just before the signal.
     let late = table.csv();
-    plays.push(play("rows and a signal at once", format!("{KNN} a.csv"), move |at| append(at, "a.csv", late.as_bytes()), edges(&frames)).file("a.csv", ""));
+    plays.push(
+        play(
+            "rows and a signal at once",
+            format!("{KNN} a.csv"),
+            move |at| append(at, "a.csv", late.as_bytes()),
+            edges(&frames),
+        )
+        .file("a.csv", ""),
+    );
     let scans = frames.clone().map(|(i, points)| (format!("scans/{i}.bin"), scan(&points)));
-    let mut folder = play("scans that stood there", format!("{KNN} scans --set settle=0.2"), |_| pause(600), edges(&frames));
+    let mut folder =
+        play("scans that stood there", format!("{KNN} scans --set settle=0.2"), |_| pause(600), edges(&frames));
     folder.files.extend(scans);
     plays.push(folder);
     check(plays);
@@ -182,7 +217,10 @@ fn a_file_in_a_followed_folder_is_taken_when_it_is_whole() {
                 append(at, &name, &bytes[cut..]);
                 pause(3000);
             };
-            plays.push(play(format!("{ending} cut at {cut}, then {gap} ms"), format!("{KNN} scans"), acts, edges(&one)).file("scans/.keep", ""));
+            plays.push(
+                play(format!("{ending} cut at {cut}, then {gap} ms"), format!("{KNN} scans"), acts, edges(&one))
+                    .file("scans/.keep", ""),
+            );
         }
         let name = format!("0.{ending}");
         let acts = move |at: &Path| {
@@ -190,7 +228,10 @@ fn a_file_in_a_followed_folder_is_taken_when_it_is_whole() {
             fs::rename(at.join("elsewhere"), at.join("scans").join(&name)).unwrap();
             pause(3000);
         };
-        plays.push(play(format!("{ending} renamed into place"), format!("{KNN} scans"), acts, edges(&one)).file("scans/.keep", ""));
+        plays.push(
+            play(format!("{ending} renamed into place"), format!("{KNN} scans"), acts, edges(&one))
+                .file("scans/.keep", ""),
+        );
     }
     check(plays);
 }
@@ -198,25 +239,41 @@ fn a_file_in_a_followed_folder_is_taken_when_it_is_whole() {
 #[test]
 fn every_file_that_appears_is_read_whatever_its_name() {
     let clouds: Vec<Vec<Point>> = (0..5).map(|i| cloud(5 + i, 80 + i as u64)).collect();
-    let frames: Vec<(i64, Vec<Point>)> = clouds.iter().enumerate().map(|(i, points)| (i as i64, points.clone())).collect();
+    let frames: Vec<(i64, Vec<Point>)> =
+        clouds.iter().enumerate().map(|(i, points)| (i as i64, points.clone())).collect();
     let mut plays = Vec::new();
-    for names in [["8", "9", "10", "11", "12"], ["b", "a", "d", "c", "e"], ["000010", "9", "scan 1", "\u{e4}", "z"], ["100", "20", "3", "2", "1"]] {
-        let scans: Vec<(String, Vec<u8>)> = names.iter().zip(&clouds).map(|(name, points)| (format!("scans/{name}.bin"), scan(points))).collect();
+    for names in [
+        ["8", "9", "10", "11", "12"],
+        ["b", "a", "d", "c", "e"],
+        ["000010", "9", "scan 1", "\u{e4}", "z"],
+        ["100", "20", "3", "2", "1"],
+    ] {
+        let scans: Vec<(String, Vec<u8>)> =
+            names.iter().zip(&clouds).map(|(name, points)| (format!("scans/{name}.bin"), scan(points))).collect();
         let acts = move |at: &Path| {
             for (name, bytes) in &scans {
                 put(at, name, bytes);
                 pause(1500);
             }
         };
-        plays.push(play(format!("{names:?} one by one"), format!("{KNN} scans --set settle=0.3"), acts, edges(&frames)).file("scans/.keep", ""));
+        plays.push(
+            play(format!("{names:?} one by one"), format!("{KNN} scans --set settle=0.3"), acts, edges(&frames))
+                .file("scans/.keep", ""),
+        );
     }
     // Together: by name, numbers by value.
-    let scans: Vec<(String, Vec<u8>)> = ["8", "9", "10", "11", "12"].iter().zip(&clouds).map(|(name, points)| (format!("scans/{name}.bin"), scan(points))).collect();
+    let scans: Vec<(String, Vec<u8>)> = ["8", "9", "10", "11", "12"]
+        .iter()
+        .zip(&clouds)
+        .map(|(name, points)| (format!("scans/{name}.bin"), scan(points)))
+        .collect();
     let acts = move |at: &Path| {
         scans.iter().rev().for_each(|(name, bytes)| put(at, name, bytes));
         pause(2500);
     };
-    plays.push(play("all at once", format!("{KNN} scans --set settle=0.3"), acts, edges(&frames)).file("scans/.keep", ""));
+    plays.push(
+        play("all at once", format!("{KNN} scans --set settle=0.3"), acts, edges(&frames)).file("scans/.keep", ""),
+    );
     let torn = scan(&clouds[1])[..37].to_vec();
     let good = scan(&clouds[2]);
     let acts = move |at: &Path| {
@@ -226,22 +283,35 @@ fn every_file_that_appears_is_read_whatever_its_name() {
         pause(1500);
     };
     let right = graph(3, &[(2, clouds[2].clone()), (0, clouds[0].clone())]);
-    plays.push(play("one that cannot be read", format!("{KNN} scans --set settle=0.3 --json"), acts, move |done| {
-        let report = done.json()?;
-        if report["dropped"]["unreadable"] != 1 || !done.stderr.contains("1.bin") {
-            return Err(format!("dropped {}", report["dropped"]));
-        }
-        // Whether the file that was skipped has a number of its own is not the matter here.
-        let of_frame = |edges: &[super::Edge], points: usize| edges.iter().filter(|e| e.src < points as u64).count();
-        let found = done.edges("o.csv")?;
-        if found.len() == right.len() && of_frame(&found, 7) == of_frame(&right, 7) { Ok(()) } else { Err(format!("{} edges, right: {}", found.len(), right.len())) }
-    }).file("scans/0.bin", scan(&clouds[0])));
+    plays.push(
+        play("one that cannot be read", format!("{KNN} scans --set settle=0.3 --json"), acts, move |done| {
+            let report = done.json()?;
+            if report["dropped"]["unreadable"] != 1 || !done.stderr.contains("1.bin") {
+                return Err(format!("dropped {}", report["dropped"]));
+            }
+            // Whether the file that was skipped has a number of its own is not the matter here.
+            let of_frame =
+                |edges: &[super::Edge], points: usize| edges.iter().filter(|e| e.src < points as u64).count();
+            let found = done.edges("o.csv")?;
+            if found.len() == right.len() && of_frame(&found, 7) == of_frame(&right, 7) {
+                Ok(())
+            } else {
+                Err(format!("{} edges, right: {}", found.len(), right.len()))
+            }
+        })
+        .file("scans/0.bin", scan(&clouds[0])),
+    );
     let acts = move |at: &Path| {
         pause(300);
         put(at, "later/0.bin", &scan(&cloud(5, 80)));
         pause(2000);
     };
-    plays.push(play("a folder that is not there yet", format!("{KNN} later --set settle=0.3"), acts, edges(&frames[..1])));
+    plays.push(play(
+        "a folder that is not there yet",
+        format!("{KNN} later --set settle=0.3"),
+        acts,
+        edges(&frames[..1]),
+    ));
     check(plays);
 }
 
@@ -249,13 +319,16 @@ fn every_file_that_appears_is_read_whatever_its_name() {
 fn poses_of_a_followed_drive_may_come_later() {
     let clouds: Vec<Vec<Point>> = (0..3).map(|i| cloud(8, 90 + i)).collect();
     let pose = |i: usize| format!("1 0 0 0 0 1 0 0 0 0 1 {}\n", 10 * i);
-    let at_rest: Vec<(i64, Vec<Point>)> = (0..3).map(|i| (i as i64, clouds[i].iter().map(|[x, y, z]| [x + 10.0 * i as f64, *y, *z]).collect())).collect();
+    let at_rest: Vec<(i64, Vec<Point>)> =
+        (0..3).map(|i| (i as i64, clouds[i].iter().map(|[x, y, z]| [x + 10.0 * i as f64, *y, *z]).collect())).collect();
     let judge = move |done: &Done| {
         let edges = done.edges("o.csv")?;
         for (frame, points) in &at_rest {
             let index = |v: f64| (v / 0.25).floor() as i64 + (1 << 20);
-            let right: std::collections::BTreeSet<u64> = points.iter().map(|p| (index(p[0]) << 42 | index(p[1]) << 21 | index(p[2])) as u64).collect();
-            let found: std::collections::BTreeSet<u64> = edges.iter().filter(|e| e.frame == *frame).map(|e| e.src).collect();
+            let right: std::collections::BTreeSet<u64> =
+                points.iter().map(|p| (index(p[0]) << 42 | index(p[1]) << 21 | index(p[2])) as u64).collect();
+            let found: std::collections::BTreeSet<u64> =
+                edges.iter().filter(|e| e.frame == *frame).map(|e| e.src).collect();
             if found != right {
                 return Err(format!("frame {frame} has {} nodes, right: {}", found.len(), right.len()));
             }
@@ -283,7 +356,11 @@ fn poses_of_a_followed_drive_may_come_later() {
             pause(1000);
         };
         let name = if pose_first { "pose, then scan" } else { "scan, then pose" };
-        plays.push(play(name, line, acts, judge.clone()).file("drive/poses.txt", pose(0)).file("drive/velodyne/000000.bin", scan(&clouds[0])));
+        plays.push(
+            play(name, line, acts, judge.clone())
+                .file("drive/poses.txt", pose(0))
+                .file("drive/velodyne/000000.bin", scan(&clouds[0])),
+        );
     }
     check(plays);
 }
@@ -334,14 +411,25 @@ fn rows_survive_rotation_in_every_way_that_logs_are_rotated() {
             append(at, "c.csv", new.as_bytes());
             pause(900);
         };
-        plays.push(play(format!("renamed, the last row in the old one, header {header:?}"), format!("{RISK} c.csv"), acts, scored(4)).file("c.csv", two.clone()));
+        plays.push(
+            play(
+                format!("renamed, the last row in the old one, header {header:?}"),
+                format!("{RISK} c.csv"),
+                acts,
+                scored(4),
+            )
+            .file("c.csv", two.clone()),
+        );
         let new = format!("{header}{rest}");
         let acts = move |at: &Path| {
             put(at, "c.new", new.as_bytes());
             fs::rename(at.join("c.new"), at.join("c.csv")).unwrap();
             pause(900);
         };
-        plays.push(play(format!("another file in its place, header {header:?}"), format!("{RISK} c.csv"), acts, scored(4)).file("c.csv", two.clone()));
+        plays.push(
+            play(format!("another file in its place, header {header:?}"), format!("{RISK} c.csv"), acts, scored(4))
+                .file("c.csv", two.clone()),
+        );
     }
     // JSON lines and points.
     let json = |rows: &str| write::table(&format!("{HEADER}{rows}")).jsonl();
@@ -365,7 +453,12 @@ fn rows_survive_rotation_in_every_way_that_logs_are_rotated() {
     // Every one of them is said.
     let plays = plays.into_iter().map(|play| {
         let judge = play.judge;
-        Play { judge: Box::new(move |done| judge(done).and(if done.stderr.is_empty() { Err("nothing is said of it".into()) } else { Ok(()) })), ..play }
+        Play {
+            judge: Box::new(move |done| {
+                judge(done).and(if done.stderr.is_empty() { Err("nothing is said of it".into()) } else { Ok(()) })
+            }),
+            ..play
+        }
     });
     check(plays.collect());
 }
@@ -378,13 +471,31 @@ fn a_line_without_its_end_waits_for_it() {
         // 600 s were to come: 6 is not a row.
         let half = format!("{HEADER}{}{}30,c,d,6", rows[0], rows[1]);
         let judge = scored(2);
-        let loud = move |done: &Done| judge(done).and(if done.stderr.contains("c.csv") { Ok(()) } else { Err("the half line is not named".into()) });
-        plays.push(Play { signal, ..play(format!("contacts, {signal}"), format!("{RISK} c.csv"), |_| pause(300), loud).file("c.csv", half) });
+        let loud = move |done: &Done| {
+            judge(done).and(if done.stderr.contains("c.csv") {
+                Ok(())
+            } else {
+                Err("the half line is not named".into())
+            })
+        };
+        plays.push(Play {
+            signal,
+            ..play(format!("contacts, {signal}"), format!("{RISK} c.csv"), |_| pause(300), loud).file("c.csv", half)
+        });
         let points = cloud(5, 98);
         let half = points_table(&[(0, points.clone())], true).csv() + "0,1,2,3";
-        plays.push(Play { signal, ..play(format!("points, {signal}"), format!("{KNN} a.csv"), |_| pause(300), edges(&[(0, points)])).file("a.csv", half) });
-        let half = write::table(&format!("{HEADER}{}{}", rows[0], rows[1])).jsonl() + "{\"t\":30,\"i\":\"c\",\"j\":\"d\"}";
-        plays.push(Play { signal, ..play(format!("JSON, {signal}"), format!("{RISK} c.jsonl"), |_| pause(300), scored(2)).file("c.jsonl", half) });
+        plays.push(Play {
+            signal,
+            ..play(format!("points, {signal}"), format!("{KNN} a.csv"), |_| pause(300), edges(&[(0, points)]))
+                .file("a.csv", half)
+        });
+        let half =
+            write::table(&format!("{HEADER}{}{}", rows[0], rows[1])).jsonl() + "{\"t\":30,\"i\":\"c\",\"j\":\"d\"}";
+        plays.push(Play {
+            signal,
+            ..play(format!("JSON, {signal}"), format!("{RISK} c.jsonl"), |_| pause(300), scored(2))
+                .file("c.jsonl", half)
+        });
     }
     let whole = format!("{HEADER}{}", rows.concat());
     for cut in [3, HEADER.len() - 1, HEADER.len(), HEADER.len() + 3, whole.len() - 1] {
@@ -402,7 +513,10 @@ fn a_line_without_its_end_waits_for_it() {
             append(at, "c.csv", &second);
             pause(500);
         };
-        plays.push(play(format!("cut in a quoted line break, at {cut}"), format!("{RISK} c.csv"), acts, scored(3)).file("c.csv", first));
+        plays.push(
+            play(format!("cut in a quoted line break, at {cut}"), format!("{RISK} c.csv"), acts, scored(3))
+                .file("c.csv", first),
+        );
     }
     let late = whole.clone();
     let acts = move |at: &Path| {
@@ -415,7 +529,12 @@ fn a_line_without_its_end_waits_for_it() {
         append(at, "a.csv", points.as_bytes());
         pause(700);
     };
-    plays.push(play("a table of points that is not there yet", format!("{KNN} a.csv"), acts, edges(&[(0, cloud(5, 99))])));
+    plays.push(play(
+        "a table of points that is not there yet",
+        format!("{KNN} a.csv"),
+        acts,
+        edges(&[(0, cloud(5, 99))]),
+    ));
     let acts = move |at: &Path| {
         for row in chain(3).0 {
             append(at, "c.csv", row.as_bytes());
@@ -425,10 +544,18 @@ fn a_line_without_its_end_waits_for_it() {
         pause(500);
     };
     let right = chain(3).1;
-    plays.push(play("contacts and tests", format!("{RISK} c.csv --tests t.csv --set prior=0.25"), acts, move |done| {
-        let rows = done.scores("o.csv")?;
-        if rows.len() == 5 && rows[0].0 == 40 && (rows[0].2 - right[0].1).abs() < 1e-5 { Ok(()) } else { Err(format!("found {rows:?}")) }
-    }).file("c.csv", HEADER).file("t.csv", "t,person,result\n"));
+    plays.push(
+        play("contacts and tests", format!("{RISK} c.csv --tests t.csv --set prior=0.25"), acts, move |done| {
+            let rows = done.scores("o.csv")?;
+            if rows.len() == 5 && rows[0].0 == 40 && (rows[0].2 - right[0].1).abs() < 1e-5 {
+                Ok(())
+            } else {
+                Err(format!("found {rows:?}"))
+            }
+        })
+        .file("c.csv", HEADER)
+        .file("t.csv", "t,person,result\n"),
+    );
     check(plays);
 }
 
@@ -451,12 +578,17 @@ fn segments_are_published_by_time_also_when_nothing_comes() {
     put(at, "c.csv", format!("{HEADER}10,a,b,600\n").as_bytes());
     put(at, "scans/0.bin", &scan(&cloud(6, 100)));
     let runs = [
-        ("risk", "run risk --contacts c.csv --set rate=1e-3 --follow --set emit=changes --set segment_seconds=1 --output risk/"),
+        (
+            "risk",
+            "run risk --contacts c.csv --set rate=1e-3 --follow --set emit=changes --set segment_seconds=1 --output risk/",
+        ),
         ("knn", "run knn --input scans --set k=3 --set settle=0.3 --follow --set segment_seconds=1 --output knn/"),
         ("segment", "run segment --input scans --set settle=0.3 --follow --set segment_seconds=1 --output segment/"),
     ];
     let running = runs.map(|(name, line)| (name, Running::start(at, line)));
-    let published = |name: &str| fs::read_to_string(at.join(name).join("manifest.json")).is_ok_and(|text| text.contains("segment-"));
+    let published = |name: &str| {
+        fs::read_to_string(at.join(name).join("manifest.json")).is_ok_and(|text| text.contains("segment-"))
+    };
     let found = runs.map(|(name, _)| (name, comes(8, || published(name))));
     for (name, run) in running {
         run.signal("TERM");
@@ -471,11 +603,16 @@ fn a_folder_has_one_writer() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
     put(at, "c.csv", format!("{HEADER}10,a,b,600\n").as_bytes());
-    let line = "run risk --contacts c.csv --set rate=1e-3 --follow --set emit=changes --set segment_seconds=1 --output out/";
+    let line =
+        "run risk --contacts c.csv --set rate=1e-3 --follow --set emit=changes --set segment_seconds=1 --output out/";
     let first = Running::start(at, line);
     assert!(comes(10, || at.join("out").is_dir()), "the first run makes no folder");
     pause(300);
-    for line in [line, "run knn --input scans --set k=3 --output out/", "run risk --contacts c.csv --set rate=1e-3 --output ./out/"] {
+    for line in [
+        line,
+        "run knn --input scans --set k=3 --output out/",
+        "run risk --contacts c.csv --set rate=1e-3 --output ./out/",
+    ] {
         put(at, "scans/0.bin", &scan(&cloud(6, 100)));
         let second = Running::start(at, line).end(Duration::from_secs(10));
         assert_eq!(second.code, Some(1), "{line}: a second writer: {}", second.stderr);
@@ -503,7 +640,8 @@ fn a_signal_is_obeyed_inside_a_long_model_run() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
     // Rates far too high for the town: belief propagation takes thousands of rounds.
-    let line = "run risk --input sim:town --set people=6000 --set days=14 --set rate=1e-3 --set recovery=1e-7 --output o.csv";
+    let line =
+        "run risk --input sim:town --set people=6000 --set days=14 --set rate=1e-3 --set recovery=1e-7 --output o.csv";
     for (signal, after) in [("TERM", 1500), ("INT", 5000)] {
         let run = Running::start(at, line);
         pause(after);
@@ -511,6 +649,11 @@ fn a_signal_is_obeyed_inside_a_long_model_run() {
         run.signal(signal);
         let done = run.end(Duration::from_secs(20));
         let took = asked.elapsed();
-        assert!(took < Duration::from_secs(4), "{signal} after {after} ms: obeyed in {took:?}, exit {:?}: {}", done.code, done.stderr);
+        assert!(
+            took < Duration::from_secs(4),
+            "{signal} after {after} ms: obeyed in {took:?}, exit {:?}: {}",
+            done.code,
+            done.stderr
+        );
     }
 }
