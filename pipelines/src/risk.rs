@@ -159,7 +159,7 @@ pub(crate) fn ask(settings: &Settings) -> Result<Ask, Failure> {
         contacts: settings.contacts.clone(),
         tests: settings.tests.clone(),
         format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
-        tables: TableOptions { columns: ColumnNames::new(settings.columns.clone())?, time_unit: None },
+        tables: TableOptions { columns: ColumnNames::of_contacts(settings.columns.clone())?, time_unit: None },
         follow: settings.follow,
         notices: Notices::default(),
     };

@@ -29,6 +29,7 @@ struct Run {
     columns: Columns,
     row: usize,
     broken: usize,
+    fruitful: bool,
 }
 
 /// Opens a file of one kind of rows.
@@ -58,7 +59,7 @@ impl Feed for File {
                 match self.table.next()? {
                     Next::Item(block) => {
                         let columns = Columns::of(&block, self.kind, self.unit);
-                        self.run = Some(Run { block, columns, row: 0, broken: 0 });
+                        self.run = Some(Run { block, columns, row: 0, broken: 0, fruitful: false });
                         continue;
                     }
                     Next::Idle => return Ok(Next::Idle),
@@ -70,14 +71,21 @@ impl Feed for File {
                 self.rejected.note(self.number, &broken.at, &broken.reason)?;
             }
             if run.row >= run.block.rows {
-                // A block without a good row ends the turn of this feed, not the input.
+                let barren = !run.fruitful;
                 self.run = None;
-                return Ok(Next::Idle);
+                if barren {
+                    // A block without a good row ends the turn of this feed, not the input.
+                    return Ok(Next::Idle);
+                }
+                continue;
             }
             let row = run.row;
             run.row += 1;
             match run.columns.row(row, people) {
-                Ok(row) => return Ok(Next::Item(row)),
+                Ok(row) => {
+                    run.fruitful = true;
+                    return Ok(Next::Item(row));
+                }
                 Err(refused) => {
                     let found = match &refused.found {
                         Some(found) if found.is_empty() => "nothing".to_string(),

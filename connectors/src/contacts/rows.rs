@@ -14,6 +14,7 @@ const DURATION: i64 = 20 * SECOND;
 /// A table of contacts.
 pub(crate) static CONTACTS: Kind = Kind {
     what: "contacts",
+    shares: true,
     needs: "contacts have t, i, j",
     columns: &[
         Column::must("t"),
@@ -29,6 +30,7 @@ pub(crate) static CONTACTS: Kind = Kind {
 /// A table of tests.
 pub(crate) static TESTS: Kind = Kind {
     what: "tests",
+    shares: true,
     needs: "tests have t, person, result",
     columns: &[Column::must("t"), Column::id("person"), Column::must("result"), Column::may("diff", &[])],
     instead: None,

@@ -41,7 +41,7 @@ pub(crate) struct Stream {
 
 enum From {
     Reader(Box<dyn Read + Send>),
-    Pipe(Receiver<std::io::Result<Vec<u8>>>),
+    Pipe { bytes: Receiver<std::io::Result<Vec<u8>>>, closed: bool },
     Growing { file: Growing, closed: bool },
 }
 
@@ -54,13 +54,13 @@ impl Stream {
         let io = |e| Error::io(path, e);
         let stream = |from| Ok(Stream { path: path.into(), from, place: 0 });
         if path == Path::new(STDIN) {
-            return stream(From::Pipe(piped(|| Ok(std::io::stdin())).map_err(io)?));
+            return stream(From::Pipe { bytes: piped(|| Ok(std::io::stdin())).map_err(io)?, closed: false });
         }
         match std::fs::metadata(path) {
             Ok(kind) if kind.is_dir() => return Err(Error::unsupported(path, "a folder", "a file")),
             Ok(kind) if !kind.is_file() => {
                 let name = path.to_path_buf();
-                return stream(From::Pipe(piped(move || File::open(name)).map_err(io)?));
+                return stream(From::Pipe { bytes: piped(move || File::open(name)).map_err(io)?, closed: false });
             }
             Err(e) if !(follow && e.kind() == ErrorKind::NotFound) => return Err(io(e)),
             _ => {}
@@ -88,7 +88,7 @@ impl Stream {
 
     /// The stream grows no more: what is there is read, then it ends.
     pub(crate) fn close(&mut self) {
-        if let From::Growing { closed, .. } = &mut self.from {
+        if let From::Growing { closed, .. } | From::Pipe { closed, .. } = &mut self.from {
             *closed = true;
         }
     }
@@ -116,12 +116,13 @@ impl Stream {
                 buffer.truncate(start + *read.as_ref().unwrap_or(&0));
                 read.map(|read| if read == 0 { Got::End } else { Got::Bytes })
             }
-            From::Pipe(pipe) => match pipe.try_recv() {
-                Ok(Ok(bytes)) => {
-                    buffer.extend_from_slice(&bytes);
+            From::Pipe { bytes, closed } => match bytes.try_recv() {
+                Ok(Ok(more)) => {
+                    buffer.extend_from_slice(&more);
                     Ok(Got::Bytes)
                 }
                 Ok(Err(e)) => Err(e),
+                Err(TryRecvError::Empty) if *closed => Ok(Got::End),
                 Err(TryRecvError::Empty) => Ok(Got::Nothing),
                 Err(TryRecvError::Disconnected) => Ok(Got::End),
             },

@@ -10,7 +10,7 @@ use thalweg::{Frame, Next};
 
 use super::label::LabelCode;
 use super::told::Told;
-use super::{bin, las, pcd, ply, table};
+use super::{bin, las, npy, pcd, ply, table, xyz};
 use crate::error::Error;
 use crate::files::open_regular;
 use crate::notices::Notices;
@@ -121,12 +121,6 @@ impl OriginRule {
         let whole = |m: f64| (m / 1000.0).trunc() * 1000.0 + 0.0;
         Ok(medians()?.map_or([0.0; 3], |medians| *self.0.get_or_init(|| medians.map(whole))))
     }
-
-    /// The run's origin (m), decided by `minimum` (m, per axis) if no frame has before; a non-finite minimum counts as 0.
-    pub fn decide(&self, minimum: [f64; 3]) -> [f64; 3] {
-        let whole = |m: f64| if m.is_finite() { (m / 1000.0).trunc() * 1000.0 + 0.0 } else { 0.0 };
-        *self.0.get_or_init(|| minimum.map(whole))
-    }
 }
 
 /// Element (n − 1) / 2 of the values in ascending order; `None` if there is none.
@@ -160,10 +154,12 @@ pub static FORMATS: &[Format] = &[
     pcd::FORMAT,
     ply::FORMAT,
     las::FORMAT,
+    npy::FORMAT,
     table::PARQUET,
     table::ARROW,
     table::CSV,
     table::JSONL,
+    xyz::FORMAT,
 ];
 
 /// The format of a file: by its name's ending, else by its first bytes.

@@ -13,7 +13,7 @@ use ::laz::DecompressionSelection;
 use thalweg::{Frame, Returns, Truth};
 
 use crate::error::{At, Error};
-use crate::files::open_regular;
+use crate::files::{open_regular, read_regular};
 use crate::points::fields::{Scalar, first};
 use crate::points::format::{Format, ReadOptions, one_frame};
 use crate::points::laz;
@@ -255,6 +255,11 @@ impl Opened {
         file.seek(SeekFrom::Start(head.len() as u64)).map_err(io)?;
         (&mut file).take(more).read_to_end(&mut head).map_err(io)?;
         Ok(Some(Opened { header, head, length, file }))
+    }
+
+    /// True if the compressed points are followed by a whole table of chunks, or need none.
+    pub(crate) fn has_chunk_table(&self, path: &Path) -> bool {
+        read_regular(path).is_ok_and(|bytes| laz::has_table(path, &bytes, &self.header))
     }
 
     /// Warns of what the header says that the file does not bear out, the points aside.

@@ -193,6 +193,21 @@ fn number_of_points(path: &Path, width: Option<usize>, height: usize, points: Op
     }
 }
 
+/// Bytes of a whole file that begins with `head`, where its header says so: rows of text do not, nor does a count of 0,
+/// which a writer may fill in at the end.
+pub(crate) fn length(path: &Path, head: &[u8]) -> Option<u64> {
+    let header = Header::parse(path, head).ok().filter(|header| header.points > 0)?;
+    let bytes = match header.encoding {
+        Encoding::Ascii => return None,
+        Encoding::Binary => header.points.checked_mul(header.record())? as u64,
+        Encoding::Compressed => match head.get(header.data..header.data + 4) {
+            Some(packed) => 8 + u64::from(u32::from_le_bytes(first(packed))),
+            None => 8,
+        },
+    };
+    Some(header.data as u64 + bytes)
+}
+
 /// Reads a PCD file.
 ///
 /// # Errors

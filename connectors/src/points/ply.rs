@@ -142,6 +142,22 @@ fn scalar(name: &str) -> Option<Scalar> {
     })
 }
 
+/// Bytes up to the last vertex of a whole file that begins with `head`, where its header says so: rows of text and lists do not, nor does a
+/// count of 0, which a writer may fill in at the end.
+pub(crate) fn length(path: &Path, head: &[u8]) -> Option<u64> {
+    let header = Header::parse(path, head).ok()?;
+    let place = header.vertex(path).ok()?;
+    let mut bytes = header.data;
+    for element in &header.elements[..=place] {
+        if header.encoding == Encoding::Ascii || element.properties.iter().any(|p| p.length.is_some()) {
+            return None;
+        }
+        let record: usize = element.properties.iter().map(|p| p.field.scalar.size()).sum();
+        bytes = bytes.checked_add(record.checked_mul(element.count)?)?;
+    }
+    (header.elements[place].count > 0).then_some(bytes as u64)
+}
+
 /// Reads a PLY file's vertices.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ use crate::tables::{Block, Places};
 /// A table of points.
 pub(crate) static POINTS: Kind = Kind {
     what: "points",
+    shares: false,
     needs: "x, y, z",
     columns: &[
         Column::must("x"),
@@ -135,7 +136,7 @@ impl Rows {
         };
         let mut frame = block.columns[FRAME].as_ref().map(|column| {
             let cells = Cells::of(column);
-            let id = |row| match cells.whole(row, comma) {
+            let id = |row| match cells.frame(row, comma) {
                 Cell::Good(id) => id,
                 Cell::Missing => {
                     refuse(row, "frame: found nothing, expected a whole number".into());
@@ -174,7 +175,11 @@ impl Rows {
             Cell::Good(code) => Cell::Good(some(code)),
             other => other,
         });
-        let label = optional.column(LABEL, "a whole number", 0, |cells, row| cells.whole(row, comma));
+        let label =
+            optional.column(LABEL, "a whole number below 2^32", 0, |cells, row| match cells.whole(row, comma) {
+                Cell::Good(label) if label > i64::from(u32::MAX) => Cell::Bad(label.to_string()),
+                other => other,
+            });
         let instance =
             optional.column(INSTANCE, "a whole number below 2^32", 0, |cells, row| match cells.whole(row, comma) {
                 Cell::Good(number) => {

@@ -46,13 +46,30 @@ pub(crate) fn follow(path: &Path, format: &Format, options: &ReadOptions) -> Res
     }
 }
 
+/// Opens a table of points that comes through a pipe, its format told by its first bytes where it is not known.
+///
+/// # Errors
+/// See [`tables::open`].
+pub(crate) fn piped(path: &Path, format: Option<&Format>, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
+    open_as(path, format.and_then(of), options, false)
+}
+
 /// Opens a table of points; with `follow` one that is still being written.
 ///
 /// # Errors
 /// See [`tables::open`].
 fn open(path: &Path, format: TableFormat, options: &ReadOptions, follow: bool) -> Result<Box<dyn Reader>, Error> {
+    open_as(path, Some(format), options, follow)
+}
+
+fn open_as(
+    path: &Path,
+    format: Option<TableFormat>,
+    options: &ReadOptions,
+    follow: bool,
+) -> Result<Box<dyn Reader>, Error> {
     let opening = Opening { kind: &POINTS, options: &options.tables, follow, notices: &options.notices };
-    let table = tables::open(path, Some(format), opening)?;
+    let table = tables::open(path, format, opening)?;
     Ok(Box::new(PointTable {
         table,
         path: path.into(),

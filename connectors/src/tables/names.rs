@@ -1,7 +1,8 @@
 //! Which column of a file is what: by name, case and surrounding blanks not counting, or by what the user says that files call it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use crate::error::{At, Error};
 
@@ -35,6 +36,8 @@ impl Column {
 pub(crate) struct Kind {
     /// What a table of such rows is, in a word; `--columns WORD.NAME=…` speaks of it alone.
     pub what: &'static str,
+    /// Whether its tables are read beside tables of another kind, which a name may be meant for.
+    pub shares: bool,
     /// Which columns there must be, for messages.
     pub needs: &'static str,
     /// Its columns; a place in this list is a slot.
@@ -47,42 +50,53 @@ pub(crate) struct Kind {
 
 /// What the files call the columns, where not by their usual names: `t=recorded_at`, or for one kind of table alone
 /// `contacts.t=recorded_at`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ColumnNames(BTreeMap<String, String>);
-
-/// Every column of every kind: what `--columns` may name.
-fn known() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let kinds = [&crate::contacts::CONTACTS, &crate::contacts::TESTS, &crate::points::table::POINTS];
-    kinds.into_iter().flat_map(|kind| kind.columns.iter().map(|column| (kind.what, column.name)))
+#[derive(Clone, Debug, Default)]
+pub struct ColumnNames {
+    names: BTreeMap<String, String>,
+    /// The columns whose said names some table had; clones share them.
+    found: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl ColumnNames {
-    /// From pairs (column, what files call it).
+    /// For tables of contacts and tests, from pairs (column, what files call it).
     ///
     /// # Errors
-    /// A column that no kind of row has.
-    pub fn new(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
-        let columns: BTreeMap<String, String> =
+    /// A column that no such table has.
+    pub fn of_contacts(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+        ColumnNames::of(&[&crate::contacts::CONTACTS, &crate::contacts::TESTS], pairs)
+    }
+
+    /// For tables of points, from pairs (column, what files call it).
+    ///
+    /// # Errors
+    /// A column that no such table has.
+    pub fn of_points(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+        ColumnNames::of(&[&crate::points::table::POINTS], pairs)
+    }
+
+    fn of(kinds: &[&Kind], pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+        let names: BTreeMap<String, String> =
             pairs.into_iter().map(|(column, name)| (column.trim().to_lowercase(), name.trim().to_string())).collect();
+        let known = || kinds.iter().flat_map(|kind| kind.columns.iter().map(|column| (kind.what, column.name)));
         let is = |column: &str| match column.split_once('.') {
-            Some((what, name)) => known().any(|known| known == (what, name)),
+            Some(qualified) => known().any(|known| known == qualified),
             None => known().any(|(_, name)| name == column),
         };
-        match columns.iter().find(|(column, name)| !is(column) || name.is_empty()) {
+        match names.iter().find(|(column, name)| !is(column) || name.is_empty()) {
             Some((column, name)) => {
-                let found = format!("{column}={name}");
-                let mut names: Vec<_> = known().map(|(what, name)| format!("{what}.{name}")).collect();
-                names.dedup();
-                Err(Error::Value { what: "columns", found, expected: format!("NAME=HEADER of {}", names.join(", ")) })
+                let names: Vec<_> = known().map(|(what, name)| format!("{what}.{name}")).collect();
+                let expected =
+                    format!("NAME=HEADER, NAME one of {}, or these without the first word", names.join(", "));
+                Err(Error::Value { what: "columns", found: format!("{column}={name}"), expected })
             }
-            None => Ok(ColumnNames(columns)),
+            None => Ok(ColumnNames { names, found: Arc::default() }),
         }
     }
 
     /// What files of a kind call a column, and whether that was said of this kind alone.
     fn said(&self, kind: &Kind, column: &str) -> Option<(&str, bool)> {
-        let own = self.0.get(&format!("{}.{column}", kind.what)).map(|name| (name.as_str(), true));
-        own.or_else(|| self.0.get(column).map(|name| (name.as_str(), false)))
+        let own = self.names.get(&format!("{}.{column}", kind.what)).map(|name| (name.as_str(), true));
+        own.or_else(|| self.names.get(column).map(|name| (name.as_str(), !kind.shares)))
     }
 
     /// Where a kind's columns stand among the names of a header, by slot. A name that was said of all kinds may be missing where the usual
@@ -103,7 +117,10 @@ impl ColumnNames {
                 Some((name, own)) => match (place(name), own) {
                     (None, true) => return Err(missing(path, kind, name, names)),
                     (None, false) => Some(usual().ok_or_else(|| missing(path, kind, name, names))?),
-                    (there, _) => there,
+                    (there, _) => {
+                        self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(column.name.into());
+                        there
+                    }
                 },
             });
         }
@@ -115,6 +132,24 @@ impl ColumnNames {
             }
         }
         Ok(found)
+    }
+}
+
+impl ColumnNames {
+    /// Checks that each name which was said of all kinds was there in one of the tables of `kinds`, which have been opened.
+    ///
+    /// # Errors
+    /// One that was not.
+    pub(crate) fn check(&self, kinds: &[&Kind]) -> Result<(), Error> {
+        let found = self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let asked = |column: &str| kinds.iter().any(|kind| kind.columns.iter().any(|known| known.name == column));
+        match self.names.iter().find(|(column, _)| asked(column) && !found.contains(*column)) {
+            Some((column, name)) => {
+                let found = format!("{column}={name}, a name that no table has");
+                Err(Error::Value { what: "columns", found, expected: "the name of a column that is there".into() })
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -16,6 +16,9 @@ use super::times::{SECOND, TimeUnit, float_ns, seconds_ns, time_in, too_large};
 /// Whole numbers up to this are exact as floats.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// Numbers from here on that have a point count no frames: as seconds they lie in 1973 and after.
+const MOMENT: f64 = 1e8;
+
 /// One cell.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cell<T> {
@@ -37,9 +40,9 @@ impl<T> Cell<T> {
     }
 }
 
-/// True for a word that says that nothing is there.
+/// True for a word that says that nothing is there, as R, pandas and databases write it. (`Nan` may be somebody.)
 pub(crate) fn is_missing(word: &str) -> bool {
-    word.is_empty() || ["na", "nan", "null"].iter().any(|none| word.eq_ignore_ascii_case(none))
+    word.is_empty() || ["NA", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null"].contains(&word)
 }
 
 /// The first characters of a cell, for messages.
@@ -178,6 +181,27 @@ impl Cells {
                 },
             },
             _ => self.number(row, comma).map(as_whole, || self.show(row)),
+        }
+    }
+
+    /// The number of a frame: a whole number, or a moment by its nanoseconds. A number with a point is seconds where it is too large to
+    /// count frames.
+    pub(crate) fn frame(&self, row: usize, comma: bool) -> Cell<i64> {
+        let moment = |value: f64| value.abs() >= MOMENT;
+        match self.family {
+            Family::Text => match self.without(row).map_or_else(|| self.word(row), |_: Cell<i64>| None) {
+                Some(word) if word.contains(['.', 'e', 'E']) && word.parse().is_ok_and(moment) => {
+                    seconds_ns(word).map_or_else(|| Cell::Bad(shown(word)), Cell::Good)
+                }
+                _ => self.whole(row, comma),
+            },
+            Family::Float => match self.number(row, comma) {
+                Cell::Good(value) if moment(value) => {
+                    float_ns(value).map_or_else(|| Cell::Bad(self.show(row)), Cell::Good)
+                }
+                _ => self.whole(row, comma),
+            },
+            _ => self.whole(row, comma),
         }
     }
 
