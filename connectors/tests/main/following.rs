@@ -253,6 +253,7 @@ fn points_followed(seed: u64) -> Result<(), String> {
     let options = FilesOptions {
         read: ReadOptions { notices: notices.clone(), ..ReadOptions::default() },
         follow: true,
+        settle: SETTLE,
         ..FilesOptions::default()
     };
     let stop = options.stop.clone();
@@ -313,6 +314,7 @@ fn folder_followed(seed: u64) -> Result<(), String> {
     let options = FilesOptions {
         read: ReadOptions { notices: notices.clone(), ..ReadOptions::default() },
         follow: true,
+        settle: SETTLE,
         ..FilesOptions::default()
     };
     let stop = options.stop.clone();
