@@ -132,14 +132,16 @@ impl<T, S: Sink<T>> Sink<T> for WithRejected<S> {
 
     fn finish(&mut self) -> Result<(), BoxError> {
         let staged = self.rejected.stage()?;
-        self.sink.finish()?;
+        let outcome = self.sink.finish();
+        // Who gets no output because of the rows in it needs the file most.
         match staged {
-            Some(staged) => Ok(staged.publish()?),
+            Some(staged) => staged.publish()?,
             None if self.rejected.is_ours() => {
                 let destination = &self.rejected.destination;
-                std::fs::remove_file(destination).map_err(|e| Error::io(destination, e).into())
+                std::fs::remove_file(destination).map_err(|e| Error::io(destination, e))?;
             }
-            None => Ok(()),
+            None => {}
         }
+        outcome
     }
 }

@@ -5,7 +5,7 @@
 //! Rows of one frame that lie in several files are one frame; a frame that comes again after another is an error.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -74,9 +74,9 @@ impl Default for FilesOptions {
 }
 
 /// One input of a run.
-pub enum Input<'a> {
+pub enum Input {
     /// A file or a folder.
-    Path(&'a Path),
+    Path(PathBuf),
     /// A source of its own; its frames are numbered with those of the other inputs.
     Source(Made),
 }
@@ -109,7 +109,7 @@ impl Files {
     /// # Errors
     /// See [`Files::over`].
     pub fn open(path: &Path, options: FilesOptions) -> Result<Files, Error> {
-        Files::over([Input::Path(path)], options)
+        Files::over([Input::Path(path.into())], options)
     }
 
     /// Opens all inputs of a run.
@@ -117,9 +117,9 @@ impl Files {
     /// # Errors
     /// Nothing at a path, or a folder without a file of a known format (unless followed); a sequence whose texts do not fit; a file to follow that
     /// is no CSV or JSONL table.
-    pub fn over<'a>(inputs: impl IntoIterator<Item = Input<'a>>, options: FilesOptions) -> Result<Files, Error> {
+    pub fn over(inputs: impl IntoIterator<Item = Input>, options: FilesOptions) -> Result<Files, Error> {
         let open = |input| match input {
-            Input::Path(path) => Part::open(path, &options),
+            Input::Path(path) => Part::open(&path, &options),
             Input::Source(source) => Ok(Part::made(source)),
         };
         let parts = inputs.into_iter().map(open).collect::<Result<VecDeque<_>, _>>()?;

@@ -39,6 +39,10 @@ impl<S: Source<Item = Frame>> Source for MapOrigin<S> {
         self.source.name()
     }
 
+    fn drain(&mut self) -> bool {
+        self.source.drain()
+    }
+
     fn next(&mut self) -> Result<Next<Frame>, BoxError> {
         let mut next = self.source.next()?;
         if let Next::Item(Frame { pose: Some(pose), .. }) = &mut next {
