@@ -144,7 +144,7 @@ fn append(at: &Path, name: &str, bytes: &[u8]) {
 const KNN: &str = "run knn --set k=3 --output o.csv --follow --input";
 const RISK: &str = "run risk --set rate=1e-3 --output o.csv --follow --contacts";
 
-fn edges(frames: &[(i64, Vec<Point>)]) -> impl Fn(&Done) -> Verdict + Send + Sync + 'static {
+fn edges(frames: &[(i64, Vec<Point>)]) -> impl Fn(&Done) -> Verdict + Send + Sync + use<> {
     let right = graph(3, frames);
     move |done| same_edges(&done.edges("o.csv")?, &right)
 }
@@ -454,7 +454,7 @@ fn rows_survive_rotation_in_every_way_that_logs_are_rotated() {
     let plays = plays.into_iter().map(|play| {
         let judge = play.judge;
         Play {
-            judge: Box::new(move |done| {
+            judge: Box::new(move |done: &Done| {
                 judge(done).and(if done.stderr.is_empty() { Err("nothing is said of it".into()) } else { Ok(()) })
             }),
             ..play

@@ -119,7 +119,13 @@ fn a_run_that_uses_nothing_is_an_error() {
             "nulls.parquet",
             write::parquet_of(
                 ["x", "y", "z"]
-                    .map(|name| (name, std::sync::Arc::new(arrow::array::Float32Array::from(vec![None, None])) as _))
+                    .map(|name| {
+                        (
+                            name,
+                            std::sync::Arc::new(arrow::array::Float32Array::from(vec![None, None]))
+                                as arrow::array::ArrayRef,
+                        )
+                    })
                     .into(),
             ),
         ),
