@@ -140,7 +140,9 @@ fn tried(sheet: &Sheet, read: Read, folder: &Path, random: &mut Random) -> Vec<S
             Ok((found, warnings)) if found != Outcome::Refused => {
                 for role in ["intensity", "class"] {
                     let header = sheet.header(role);
-                    if !sheet.usable(role) && !warnings.iter().any(|text| text.contains(header.trim())) {
+                    if !sheet.usable(role)
+                        && !warnings.iter().any(|text| [header.trim(), role].iter().any(|name| text.contains(name)))
+                    {
                         wrong.push(format!("{name}: no warning names the column {header:?} that cannot be used: {warnings:?}\n      of {}", shown()));
                     }
                 }
