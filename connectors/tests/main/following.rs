@@ -176,7 +176,7 @@ fn beside<T>(stop: &Arc<AtomicBool>, write: impl FnOnce() -> String + Send, read
 }
 
 fn contacts_followed(seed: u64) -> Result<(), String> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let json = random.below(3) == 0;
     let path = folder.path().join(if json { "c.jsonl" } else { "c.csv" });
@@ -227,7 +227,7 @@ fn contacts_followed(seed: u64) -> Result<(), String> {
 }
 
 fn points_followed(seed: u64) -> Result<(), String> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let json = random.below(3) == 0;
     let path = folder.path().join(if json { "a.jsonl" } else { "a.csv" });
@@ -279,7 +279,7 @@ fn points_followed(seed: u64) -> Result<(), String> {
 
 /// Scans that come into a folder: in pieces, renamed into place, together, in any order of names.
 fn folder_followed(seed: u64) -> Result<(), String> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let count = 1 + random.below(8);
     let mut names: Vec<usize> = (0..count).map(|i| i * 3 + 5).collect();

@@ -238,7 +238,7 @@ fn alike(first: fn(&mut Random) -> Sheet, read: Read) {
     let seeds = only.map_or(0..TABLES, |seed| seed..seed + 1);
     let (mut wrong, mut refused) = (Vec::new(), 0);
     for seed in seeds.clone() {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut sheet = first(&mut random);
         let edits: Vec<String> = (0..EDITS).map(|_| sheet.edit(&mut random)).collect();
         refused += usize::from(right(&sheet).contains(&Outcome::Refused));
