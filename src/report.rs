@@ -55,6 +55,9 @@ pub struct Report {
     pub latency: BTreeMap<String, Latency>,
     /// What was subtracted from f64 coordinates (m).
     pub origin: [f64; 3],
+    /// What the poses of a map lost before they were put on its grid (m).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map_origin: Option<[f64; 3]>,
     /// What was dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
     /// Of each reason in `dropped` the first place, where it is known.
@@ -226,6 +229,11 @@ impl Stats {
         }
     }
 
+    /// How long the oldest item waits that was read and not yet handed to the sink; 0 if there is none.
+    pub fn lag(&self) -> Duration {
+        self.lock().arrived.values().next().map_or(Duration::ZERO, Instant::elapsed)
+    }
+
     /// Notes that every epoch below this is done: whichever of them gave the sink nothing has no time to tell.
     pub(crate) fn done_before(&self, epoch: Epoch) {
         let mut counters = self.lock();
@@ -245,6 +253,7 @@ impl Stats {
             seconds,
             latency: counters.histograms.iter().map(|(stage, h)| (stage.to_string(), latency(h))).collect(),
             origin: counters.origin,
+            map_origin: None,
             dropped: counters.dropped.iter().map(|(reason, (_, d))| (reason.to_string(), d.count)).collect(),
             first_dropped: counters
                 .dropped

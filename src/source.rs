@@ -45,6 +45,12 @@ pub trait Source: Send {
     /// # Errors
     /// An unreadable input; the run ends with it.
     fn next(&mut self) -> Result<Next<Self::Item>, BoxError>;
+
+    /// The run was asked to read no more (a signal). True if something in hand is still to be had: the source is then asked on, hands it
+    /// out, and says [`Next::End`] within about a second.
+    fn drain(&mut self) -> bool {
+        false
+    }
 }
 
 impl<S: Source + ?Sized> Source for Box<S> {
@@ -54,5 +60,8 @@ impl<S: Source + ?Sized> Source for Box<S> {
     }
     fn next(&mut self) -> Result<Next<Self::Item>, BoxError> {
         (**self).next()
+    }
+    fn drain(&mut self) -> bool {
+        (**self).drain()
     }
 }

@@ -81,6 +81,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The file or folder that it is about; empty where it is about an option.
+    pub fn path(&self) -> &Path {
+        match self {
+            Error::Io { path, .. } | Error::Malformed { path, .. } | Error::Unsupported { path, .. } => path,
+            Error::Value { .. } => Path::new(""),
+        }
+    }
+
     /// An [`Error::Io`] at `path`.
     pub fn io(path: &Path, error: std::io::Error) -> Error {
         Error::Io { path: path.into(), error }

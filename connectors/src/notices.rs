@@ -50,7 +50,12 @@ impl Notices {
 
     /// A warning about a file; the same text counts once.
     pub fn warn(&self, path: impl AsRef<Path>, what: impl Display) {
-        let text = format!("{}: {what}", path.as_ref().display());
+        self.say(format!("{}: {what}", path.as_ref().display()));
+    }
+
+    /// A warning that names its place itself, or has none.
+    pub fn say(&self, text: impl Into<String>) {
+        let text = text.into();
         let mut inner = self.lock();
         if inner.warnings.len() < MOST && !inner.warnings.contains(&text) {
             if let Some(say) = &inner.say {

@@ -7,13 +7,16 @@
 pub mod risk;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
+use serde_json::json;
 use thalweg::{BoxError, Epoch, Model, Pipeline, Segmentation, Sink};
 
-use crate::pipeline::Context;
-use crate::{Failure, Settings, segment};
+use crate::finish::{self, Careful, Counted, points_used};
+use crate::pipeline::{Context, Measured};
+use crate::{Failure, Settings, input, segment};
 
 /// Classes with fewer true points do not count in a mean.
 pub const ENOUGH: u64 = 100;
@@ -135,21 +138,27 @@ impl Sink<Segmentation> for Tally {
 ///
 /// # Errors
 /// What `run segment` fails with; an input without labels (exit 1).
-pub fn segment(settings: &Settings, context: &Context) -> Result<Scores, Failure> {
-    if settings.truth.is_some() {
-        return Err(Failure::config("truth: found a file, expected none: segment takes the labels beside its input"));
-    }
+pub fn segment(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
     let (source, nodes, model) = segment::open(settings, context)?;
     let confusion = Arc::new(Mutex::new(Confusion::default()));
-    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
-    (context.watch)(pipeline.stats());
-    pipeline.run(|points| segment::plan(points, nodes, &model), Tally(Arc::clone(&confusion)))?;
+    let pipeline = Pipeline::from_source(Counted::new(source, &context.written)).workers(settings.workers);
+    let pipeline = pipeline.drain_when(Arc::clone(&context.drain));
+    let stats = pipeline.stats();
+    (context.watch)(Arc::clone(&stats));
+    let used = points_used(&stats, &context.notices);
+    let sink = Careful::new(Tally(Arc::clone(&confusion)), input::name(settings), &context.written, used);
+    let mut report = pipeline.run(|points| segment::plan(points, nodes, &model), sink)?;
+    finish::complete(&mut report, &context.notices);
     let confusion = confusion.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if confusion.frames == 0 && context.drain.load(Ordering::Relaxed) {
+        return Err(Failure::run(format!("{}: found no frame before the interrupt", input::name(settings))));
+    }
     if confusion.unlabelled == confusion.frames {
-        let found = format!("{}: found no labels", settings.input.join(", "));
+        let found = format!("{}: found no labels", input::name(settings));
         return Err(Failure::run(format!("{found}, expected labels/*.label, a classification, or a column class")));
     }
-    Ok(confusion.scores(&model))
+    let scores = confusion.scores(&model);
+    Ok(Measured { json: json!(scores), text: scores.to_string(), report })
 }
 
 impl std::fmt::Display for Scores {

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-/// A reason to stop, with the exit code that INTERFACE.md gives it.
+/// A reason to stop, with its exit code.
 #[derive(Debug)]
 pub enum Failure {
     /// 1: failed while running; an unreadable input or model file.

@@ -1,197 +1,174 @@
 //! From `--input` to one source of frames: paths, URIs, replay, follow and loop.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use thalweg::{BoxError, Frame, Next, Source};
-use thalweg_connectors::points::folder::{Files, FilesOptions};
-use thalweg_connectors::points::format::{self, ReadOptions};
+use thalweg::{BoxError, Frame, Source};
+use thalweg_connectors::ReadOptions;
+use thalweg_connectors::contacts::{ColumnNames, TableOptions, TimeUnit};
+use thalweg_connectors::points::folder::{self, Files, FilesOptions, Input, OnError};
+use thalweg_connectors::points::format;
+use thalweg_connectors::points::map_origin::{MapOrigin, WorldOrigin};
 use thalweg_connectors::points::replay::{Loop, Rate};
 use thalweg_connectors::sim::street::Street;
 
-use crate::settings::Keys;
-use crate::{Failure, Settings};
+use crate::keys::{Key, Keys, Maybe};
+use crate::nodes::Nodes;
+use crate::pipeline::Context;
+use crate::sims::Drive;
+use crate::{Failure, Settings, settings};
 
 /// Any source of frames.
 pub type Frames = Box<dyn Source<Item = Frame>>;
 
-/// What `sim:street` is asked for.
-#[derive(Clone, Copy, Debug)]
-pub struct Drive {
-    /// Frames, 0.1 s apart.
-    pub frames: u64,
-    /// Same seed, same drive.
-    pub seed: u64,
+/// How long a followed file must rest.
+pub const SETTLE: Key = Key {
+    name: "settle",
+    default: "2",
+    expected: "seconds, 0 to 86400",
+    what: "with --follow, how long a file must not change that does not say itself when it is whole",
+};
+
+/// What times count that are plain numbers.
+pub const TIME_UNIT: Key = Key {
+    name: "time_unit",
+    default: "seconds",
+    expected: "ms, us or ns",
+    what: "what times in tables count that are plain numbers: ms, us or ns",
+};
+
+/// How the inputs are read, beyond what stands in the settings.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// What `sim:street` is asked for.
+    drive: Drive,
+    settle: Duration,
+    time_unit: Option<TimeUnit>,
+    /// Edge of the voxels of a map (m), if the frames make one.
+    voxel: Option<f64>,
+    /// What a map's world loses.
+    world: WorldOrigin,
 }
 
-impl Drive {
-    /// Takes `frames` and `seed`.
-    pub fn take(keys: &mut Keys<'_>) -> Drive {
-        Drive {
-            frames: keys.take("frames", 20, "a number of frames, 1 to 1000000", |n| (1..=1_000_000).contains(n)),
-            seed: keys.take("seed", 1, "a whole number, 0 or more", |_| true),
+impl Reading {
+    /// Takes the keys of the simulation, if it is an input, `time_unit`, and `settle`, if the inputs are followed.
+    pub fn take(keys: &mut Keys<'_>, settings: &Settings) -> Reading {
+        let drive = Drive::of(keys, &settings.input);
+        let mut reading = Reading { drive, time_unit: time_unit(keys), ..Reading::default() };
+        if settings.follow {
+            let seconds: f64 = keys.take(&SETTLE, |s| (0.0..=86_400.0).contains(s));
+            reading.settle = Duration::from_secs_f64(seconds);
+        } else {
+            keys.refuse(&[&SETTLE], "--follow beside it: files that are not followed are whole");
         }
+        reading
+    }
+
+    /// The same for these nodes; `voxel` is the edge of a map's voxels (m) where none is set.
+    #[must_use]
+    pub fn of_nodes(mut self, nodes: Nodes, voxel: f64) -> Reading {
+        if let Nodes::Map { voxel: set, .. } = nodes {
+            self.voxel = Some(set.unwrap_or(voxel));
+        }
+        self
+    }
+
+    /// What the poses of a map lost (m), if they lost anything.
+    pub fn map_origin(&self) -> Option<[f64; 3]> {
+        self.world.get().filter(|origin| *origin != [0.0; 3])
     }
 }
 
-/// True if the input is a built-in simulation.
-pub fn is_street(input: &[String]) -> bool {
-    input.iter().any(|input| input == "sim:street")
+/// Takes `time_unit`.
+pub fn time_unit(keys: &mut Keys<'_>) -> Option<TimeUnit> {
+    let unit: Maybe<Unit> = keys.take(&TIME_UNIT, |_| true);
+    unit.0.map(|unit| unit.0)
+}
+
+/// A unit as a key's value.
+struct Unit(TimeUnit);
+
+impl std::str::FromStr for Unit {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Unit, ()> {
+        text.parse().map(Unit)
+    }
 }
 
 /// True if every input is LAS or LAZ, by format or name: it is then the airborne model's.
 pub fn is_las(settings: &Settings) -> bool {
-    let las = |path: &Path| format::by_extension(path).is_some_and(|f| f.name == "las");
-    if let Some(format) = &settings.format {
-        return format == "las";
-    }
-    !settings.input.is_empty()
-        && settings.input.iter().all(|input| {
-            let path = Path::new(input);
-            match std::fs::read_dir(path) {
-                Ok(entries) => {
-                    let files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-                    files.iter().any(|f| las(f)) && files.iter().all(|f| las(f) || format::by_extension(f).is_none())
-                }
-                Err(_) => las(path),
-            }
-        })
+    let asked = settings.format.as_deref().and_then(|name| format::by_name(name).ok());
+    let las = |input: &String| folder::format_of(Path::new(input), asked).is_some_and(|format| format.name == "las");
+    !settings.input.is_empty() && settings.input.iter().all(las)
 }
 
-/// Opens the inputs, one after the other, as the settings say; `stop` ends what would go on for ever.
+/// How messages call the inputs.
+pub fn name(settings: &Settings) -> String {
+    settings.input.join(", ")
+}
+
+/// Opens the inputs as one source, as the settings say; what readers have to say goes to the context's notices.
 ///
 /// # Errors
-/// No input (exit 2), an unreadable one (exit 1), an unknown URI (exit 78).
-pub fn open(settings: &Settings, drive: Drive, stop: &Arc<AtomicBool>) -> Result<(Frames, Vec<String>), Failure> {
+/// No input (exit 2), an unreadable one (exit 1), an unknown URI or an option that such an input does not use (exit 78).
+pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result<Frames, Failure> {
     if settings.input.is_empty() {
         return Err(Failure::Usage("--input: found none, expected a path or a URI".into()));
     }
-    let read = ReadOptions::default();
-    let (source, warnings) = open_all(settings, drive, stop, &read)?;
-    if !settings.looped {
-        return Ok((Box::new(Rate::new(source, settings.rate)), warnings));
+    if settings.input.iter().all(|input| input.starts_with("sim:")) {
+        settings.refuse(&["format", "columns"], "a simulation has no files")?;
     }
-    let (rate, settings, stop, mut first) = (settings.rate, settings.clone(), Arc::clone(stop), Some(source));
-    let again = move || match first.take() {
-        Some(source) => Ok(source),
-        None => match open_all(&settings, drive, &stop, &read) {
-            Ok((source, _)) => Ok(source),
-            Err(failure) => Err(BoxError::from(failure.to_string())),
-        },
-    };
-    Ok((Box::new(Rate::new(Loop::new(again).map_err(Failure::run)?, rate)), warnings))
-}
-
-fn open_all(
-    settings: &Settings,
-    drive: Drive,
-    stop: &Arc<AtomicBool>,
-    read: &ReadOptions,
-) -> Result<(Frames, Vec<String>), Failure> {
-    let mut warnings = Vec::new();
-    let mut parts = Vec::with_capacity(settings.input.len());
-    for input in &settings.input {
-        parts.push(open_one(input, settings, drive, stop, read, &mut warnings)?);
-    }
-    let one = parts.len() == 1;
-    Ok(match parts.pop() {
-        Some(only) if one => (only, warnings),
-        last => {
-            parts.extend(last);
-            parts.reverse();
-            (Box::new(Chain { left: parts, frames: 0 }), warnings)
-        }
-    })
-}
-
-fn open_one(
-    input: &str,
-    settings: &Settings,
-    drive: Drive,
-    stop: &Arc<AtomicBool>,
-    read: &ReadOptions,
-    warnings: &mut Vec<String>,
-) -> Result<Frames, Failure> {
-    if input == "sim:street" {
-        let street = Street::new(drive.frames, drive.seed);
-        let (first, end) = (settings.start_offset, settings.until.unwrap_or(drive.frames).min(drive.frames));
-        return Ok(Box::new(Slice { source: street, position: 0, first, end }));
-    }
-    if input.starts_with("sim:") {
-        return Err(Failure::config(format!("input: found {input}, expected sim:street or a path")));
-    }
+    let tables =
+        TableOptions { columns: ColumnNames::of_points(settings.columns.clone())?, time_unit: reading.time_unit };
     let options = FilesOptions {
-        read: read.clone(),
-        format: match &settings.format {
-            Some(name) => Some(format::by_name(name)?),
-            None => None,
-        },
+        read: ReadOptions { notices: context.notices.clone(), tables, ..ReadOptions::default() },
+        format: settings.format.as_deref().map(format::by_name).transpose()?,
         start_offset: settings.start_offset,
         until: settings.until,
         follow: settings.follow,
-        stop: Arc::clone(stop),
+        settle: reading.settle,
+        on_error: on_error(settings),
+        poses: reading.voxel.is_some(),
+        stop: context.drain.clone(),
     };
-    let files = Files::open(Path::new(input), options)?;
-    warnings.extend_from_slice(files.warnings());
-    Ok(Box::new(files))
+    let drive = reading.drive;
+    let first = open_all(&settings.input, drive, &options)?;
+    let source: Frames = if settings.looped {
+        let (inputs, mut first) = (settings.input.clone(), Some(first));
+        let again = move || match first.take() {
+            Some(source) => Ok(source),
+            None => open_all(&inputs, drive, &options).map_err(|failure| BoxError::from(failure.to_string())),
+        };
+        Box::new(Rate::new(Loop::new(again).map_err(Failure::run)?, settings.rate))
+    } else {
+        Box::new(Rate::new(first, settings.rate))
+    };
+    Ok(match reading.voxel {
+        Some(voxel) => Box::new(MapOrigin::new(source, voxel, reading.world.clone())),
+        None => source,
+    })
 }
 
-/// The frames `first..end` of a source that has no offsets of its own.
-struct Slice<S> {
-    source: S,
-    position: u64,
-    first: u64,
-    end: u64,
-}
-
-impl<S: Source<Item = Frame>> Source for Slice<S> {
-    type Item = Frame;
-
-    fn name(&self) -> String {
-        self.source.name()
+/// What becomes of a file that cannot be read: it ends a run, unless the run goes on for ever.
+fn on_error(settings: &Settings) -> OnError {
+    match settings.on_error {
+        Some(settings::OnError::Stop) => OnError::Stop,
+        Some(settings::OnError::Skip) => OnError::Skip,
+        None if settings.follow => OnError::Skip,
+        None => OnError::Stop,
     }
+}
 
-    fn next(&mut self) -> Result<Next<Frame>, BoxError> {
-        if self.position >= self.end {
-            return Ok(Next::End);
-        }
-        let next = self.source.next()?;
-        if matches!(next, Next::Item(_)) {
-            self.position += 1;
-            if self.position <= self.first {
-                return Ok(Next::Idle);
+fn open_all(inputs: &[String], drive: Drive, options: &FilesOptions) -> Result<Files, Failure> {
+    fn one(input: &str, drive: Drive) -> Result<Input, Failure> {
+        match input {
+            "sim:street" => Ok(Input::Source(Box::new(Street::new(drive.frames, drive.seed)))),
+            uri if uri.starts_with("sim:") => {
+                Err(Failure::config(format!("input: found {uri}, expected sim:street or a path")))
             }
+            path => Ok(Input::Path(path.into())),
         }
-        Ok(next)
     }
-}
-
-/// Several inputs, one after the other; frames are numbered through.
-struct Chain {
-    left: Vec<Frames>,
-    frames: i64,
-}
-
-impl Source for Chain {
-    type Item = Frame;
-
-    fn name(&self) -> String {
-        self.left.last().map_or_else(|| "inputs".into(), |source| source.name())
-    }
-
-    fn next(&mut self) -> Result<Next<Frame>, BoxError> {
-        while let Some(source) = self.left.last_mut() {
-            match source.next()? {
-                Next::Item(mut frame) => {
-                    frame.id = self.frames;
-                    self.frames += 1;
-                    return Ok(Next::Item(frame));
-                }
-                Next::Idle => return Ok(Next::Idle),
-                Next::End => drop(self.left.pop()),
-            }
-        }
-        Ok(Next::End)
-    }
+    let inputs = inputs.iter().map(|input| one(input, drive)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Files::over(inputs, options.clone())?)
 }

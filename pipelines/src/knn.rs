@@ -4,27 +4,68 @@ use std::sync::Arc;
 
 use thalweg::{Flow, Frame, Pipeline, Report};
 use thalweg_connectors::out::batches::{knn_batches, knn_changes_schema, knn_schema, map_batches, map_changes_batches};
+use thalweg_connectors::out::records::{Batches, SchemaRef};
 use thalweg_connectors::out::segments::Roll;
 
-use crate::input::{self, Drive};
-use crate::nodes::Nodes;
-use crate::output;
-use crate::pipeline::{Context, Ready};
-use crate::settings::Keys;
-use crate::{Failure, Settings};
+use crate::finish::{Careful, Counted, Rows, points_used};
+use crate::input::Reading;
+use crate::keys::{Key, Keys, Listed};
+use crate::nodes::{NODES, Nodes, voxel, window};
+use crate::pipeline::{Context, Doing, Ready};
+use crate::{Failure, Settings, input, output, sims};
 
 /// Edge of a map's voxels (m) where it is not set.
 const VOXEL: f64 = 0.2;
 
-/// Frames in a map's window where it is not set.
-const WINDOW: usize = 20;
+const KEYS: Listed = &[
+    &K,
+    &NODES,
+    &voxel("0.2"),
+    &window("20"),
+    &EMIT,
+    &sims::FRAMES,
+    &sims::SEED,
+    &input::SETTLE,
+    &input::TIME_UNIT,
+    &output::FRAMES,
+    &output::SECONDS,
+];
+
+const K: Key = Key { name: "k", default: "16", expected: "1 to 64", what: "neighbours of a node, 1 to 64" };
+
+const EMIT: Key = Key {
+    name: "emit",
+    default: "all",
+    expected: "all or changes",
+    what: "with nodes=map, all lists after every frame, or the changes alone (old lists with diff -1, new ones with 1)",
+};
 
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
     name: "knn",
-    what: "exact k nearest neighbours of every point (k=16, 1 to 64), or of a map's voxels (nodes=map)",
-    check: |s| Asked::of(s).map(drop),
-    run,
+    what: "the exact k nearest neighbours of every point, or of every voxel of a map",
+    models: Vec::new,
+    check: |settings| Asked::of(settings).map(drop),
+    run: Doing {
+        options: &[
+            "input",
+            "output",
+            "format",
+            "columns",
+            "workers",
+            "json",
+            "follow",
+            "loop",
+            "rate",
+            "start_offset",
+            "until",
+            "on_error",
+        ],
+        keys: KEYS,
+        example: "thalweg run knn --input scans/ --set k=8 --output edges.parquet",
+        go: run,
+    },
+    eval: None,
 };
 
 /// What the settings ask for.
@@ -33,57 +74,62 @@ struct Asked {
     nodes: Nodes,
     /// Of a map: the lists that change instead of all of them.
     changes: bool,
-    drive: Drive,
+    reading: Reading,
     roll: Roll,
 }
 
 impl Asked {
     fn of(settings: &Settings) -> Result<Asked, Failure> {
-        let mut keys = Keys::of(&settings.set);
-        let k = keys.take("k", 16, "1 to 64", |k| (1..=64).contains(k));
-        let nodes = Nodes::take(&mut keys);
+        let mut keys = Keys::of(&settings.set, KEYS);
+        let k = keys.take(&K, |k| (1..=64).contains(k));
+        let nodes = Nodes::take(&mut keys, &voxel("0.2"), &window("20"));
         let changes = if nodes == Nodes::Sweep {
-            keys.refuse(&["emit"], "nodes=map beside it: a sweep's lists are all new");
+            keys.refuse(&[&EMIT], "nodes=map beside it: a sweep's lists are all new");
             false
         } else {
-            keys.take("emit", "all".to_string(), "all or changes", |e| e == "all" || e == "changes") == "changes"
+            keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes"
         };
-        let drive =
-            if input::is_street(&settings.input) { Drive::take(&mut keys) } else { Drive { frames: 0, seed: 0 } };
+        let reading = Reading::take(&mut keys, settings).of_nodes(nodes, VOXEL);
         let roll = output::roll(&mut keys);
         keys.done()?;
-        if settings.output_format.is_some() {
-            let expected = "expected table: knn writes edges, not labels";
-            return Err(Failure::config(format!("output_format: found label or las, {expected}")));
-        }
-        if settings.model.is_some() {
-            return Err(Failure::config("model: found a model, expected none: knn has no network"));
-        }
-        Ok(Asked { k, nodes, changes, drive, roll })
+        Ok(Asked { k, nodes, changes, reading, roll })
     }
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
-    let Asked { k, nodes, changes, drive, roll } = Asked::of(settings)?;
-    let (source, warnings) = input::open(settings, drive, &context.drain)?;
-    warnings.iter().for_each(|warning| (context.warn)(warning));
-    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
-    (context.watch)(pipeline.stats());
-    Ok(match nodes {
-        Nodes::Sweep => {
-            let sink = output::table(settings, knn_schema(), knn_batches, roll)?;
-            pipeline.run(|points| points.knn_graph(k), sink)?
-        }
+    let asked = Asked::of(settings)?;
+    let k = asked.k;
+    match asked.nodes {
+        Nodes::Sweep => go(settings, context, &asked, |points| points.knn_graph(k), knn_schema(), knn_batches),
         Nodes::Map { voxel, window } => {
-            let (voxel, window) = (voxel.unwrap_or(VOXEL), window.unwrap_or(WINDOW));
-            let graph = |points: Flow<Frame, Frame>| points.map_window(voxel, window).knn_graph(k);
-            if changes {
-                let sink = output::table(settings, knn_changes_schema(), map_changes_batches, roll)?;
-                pipeline.run(|points| graph(points).changes(), sink)?
+            let voxel = voxel.unwrap_or(VOXEL);
+            let graph = move |points: Flow<Frame, Frame>| points.map_window(voxel, window).knn_graph(k);
+            if asked.changes {
+                let plan = move |points| graph(points).changes();
+                go(settings, context, &asked, plan, knn_changes_schema(), map_changes_batches)
             } else {
-                let sink = output::table(settings, knn_schema(), map_batches, roll)?;
-                pipeline.run(|points| graph(points).lists(), sink)?
+                go(settings, context, &asked, move |points| graph(points).lists(), knn_schema(), map_batches)
             }
         }
-    })
+    }
+}
+
+/// Runs a plan over the input into a table.
+fn go<T: Rows + Send + 'static>(
+    settings: &Settings,
+    context: &Context,
+    asked: &Asked,
+    plan: impl FnOnce(Flow<Frame, Frame>) -> Flow<Frame, T>,
+    schema: SchemaRef,
+    batches: Batches<T>,
+) -> Result<Report, Failure> {
+    let source = Counted::new(input::open(settings, &asked.reading, context)?, &context.written);
+    let sink = output::table(settings, schema, batches, asked.roll)?;
+    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
+    let stats = pipeline.stats();
+    (context.watch)(Arc::clone(&stats));
+    let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
+    let mut report = pipeline.run(plan, sink)?;
+    report.map_origin = asked.reading.map_origin();
+    Ok(report)
 }

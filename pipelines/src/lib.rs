@@ -2,15 +2,20 @@
 
 pub mod eval;
 pub mod failure;
+pub mod finish;
 pub mod input;
+pub mod keys;
 pub mod knn;
+pub mod list;
 pub mod models;
 pub mod nodes;
+pub mod options;
 pub mod output;
 pub mod pipeline;
 pub mod risk;
 pub mod segment;
 pub mod settings;
+pub mod sims;
 
 pub use failure::Failure;
 pub use settings::Settings;

@@ -1,214 +1,39 @@
-//! The program `thalweg`: arguments, signals, progress and exit codes; everything else is in the library.
+//! The program `thalweg`: commands, signals and exit codes; everything else is in the library.
+
+mod cli;
+mod progress;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
+use clap::ArgMatches;
+use indicatif::ProgressBar;
 use serde_json::json;
+use thalweg::Report;
 use thalweg::knn::Simd;
-use thalweg::report::Stats;
-use thalweg_pipelines::input::Drive;
-use thalweg_pipelines::pipeline::{self, Context};
-use thalweg_pipelines::settings::Keys;
-use thalweg_pipelines::{Failure, Settings, eval, models};
-use toml::{Table, Value};
-
-/// Streaming geometric deep learning: exact graphs over spatial streams, and graph networks as dataflow stages.
-#[derive(Parser)]
-#[command(version, arg_required_else_help = true)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Run a pipeline: segment, knn or risk
-    Run {
-        /// The pipeline; may stand in --config instead
-        pipeline: Option<String>,
-        #[command(flatten)]
-        options: Options,
-    },
-    /// Metrics of a pipeline against the labels found beside the input
-    Eval {
-        /// The pipeline: segment or risk
-        pipeline: Option<String>,
-        #[command(flatten)]
-        options: Options,
-    },
-    /// List pipelines, connectors and models
-    List,
-    /// Say what a file or folder is: format, frames, points, fields, extent, problems
-    Inspect {
-        /// The file or folder
-        path: PathBuf,
-        /// As one JSON object
-        #[arg(long)]
-        json: bool,
-    },
-    /// Write a built-in simulation's input and truth: street or town
-    Simulate {
-        /// The simulation
-        simulation: String,
-        /// The folder to write
-        #[arg(long)]
-        output: String,
-        /// key=value: frames, seed; people, days, seed
-        #[arg(long, value_name = "KEY=VALUE")]
-        set: Vec<String>,
-    },
-    /// Check a configuration file, naming every problem
-    Validate {
-        /// The TOML file
-        config: PathBuf,
-    },
-}
-
-#[derive(Args)]
-struct Options {
-    /// Files, folders or URIs (sim:street, sim:town)
-    #[arg(long, num_args = 1.., value_name = "PATH|URI")]
-    input: Vec<String>,
-    /// One file (.parquet, .arrow, .csv, .jsonl), or a folder of segments (a name ending in /)
-    #[arg(long)]
-    output: Option<String>,
-    /// table, label (SemanticKITTI) or las
-    #[arg(long)]
-    output_format: Option<String>,
-    /// A TOML file in which all of these may stand; options win
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The input's format, else guessed from the path
-    #[arg(long)]
-    format: Option<String>,
-    /// driving, airborne, or FILE.safetensors; for risk: bp, mean-field or tracing
-    #[arg(long)]
-    model: Option<String>,
-    /// Labels for eval, where they are not beside the input: for risk a table person,state
-    #[arg(long, value_name = "FILE")]
-    truth: Option<String>,
-    /// Worker threads; the output does not depend on them
-    #[arg(long, allow_hyphen_values = true, value_name = "N")]
-    workers: Option<String>,
-    /// One JSON object on stdout when the run ends
-    #[arg(long)]
-    json: bool,
-    /// Replay speed: 1 as recorded, 0 as fast as possible
-    #[arg(long, allow_hyphen_values = true, value_name = "X")]
-    rate: Option<String>,
-    /// Go on as files or folders grow
-    #[arg(long)]
-    follow: bool,
-    /// Begin again at the end, for ever
-    #[arg(long = "loop")]
-    looped: bool,
-    /// Position of the first frame to read
-    #[arg(long, allow_hyphen_values = true, value_name = "N")]
-    start_offset: Option<String>,
-    /// Position of the first frame not to read any more
-    #[arg(long, allow_hyphen_values = true, value_name = "N")]
-    until: Option<String>,
-    /// Contacts: tables with columns t, i, j and where there duration, diff
-    #[arg(long, num_args = 1.., value_name = "FILE")]
-    contacts: Vec<String>,
-    /// Tests: tables with columns t, person, result and where there diff
-    #[arg(long, num_args = 1.., value_name = "FILE")]
-    tests: Vec<String>,
-    /// The time to give the risk at: seconds, an RFC 3339 time or a date; else that of the last record
-    #[arg(long, allow_hyphen_values = true, value_name = "T")]
-    as_of: Option<String>,
-    /// Give the risk at each multiple of so many seconds
-    #[arg(long, allow_hyphen_values = true, value_name = "SECONDS")]
-    every: Option<String>,
-    /// What tables call their columns: t=time,i=from,j=to
-    #[arg(long, value_name = "NAME=HEADER,...")]
-    columns: Option<String>,
-    /// A key of the pipeline's own, repeatable
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-}
-
-impl Options {
-    /// Options over the configuration file, checked together.
-    fn settings(self, pipeline: Option<String>) -> Result<Settings, Failure> {
-        let (mut table, place) = match &self.config {
-            Some(path) => (Settings::table(path)?, path.display().to_string()),
-            None => (Table::new(), "options".to_string()),
-        };
-        let texts = [
-            ("pipeline", pipeline),
-            ("output", self.output),
-            ("output_format", self.output_format),
-            ("format", self.format),
-            ("model", self.model),
-            ("truth", self.truth),
-            ("workers", self.workers),
-            ("rate", self.rate),
-            ("start_offset", self.start_offset),
-            ("until", self.until),
-            ("as_of", self.as_of),
-            ("every", self.every),
-            ("columns", self.columns),
-        ];
-        for (key, value) in texts {
-            if let Some(value) = value {
-                table.remove(&key.replace('_', "-"));
-                table.insert(key.into(), Value::String(value));
-            }
-        }
-        for (key, on) in [("json", self.json), ("follow", self.follow), ("loop", self.looped)] {
-            if on {
-                table.insert(key.into(), Value::Boolean(true));
-            }
-        }
-        for (key, values) in [("input", self.input), ("contacts", self.contacts), ("tests", self.tests)] {
-            if !values.is_empty() {
-                table.insert(key.into(), Value::Array(values.into_iter().map(Value::String).collect()));
-            }
-        }
-        let set = pairs(&self.set)?;
-        if !set.is_empty() {
-            let entry = table.entry("set").or_insert_with(|| Value::Table(Table::new()));
-            if let Value::Table(own) = entry {
-                own.extend(set);
-            }
-        }
-        Settings::check(&place, &table)
-    }
-}
-
-fn pairs(set: &[String]) -> Result<Table, Failure> {
-    set.iter()
-        .map(|pair| match pair.split_once('=') {
-            Some((key, value)) if !key.is_empty() => Ok((key.to_string(), Value::String(value.to_string()))),
-            _ => Err(Failure::config(format!("--set: found {pair}, expected KEY=VALUE"))),
-        })
-        .collect()
-}
+use thalweg::report::Dropped;
+use thalweg_connectors::Notices;
+use thalweg_connectors::out::publish::StagedFile;
+use thalweg_pipelines::finish::{self, Written};
+use thalweg_pipelines::keys::Keys;
+use thalweg_pipelines::pipeline::{self, Context, Measured};
+use thalweg_pipelines::{Failure, Settings, list};
 
 fn main() -> ExitCode {
     thalweg_connectors::quiet_decoder_panics();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let matches = match cli::command().try_get_matches() {
+        Ok(matches) => matches,
         Err(error) => {
-            let code = match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-                ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::InvalidUtf8 => 78,
-                _ => 2,
-            };
+            let code = cli::code(&error);
             // Where the terminal has gone there is nobody to tell.
             let _ = error.print();
             return ExitCode::from(code);
         }
     };
-    match dispatch(cli.command) {
+    match dispatch(&matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.to_string().lines().for_each(|line| eprintln!("thalweg: {line}"));
@@ -217,21 +42,32 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command) -> Result<(), Failure> {
-    match command {
-        Command::Run { pipeline, options } => run(options.settings(pipeline)?),
-        Command::Eval { pipeline, options } => evaluate(options.settings(pipeline)?),
-        Command::List => list(),
-        Command::Inspect { path, json } => inspect(&path, json),
-        Command::Simulate { simulation, output, set } => simulate(&simulation, &output, &set),
-        Command::Validate { config } => validate(&config),
+fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
+    let Some((name, matches)) = matches.subcommand() else { return say(cli::program_help().trim_end()) };
+    let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+    match name {
+        "run" | "eval" if matches.get_flag("help") => say(cli::verb_help(name, text("pipeline"))?.trim_end()),
+        "run" => run(cli::settings(matches)?),
+        "eval" => evaluate(cli::settings(matches)?),
+        "list" => list::lines().iter().try_for_each(|line| say(line)),
+        "inspect" => inspect(Path::new(text("path").unwrap_or_default()), matches.get_flag("json")),
+        "simulate" => simulate(matches, text("output").unwrap_or_default()),
+        "validate" => validate(text("config").unwrap_or_default()),
+        _ => match text("command") {
+            Some(command) => say(cli::verb_help(command, text("pipeline"))?.trim_end()),
+            None => say(cli::program_help().trim_end()),
+        },
     }
 }
 
-/// Prints a line on stdout; a reader that has gone ends the program quietly.
+/// Prints on stdout; a reader that has gone ends the program quietly.
 fn say(text: &str) -> Result<(), Failure> {
     use std::io::Write;
     writeln!(std::io::stdout(), "{text}").map_err(|error| Failure::run(format!("stdout: {error}")))
+}
+
+fn warn(text: &str) {
+    eprintln!("thalweg: warning: {text}");
 }
 
 fn chosen(settings: &Settings) -> Result<&'static pipeline::Ready, Failure> {
@@ -241,63 +77,56 @@ fn chosen(settings: &Settings) -> Result<&'static pipeline::Ready, Failure> {
 
 fn run(settings: Settings) -> Result<(), Failure> {
     let ready = chosen(&settings)?;
-    let (context, progress) = context()?;
-    let report = (ready.run)(&settings, &context);
+    let unit = if settings.contacts.is_empty() && settings.tests.is_empty() { "frames" } else { "rows" };
+    let (context, progress) = context(unit, settings.follow)?;
+    let report = ready.run.with(&format!("run {}", ready.name), &settings, &context);
     progress.finish_and_clear();
-    let report = report?;
+    let mut report = report?;
+    finish::complete(&mut report, &context.notices);
+    tell(&report);
     if settings.json {
         let mut object = json!(report);
         object["pipeline"] = json!(ready.name);
         object["dense_path"] = json!(thalweg::layers::dense_path());
         say(&object.to_string())?;
     } else if std::io::stderr().is_terminal() {
-        let total = report.latency.get("total").copied().unwrap_or_default();
-        eprintln!(
-            "{} frames, {} nodes, {} edges in {:.1} s; a frame {:.0} ms (p99 {:.0})",
-            report.frames, report.nodes, report.edges, report.seconds, total.p50, total.p99
-        );
-        report.dropped.iter().for_each(|(reason, count)| eprintln!("dropped {count}: {reason}"));
+        let output = settings.output.as_deref().unwrap_or_default();
+        eprintln!("{}", progress::summary(&report, &context.written.counts(), output));
     }
     Ok(())
+}
+
+/// Says on stderr what a run warns of and what it left out.
+fn tell(report: &Report) {
+    report.warnings.iter().for_each(|warning| warn(warning));
+    for (reason, count) in &report.dropped {
+        let first = report.first_dropped.get(reason).cloned().unwrap_or_default();
+        eprintln!("thalweg: dropped {}", finish::line(reason, &Dropped { count: *count, first }));
+    }
 }
 
 fn evaluate(settings: Settings) -> Result<(), Failure> {
     let ready = chosen(&settings)?;
-    let (context, progress) = context()?;
-    let scores = match ready.name {
-        "segment" => eval::segment(&settings, &context).map(|scores| (json!(scores), scores.to_string())),
-        "risk" => eval::risk::risk(&settings, &context).map(|scores| (json!(scores), scores.to_string())),
-        other => Err(Failure::Usage(format!("eval: found {other}, expected segment or risk"))),
-    };
+    let Some(eval) = &ready.eval else { return Err(cli::no_such("eval")) };
+    let (context, progress) = context("frames", false)?;
+    let measured = eval.with(&format!("eval {}", ready.name), &settings, &context);
     progress.finish_and_clear();
-    let (json, text) = scores?;
-    say(&if settings.json { json.to_string() } else { text })
+    let Measured { json, text, report } = measured?;
+    tell(&report);
+    if let Some(output) = &settings.output {
+        write_json(Path::new(output), &json)?;
+    }
+    say(if settings.json { json.to_string() } else { text }.trim_end())
 }
 
-fn list() -> Result<(), Failure> {
-    for ready in &pipeline::READY {
-        say(&format!("pipeline   {:10} {}", ready.name, ready.what))?;
-    }
-    for format in thalweg_connectors::FORMATS {
-        let endings: Vec<_> = format.extensions.iter().map(|e| format!(".{e}")).collect();
-        say(&format!("connector  {:10} {} ({})", format.name, format.what, endings.join(" ")))?;
-    }
-    say(
-        "connector  kitti      a KITTI odometry sequence folder (velodyne/, poses.txt, calib.txt, times.txt, labels/)",
-    )?;
-    say("connector  sim:street the built-in simulated drive of a 64-beam sensor")?;
-    say("connector  contacts   tables of contacts and tests, gzipped or not (.csv .tsv .jsonl .ndjson .parquet)")?;
-    say("connector  sim:town   the built-in simulated town: contacts, tests, an outbreak")?;
-    for (name, what, _) in &models::SHIPPED {
-        say(&format!("model      {name:10} {what}"))?;
-    }
-    for (name, what, _) in &thalweg_pipelines::risk::MODELS {
-        say(&format!("model      {name:10} {what}"))?;
-    }
-    Ok(())
+fn write_json(path: &Path, json: &serde_json::Value) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut file = StagedFile::create(path)?;
+    writeln!(file, "{json}").map_err(|error| Failure::run(format!("{}: {error}", path.display())))?;
+    Ok(file.publish()?)
 }
 
-fn inspect(path: &std::path::Path, json: bool) -> Result<(), Failure> {
+fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
     if let Err(error) = std::fs::metadata(path) {
         return Err(Failure::run(format!("{}: {error}", path.display())));
     }
@@ -305,35 +134,28 @@ fn inspect(path: &std::path::Path, json: bool) -> Result<(), Failure> {
     say(&if json { json!(report).to_string() } else { report.to_string().trim_end().to_string() })
 }
 
-fn simulate(simulation: &str, output: &str, set: &[String]) -> Result<(), Failure> {
-    let table = pairs(set)?;
-    let set = table.into_iter().map(|(k, v)| (k, v.as_str().unwrap_or_default().to_string())).collect();
-    let mut keys = Keys::of(&set);
-    match simulation {
-        "street" => {
-            let drive = Drive::take(&mut keys);
-            keys.done()?;
-            thalweg_connectors::sim::street::write_kitti(output.as_ref(), drive.frames, drive.seed)
-                .map_err(|error| Failure::run(format!("{output}: {error}")))
-        }
-        "town" => {
-            let town = thalweg_pipelines::risk::town(&mut keys);
-            keys.done()?;
-            Ok(thalweg_connectors::sim::town::write(output.as_ref(), town)?)
-        }
-        _ => Err(Failure::Usage(format!("simulation: found {simulation}, expected street or town"))),
-    }
+fn simulate(matches: &ArgMatches, output: &str) -> Result<(), Failure> {
+    let simulation = cli::simulation(matches)?;
+    let set = cli::pairs(matches)?;
+    let set = set.into_iter().map(|(key, value)| (key, value.as_str().unwrap_or_default().to_string())).collect();
+    let mut keys = Keys::of(&set, simulation.keys);
+    let write = (simulation.writer)(&mut keys);
+    keys.done()?;
+    write(Path::new(output))
 }
 
-fn validate(config: &std::path::Path) -> Result<(), Failure> {
-    let settings = Settings::check(&config.display().to_string(), &Settings::table(config)?)?;
-    let Some(name) = &settings.pipeline else { return Ok(()) };
-    let ready = pipeline::by_name(name).map_err(Failure::config)?;
-    (ready.check)(&settings)
+fn validate(config: &str) -> Result<(), Failure> {
+    let (settings, mut problems) = Settings::examine(config, &Settings::table(config.as_ref())?);
+    match settings.pipeline.as_deref().map(pipeline::by_name) {
+        Some(Ok(ready)) => problems.extend(ready.problems(&settings)),
+        Some(Err(failure)) => problems.push(failure.to_string()),
+        None => {}
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Failure::Config(problems)) }
 }
 
 /// Signals and progress of a run. The first SIGINT or SIGTERM drains, the second stops at once.
-fn context() -> Result<(Context, ProgressBar), Failure> {
+fn context(unit: &'static str, follow: bool) -> Result<(Context, ProgressBar), Failure> {
     Simd::wanted().map_err(|error| Failure::config(error.to_string()))?;
     let drain = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -341,26 +163,8 @@ fn context() -> Result<(Context, ProgressBar), Failure> {
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&drain)).map_err(failed)?;
         signal_hook::flag::register(signal, Arc::clone(&drain)).map_err(failed)?;
     }
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {msg}") {
-        bar.set_style(style);
-    }
-    let shown = bar.clone();
-    let watch = move |stats: Arc<Stats>| {
-        if shown.is_hidden() {
-            return;
-        }
-        let bar = shown.clone();
-        std::thread::spawn(move || {
-            while !bar.is_finished() {
-                let report = stats.report(0.0);
-                let rate = report.frames as f64 / bar.elapsed().as_secs_f64().max(1e-3);
-                bar.set_message(format!("{} frames, {rate:.1} a second", report.frames));
-                bar.tick();
-                std::thread::sleep(Duration::from_millis(200));
-            }
-        });
-    };
-    let warn = |warning: &str| eprintln!("thalweg: warning: {warning}");
-    Ok((Context { drain, watch: Box::new(watch), warn }, bar))
+    let (bar, written) = (progress::bar(), Arc::new(Written::default()));
+    let (shown, counted) = (bar.clone(), Arc::clone(&written));
+    let watch = Box::new(move |stats| progress::watch(&shown, stats, Arc::clone(&counted), unit, follow));
+    Ok((Context { drain, notices: Notices::spoken(warn), written, watch }, bar))
 }

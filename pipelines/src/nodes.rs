@@ -1,6 +1,26 @@
 //! `nodes`: what the nodes of a graph over frames are, and the keys that go with it.
 
-use crate::settings::Keys;
+use crate::keys::{Key, Keys, Maybe};
+
+/// `nodes`.
+pub const NODES: Key = Key {
+    name: "nodes",
+    default: "sweep",
+    expected: "sweep or map",
+    what: "sweep: every frame is a graph of its own; map: one graph over the voxels of the last frames (needs poses)",
+};
+
+/// `voxel`, with the default of a pipeline.
+pub const fn voxel(default: &'static str) -> Key {
+    let what = "with nodes=map, the edge of its voxels";
+    Key { name: "voxel", default, expected: "a length in metres, above 0", what }
+}
+
+/// `window`, with the default of a pipeline.
+pub const fn window(default: &'static str) -> Key {
+    let what = "with nodes=map, how many of the last frames it holds";
+    Key { name: "window", default, expected: "a number of frames, 1 or more", what }
+}
 
 /// What the nodes are.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -9,43 +29,22 @@ pub enum Nodes {
     Sweep,
     /// The voxels of a window of posed frames.
     Map {
-        /// Edge of a voxel (m), where it is set.
+        /// Edge of a voxel (m); none where the model has one of its own.
         voxel: Option<f64>,
-        /// Frames, where it is set.
-        window: Option<usize>,
+        /// Frames.
+        window: usize,
     },
 }
 
 impl Nodes {
     /// Takes `nodes`, and `voxel` and `window` where they belong.
-    pub fn take(keys: &mut Keys<'_>) -> Nodes {
-        let nodes = keys.take("nodes", "sweep".to_string(), "sweep or map", |n| n == "sweep" || n == "map");
-        if nodes == "sweep" {
-            keys.refuse(&["voxel", "window"], "nodes=map beside it: a sweep keeps no voxels of other frames");
+    pub fn take(keys: &mut Keys<'_>, voxel: &Key, window: &Key) -> Nodes {
+        let nodes: String = keys.take(&NODES, |nodes: &String| nodes == "sweep" || nodes == "map");
+        if nodes != "map" {
+            keys.refuse(&[voxel, window], "nodes=map beside it: a sweep keeps no voxels of other frames");
             return Nodes::Sweep;
         }
-        let voxel = keys.take("voxel", Metres(None), "a length in metres, above 0", |v| v.0.is_some());
-        let window = keys.take("window", Frames(None), "a number of frames, 1 or more", |n| n.0.is_some());
-        Nodes::Map { voxel: voxel.0, window: window.0 }
-    }
-}
-
-/// A positive length, or none.
-struct Metres(Option<f64>);
-
-impl std::str::FromStr for Metres {
-    type Err = std::num::ParseFloatError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Metres(Some(text.parse()?).filter(|v: &f64| v.is_finite() && *v > 0.0)))
-    }
-}
-
-/// A number of frames above 0, or none.
-struct Frames(Option<usize>);
-
-impl std::str::FromStr for Frames {
-    type Err = std::num::ParseIntError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Frames(Some(text.parse()?).filter(|n| *n > 0)))
+        let length = |v: &Maybe<f64>| v.0.is_some_and(|v| v.is_finite() && v > 0.0);
+        Nodes::Map { voxel: keys.take(voxel, length).0, window: keys.take(window, |n| *n > 0) }
     }
 }

@@ -1,25 +1,35 @@
-//! From `--output` to a sink: one file, a folder of segments, `.label` files, or LAS/LAZ.
+//! From `--output` to a sink: one file, or a folder of segments; and the check that it is no input.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use thalweg::{Segmentation, Sink};
-use thalweg_connectors::out::label::LabelSink;
-use thalweg_connectors::out::las::LasSink;
-use thalweg_connectors::out::records::SchemaRef;
-use thalweg_connectors::out::records::{Batches, TableSink};
+use thalweg::Sink;
+use thalweg_connectors::out::records::{Batches, SchemaRef, TableSink};
 use thalweg_connectors::out::segments::{Roll, SegmentSink};
+use thalweg_connectors::points::format;
 
-use crate::settings::{Keys, OutputFormat};
+use crate::keys::{Key, Keys};
 use crate::{Failure, Settings};
+
+/// Frames of a segment.
+pub const FRAMES: Key = Key {
+    name: "segment_frames",
+    default: "600",
+    expected: "a number of frames, 1 or more",
+    what: "of an output ending in /: a segment is published after so many frames",
+};
+
+/// Age of a segment.
+pub const SECONDS: Key = Key {
+    name: "segment_seconds",
+    default: "60",
+    expected: "seconds, 1 or more",
+    what: "of an output ending in /: or after so many seconds",
+};
 
 /// When a segment of a folder is full.
 pub fn roll(keys: &mut Keys<'_>) -> Roll {
-    let default = Roll::default();
-    Roll {
-        items: keys.take("segment_frames", default.items, "a number of frames, 1 or more", |n| *n > 0),
-        age: Duration::from_secs(keys.take("segment_seconds", default.age.as_secs(), "seconds, 1 or more", |n| *n > 0)),
-    }
+    Roll { items: keys.take(&FRAMES, |n| *n > 0), age: Duration::from_secs(keys.take(&SECONDS, |n| *n > 0)) }
 }
 
 /// A table in one file, or in a folder of segments.
@@ -39,25 +49,77 @@ pub fn table<T: 'static>(
     Ok(Box::new(TableSink::create(Path::new(output), schema, batches)?))
 }
 
-/// Labels as a table, as `.label` files, or as LAS/LAZ.
+/// The path that `--output` names.
 ///
 /// # Errors
-/// See [`table`].
-pub fn labels(settings: &Settings, roll: Roll) -> Result<Box<dyn Sink<Segmentation>>, Failure> {
-    let path = Path::new(destination(settings)?);
-    Ok(match settings.output_format {
-        Some(OutputFormat::Label) => Box::new(LabelSink::create(path)?),
-        Some(OutputFormat::Las) => Box::new(LasSink::create(path)?),
-        None => {
-            let (schema, batches) = (
-                thalweg_connectors::out::batches::segmentation_schema(),
-                thalweg_connectors::out::batches::segmentation_batches,
-            );
-            table(settings, schema, batches, roll)?
-        }
-    })
+/// None (exit 2).
+pub fn destination(settings: &Settings) -> Result<&str, Failure> {
+    settings.output.as_deref().ok_or_else(|| Failure::Usage("--output: found none, expected a path".into()))
 }
 
-fn destination(settings: &Settings) -> Result<&str, Failure> {
-    settings.output.as_deref().ok_or_else(|| Failure::Usage("--output: found none, expected a path".into()))
+/// Checks that the run writes over nothing that it reads.
+///
+/// # Errors
+/// An output that is an input, lies in place of one or among the files of one (exit 78).
+pub fn apart(settings: &Settings) -> Result<(), Failure> {
+    let Some(output) = settings.output.as_deref() else { return Ok(()) };
+    let inputs: Vec<(&str, &Path)> = settings.reads();
+    for (what, input) in &inputs {
+        if clash(Path::new(output), input) {
+            let found = format!("output: found {output}, which is or holds {what} {}", input.display());
+            return Err(Failure::config(format!(
+                "{found}, expected a place of its own: a run does not write over what it reads"
+            )));
+        }
+    }
+    if settings.contacts.is_empty() && settings.tests.is_empty() {
+        return Ok(());
+    }
+    let rejected = PathBuf::from(format!("{}.rejected.csv", output.trim_end_matches('/')));
+    match inputs.iter().find(|(_, input)| clash(&rejected, input)) {
+        None => Ok(()),
+        Some((what, _)) => {
+            let expected = format!("another: malformed rows go to {}, which is {what}", rejected.display());
+            Err(Failure::config(format!("output: found {output}, expected {expected}")))
+        }
+    }
+}
+
+/// True if what is written at `output` would take the place of `input`, of a file read in it, or of a folder that it lies in.
+fn clash(output: &Path, input: &Path) -> bool {
+    let (Some(to), Ok(from)) = (place(output), input.canonicalize()) else { return false };
+    let folder = to.is_dir() || output.as_os_str().as_encoded_bytes().ends_with(b"/");
+    to == from
+        || same_file(&to, &from)
+        || (folder && from.starts_with(&to))
+        || (from.is_dir() && to.exists() && is_read(&to, &from))
+}
+
+/// True for what a run reads in an input folder: files of a known format, and the parts of a KITTI sequence.
+fn is_read(path: &Path, folder: &Path) -> bool {
+    let parts = ["poses.txt", "times.txt", "calib.txt", "labels", "velodyne"];
+    let part = path.parent() == Some(folder) && parts.iter().any(|part| path.ends_with(part));
+    let inside = path.parent().is_some_and(|parent| parent == folder || parent == folder.join("velodyne"));
+    part || (inside && format::by_extension(path).is_some())
+}
+
+/// A path as the system resolves it; of one that does not exist yet the folder that it will stand in.
+fn place(path: &Path) -> Option<PathBuf> {
+    if let Ok(found) = path.canonicalize() {
+        return Some(found);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(folder.canonicalize().ok()?.join(path.file_name()?))
+}
+
+#[cfg(unix)]
+fn same_file(a: &Path, b: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path: &Path| std::fs::metadata(path).map(|kind| (kind.dev(), kind.ino())).ok();
+    id(a).is_some_and(|a| Some(a) == id(b))
+}
+
+#[cfg(not(unix))]
+fn same_file(_: &Path, _: &Path) -> bool {
+    false
 }

@@ -1,37 +1,72 @@
-//! The registry of ready pipelines: one line each.
+//! The registry of ready pipelines: one line each in [`READY`], with the options and keys that it uses.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use serde_json::Value;
 use thalweg::Report;
 use thalweg::report::Stats;
+use thalweg_connectors::Notices;
 
-use crate::{Failure, Settings};
+use crate::finish::Written;
+use crate::keys::Listed;
+use crate::{Failure, Settings, output};
 
 /// What a pipeline needs beside its settings.
 pub struct Context {
     /// Set by a signal: read no more, finish, publish.
     pub drain: Arc<AtomicBool>,
+    /// Where readers say what is no error; each is said once, at once.
+    pub notices: Notices,
+    /// What was read and written.
+    pub written: Arc<Written>,
     /// Shows the run's counters while it goes on.
     pub watch: Box<dyn Fn(Arc<Stats>)>,
-    /// Says something to the person at the terminal.
-    pub warn: fn(&str),
+}
+
+/// What `eval` measured.
+#[derive(Debug)]
+pub struct Measured {
+    /// As one JSON object.
+    pub json: Value,
+    /// As text.
+    pub text: String,
+    /// What it left out and warned of on the way.
+    pub report: Report,
+}
+
+/// A command of a pipeline: what it uses, and how it is done.
+#[derive(Debug)]
+pub struct Doing<T> {
+    /// The options that it uses, as configuration files call them; `set` and `config` always are.
+    pub options: &'static [&'static str],
+    /// Its keys of `--set`.
+    pub keys: Listed,
+    /// A command line that shows it.
+    pub example: &'static str,
+    /// Does it.
+    pub go: fn(&Settings, &Context) -> Result<T, Failure>,
 }
 
 /// A ready pipeline.
+#[derive(Debug)]
 pub struct Ready {
     /// What the command line calls it.
     pub name: &'static str,
     /// What it does.
     pub what: &'static str,
-    /// Checks its settings without opening anything.
+    /// The names of its models and what they are; the first is the default.
+    pub models: fn() -> Vec<(&'static str, &'static str)>,
+    /// Checks its settings without opening an input.
     pub check: fn(&Settings) -> Result<(), Failure>,
-    /// Runs it.
-    pub run: fn(&Settings, &Context) -> Result<Report, Failure>,
+    /// `thalweg run`.
+    pub run: Doing<Report>,
+    /// `thalweg eval`, where it has one.
+    pub eval: Option<Doing<Measured>>,
 }
 
 /// All of them.
-pub const READY: [Ready; 3] = [crate::segment::READY, crate::knn::READY, crate::risk::READY];
+pub static READY: [Ready; 3] = [crate::segment::READY, crate::knn::READY, crate::risk::READY];
 
 /// The pipeline of a name.
 ///
@@ -42,4 +77,32 @@ pub fn by_name(name: &str) -> Result<&'static Ready, Failure> {
         let names: Vec<_> = READY.iter().map(|ready| ready.name).collect();
         Failure::Usage(format!("pipeline: found {name}, expected {}", names.join(", ")))
     })
+}
+
+impl<T> Doing<T> {
+    /// Does it, once every option has been found to be of use and the output to be no input; `command` is how messages call it.
+    ///
+    /// # Errors
+    /// Those of the settings (exit 78) and of the command itself.
+    pub fn with(&self, command: &str, settings: &Settings, context: &Context) -> Result<T, Failure> {
+        let unused = settings.unused(self.options, command);
+        if !unused.is_empty() {
+            return Err(Failure::Config(unused));
+        }
+        output::apart(settings)?;
+        (self.go)(settings, context)
+    }
+}
+
+impl Ready {
+    /// Checks a configuration file's settings for `run`, or for `eval` where there is one; nothing is opened.
+    pub fn problems(&self, settings: &Settings) -> Vec<String> {
+        let also = self.eval.as_ref().map_or(&[][..], |eval| eval.options);
+        let options = [self.run.options, also].concat();
+        let mut problems = settings.unused(&options, &format!("run {}", self.name));
+        if let Err(failure) = (self.check)(settings) {
+            problems.extend(failure.to_string().lines().map(str::to_string));
+        }
+        problems
+    }
 }

@@ -2,29 +2,157 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use thalweg::contacts::{
-    AsOf, Asked, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Scores, Tgnn, Tracing,
-};
-use thalweg::{Pipeline, Report, Sink, Source};
+use thalweg::contacts::{AsOf, Asked, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Tgnn, Tracing};
+use thalweg::{Pipeline, Report, Source};
+use thalweg_connectors::Notices;
 use thalweg_connectors::contacts::{
-    self, Columns, Feed, FilesOptions, Key, Merge, Pace, People, Rejected, TableFormat, WithRejected,
+    self, ColumnNames, Feed, FilesOptions, Key as IdKey, Merge, Pace, People, Rejected, TableFormat, TableOptions,
+    WithRejected,
 };
 use thalweg_connectors::out::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
 use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::sim::town::{Town, TownFeed};
 
-use crate::pipeline::{Context, Ready};
-use crate::settings::Keys;
-use crate::{Failure, Settings, models, output};
+use crate::finish::{Careful, Counted, Unused, dropped};
+use crate::keys::{Key, Keys, Listed, Maybe};
+use crate::pipeline::{Context, Doing, Ready};
+use crate::{Failure, Settings, eval, input, models, output, sims};
 
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
     name: "risk",
     what: "everybody's probability of being infected, from contacts and tests",
-    check: |settings| ask(settings).map(drop),
-    run,
+    models: || MODELS.iter().map(|(name, what, _)| (*name, *what)).collect(),
+    check: |settings| ask(settings, KEYS).map(drop),
+    run: Doing {
+        options: &[
+            "contacts",
+            "tests",
+            "input",
+            "output",
+            "format",
+            "model",
+            "as_of",
+            "every",
+            "columns",
+            "workers",
+            "json",
+            "follow",
+            "rate",
+            "start_offset",
+            "until",
+            "on_error",
+        ],
+        keys: KEYS,
+        example: "thalweg run risk --contacts contacts.csv --tests tests.csv --output risk.csv --set rate=2e-5",
+        go: run,
+    },
+    eval: Some(Doing {
+        options: &[
+            "input",
+            "contacts",
+            "tests",
+            "truth",
+            "output",
+            "format",
+            "model",
+            "as_of",
+            "columns",
+            "workers",
+            "json",
+            "start_offset",
+            "until",
+            "on_error",
+        ],
+        keys: EVAL_KEYS,
+        example: "thalweg eval risk --input town/ --json",
+        go: eval::risk::risk,
+    }),
 };
+
+const KEYS: Listed = &[
+    &RATE,
+    &LATENCY,
+    &RECOVERY,
+    &FALSE_NEGATIVE,
+    &FALSE_POSITIVE,
+    &ASCERTAINMENT,
+    &SEEDS,
+    &PRIOR,
+    &WINDOW,
+    &EMIT,
+    &HASH_IDS,
+    &input::TIME_UNIT,
+    &sims::PEOPLE,
+    &sims::DAYS,
+    &sims::SEED,
+    &output::FRAMES,
+    &output::SECONDS,
+];
+
+/// Those of `eval`.
+pub(crate) const EVAL_KEYS: Listed = &[
+    &RATE,
+    &LATENCY,
+    &RECOVERY,
+    &FALSE_NEGATIVE,
+    &FALSE_POSITIVE,
+    &ASCERTAINMENT,
+    &SEEDS,
+    &PRIOR,
+    &WINDOW,
+    &HASH_IDS,
+    &input::TIME_UNIT,
+    &sims::PEOPLE,
+    &sims::DAYS,
+    &sims::SEED,
+];
+
+const PER_SECOND: &str = "a rate per second, 0 or more";
+const PROBABILITY: &str = "a probability, 0 to 1";
+
+const fn key(name: &'static str, default: &'static str, expected: &'static str, what: &'static str) -> Key {
+    Key { name, default, expected, what }
+}
+
+/// Infection.
+pub const RATE: Key = key(
+    "rate",
+    "none: it must be given",
+    PER_SECOND,
+    "infection per second of contact: one of d seconds passes it on with probability 1 - exp(-rate * d)",
+);
+const LATENCY: Key = key("latency", "0", PER_SECOND, "from infected to infectious, per second; 0: at once");
+const RECOVERY: Key = key("recovery", "0", PER_SECOND, "from infectious to recovered, per second; 0: never");
+const FALSE_NEGATIVE: Key = key("false_negative", "0", PROBABILITY, "that a test of an infected person is negative");
+const FALSE_POSITIVE: Key = key("false_positive", "0", PROBABILITY, "that a test of another person is positive");
+const ASCERTAINMENT: Key = key(
+    "ascertainment",
+    "0",
+    PROBABILITY,
+    "that an infected person has been found by a positive test; 0: tests are random",
+);
+const SEEDS: Key = key(
+    "seeds",
+    "1",
+    "a number of people, 0 or more",
+    "people infected one second before the first row, among all known",
+);
+const PRIOR: Key = key("prior", "seeds / people", PROBABILITY, "that a person is infected then, instead of seeds");
+const WINDOW: Key =
+    key("window", "none", "seconds, more than 0", "rows older than the as-of time less so many seconds are out");
+const EMIT: Key =
+    key("emit", "all", "all or changes", "the tables at the end, or revisions as they come, with a column diff");
+const HASH_IDS: Key =
+    key("hash_ids", "none", "the path of a key's file", "ids in the output are keyed hashes (HMAC-SHA-256)");
+
+/// What to say where no rate is given: no number fits all contacts.
+const NO_RATE: &str = "--set rate: found none, expected a rate: infection per second of contact. A contact of d seconds passes infection on \
+    with probability 1 - exp(-rate * d). No rate fits all contacts, so take it from your data: if a share p of those who met an infected person \
+    for d seconds is infected by it (the secondary attack rate), rate = -ln(1 - p) / d. A tenth in an hour is rate=3e-5. Rows of face-to-face \
+    sensors (20 s each, about a metre) are often given 1e-4 to 1e-3";
 
 /// A model made of what it is told, or why not.
 type Made = Result<Box<dyn RiskModel>, thalweg::Error>;
@@ -82,35 +210,28 @@ pub(crate) fn is_town(settings: &Settings) -> Result<bool, Failure> {
     }
 }
 
-/// Takes the size of a town.
-pub fn town(keys: &mut Keys<'_>) -> Town {
-    Town {
-        people: keys.take("people", 1000, "a number of people, 2 to 1000000", |n| (2..=1_000_000).contains(n)),
-        days: keys.take("days", 14, "a number of days, 1 to 1000", |n| (1..=1000).contains(n)),
-        seed: keys.take("seed", 1, "a whole number, 0 or more", |_| true),
-    }
-}
-
-/// Reads the parameters of the spread from `keys`, over `default`.
-pub(crate) fn parameters(keys: &mut Keys<'_>, default: Parameters) -> Parameters {
-    let rate = "a rate per second, 0 or more";
-    let probability = "a probability, 0 to 1";
+/// Reads the parameters of the spread from `keys`: over those of a town, or the defaults, among which there is no rate.
+pub(crate) fn parameters(keys: &mut Keys<'_>, town: Option<Parameters>) -> Parameters {
     let positive = |x: &f64| x.is_finite() && *x >= 0.0;
     let share = |x: &f64| (0.0..=1.0).contains(x);
+    if town.is_none() && !keys.has(&RATE) {
+        keys.problem(NO_RATE.into());
+    }
+    let default = town.unwrap_or_default();
     let usual = match default.prior {
         Prior::Seeds(seeds) => seeds,
         Prior::Each(_) => 1.0,
     };
-    let seeds = keys.take("seeds", usual, "a number of people, 0 or more", positive);
-    let each = keys.take("prior", f64::NAN, probability, share);
+    let seeds = keys.take_or(&SEEDS, usual, positive);
+    let each: Maybe<f64> = keys.take(&PRIOR, |prior: &Maybe<f64>| prior.0.is_some_and(|prior| share(&prior)));
     Parameters {
-        rate: keys.take("rate", default.rate, rate, positive),
-        latency: keys.take("latency", default.latency, rate, positive),
-        recovery: keys.take("recovery", default.recovery, rate, positive),
-        false_negative: keys.take("false_negative", default.false_negative, probability, share),
-        false_positive: keys.take("false_positive", default.false_positive, probability, share),
-        ascertainment: keys.take("ascertainment", default.ascertainment, probability, share),
-        prior: if each.is_nan() { Prior::Seeds(seeds) } else { Prior::Each(each) },
+        rate: keys.take_or(&RATE, default.rate, positive),
+        latency: keys.take_or(&LATENCY, default.latency, positive),
+        recovery: keys.take_or(&RECOVERY, default.recovery, positive),
+        false_negative: keys.take_or(&FALSE_NEGATIVE, default.false_negative, share),
+        false_positive: keys.take_or(&FALSE_POSITIVE, default.false_positive, share),
+        ascertainment: keys.take_or(&ASCERTAINMENT, default.ascertainment, share),
+        prior: each.0.map_or(Prior::Seeds(seeds), Prior::Each),
     }
 }
 
@@ -130,36 +251,40 @@ pub(crate) fn model(settings: &Settings) -> Result<Make, Failure> {
     Err(Failure::config(format!("model: found {wanted}, expected {names} or a file ending in .safetensors")))
 }
 
-pub(crate) fn ask(settings: &Settings) -> Result<Ask, Failure> {
-    let mut keys = Keys::of(&settings.set);
-    let town = is_town(settings)?.then(|| town(&mut keys));
-    let parameters = parameters(&mut keys, town.map_or_else(Parameters::default, Town::parameters));
-    let window = keys.take("window", 0.0, "seconds, more than 0", |s: &f64| *s > 0.0 && *s <= 9e9);
-    let emit = keys.take("emit", "all".to_string(), "all or changes", |emit| emit == "all" || emit == "changes");
-    let key = keys.take("hash_ids", String::new(), "the path of a key's file", |path| !path.is_empty());
-    let roll = output::roll(&mut keys);
-    keys.done()?;
-    let unfit = [
-        (settings.output_format.is_some(), "output_format: found label or las, expected table: risk writes no points"),
-        (settings.looped, "loop: found true, expected false: contacts do not begin again"),
-    ];
-    if let Some((_, problem)) = unfit.iter().find(|(unfit, _)| *unfit) {
-        return Err(Failure::config(problem));
+pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
+    let mut keys = Keys::of(&settings.set, listed);
+    let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
+    let town = is_town(settings)?.then(|| sims::town(&mut keys));
+    if town.is_some() {
+        settings.refuse(&["format", "columns", "follow"], "a simulation has no files")?;
+    } else {
+        keys.refuse(&[&sims::PEOPLE, &sims::DAYS, &sims::SEED], "--input sim:town beside it");
     }
+    let parameters = parameters(&mut keys, town.map(Town::parameters));
+    let window: Maybe<f64> = keys.take(&WINDOW, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
+    let key: String = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
+    let mut changes = false;
+    let mut roll = Roll::default();
+    if listed(&EMIT) {
+        changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
+        roll = output::roll(&mut keys);
+    }
+    let time_unit = input::time_unit(&mut keys);
+    keys.done()?;
     let as_of = match (settings.as_of, settings.every) {
         (Some(t), _) => AsOf::At(t),
         (None, Some(step)) => AsOf::Every(step),
         (None, None) => AsOf::Last,
     };
-    let changes = emit == "changes";
     let make = model(settings)?;
     make(parameters)?;
     let files = FilesOptions {
         contacts: settings.contacts.clone(),
         tests: settings.tests.clone(),
         format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
-        columns: Columns::new(settings.columns.clone())?,
+        tables: TableOptions { columns: ColumnNames::of_contacts(settings.columns.clone())?, time_unit },
         follow: settings.follow,
+        notices: Notices::default(),
     };
     let pace = Pace {
         revisions: changes.then_some(as_of),
@@ -167,74 +292,89 @@ pub(crate) fn ask(settings: &Settings) -> Result<Ask, Failure> {
         start_offset: settings.start_offset,
         until: settings.until,
     };
-    let window = settings.set.contains_key("window").then_some((window * 1e9).round() as i64);
+    let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
     let key = Some(key).filter(|path| !path.is_empty());
     Ok(Ask { make, parameters, town, as_of, window, changes, files, pace, key, roll })
 }
 
 impl Ask {
     /// The key that hides ids.
-    pub(crate) fn key(&self) -> Result<Option<Key>, Failure> {
-        Ok(self.key.as_deref().map(|path| Key::load(Path::new(path))).transpose()?)
+    pub(crate) fn key(&self) -> Result<Option<IdKey>, Failure> {
+        Ok(self.key.as_deref().map(|path| IdKey::load(Path::new(path))).transpose()?)
     }
 
     /// The rows, and the names behind them.
     pub(crate) fn open(
         &self,
-        settings: &Settings,
-        context: &Context,
+        stop: &Arc<AtomicBool>,
+        notices: &Notices,
         rejected: &Arc<Rejected>,
     ) -> Result<(Box<dyn Source<Item = FactRows>>, Names), Failure> {
         let key = self.key()?;
-        let stop = Arc::clone(&context.drain);
         if let Some(town) = self.town {
             let feeds: Vec<Box<dyn Feed>> = vec![Box::new(TownFeed::new(town))];
-            let source = Merge::new("sim:town".into(), feeds, People::new(key), self.pace, false, stop);
+            let source = Merge::new("sim:town".into(), feeds, People::new(key), self.pace, false, Arc::clone(stop));
             let names = source.names();
             return Ok((Box::new(source), names));
         }
-        if settings.contacts.is_empty() && settings.tests.is_empty() {
-            return Err(Failure::Usage(
-                "--contacts: found none, expected a file of contacts, of --tests, or both".into(),
-            ));
-        }
-        let source = contacts::source(&self.files, key, self.pace, &stop, rejected)?;
+        let files = FilesOptions { notices: notices.clone(), ..self.files.clone() };
+        let source = contacts::source(&files, key, self.pace, stop, rejected)?;
         let names = source.names();
         Ok((Box::new(source), names))
     }
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
-    let ask = ask(settings)?;
+    output::destination(settings)?;
+    if settings.contacts.is_empty() && settings.tests.is_empty() && settings.input.is_empty() {
+        let expected = "expected a file of contacts, of --tests, or both";
+        return Err(Failure::Usage(format!("--contacts: found none, {expected}")));
+    }
+    let ask = ask(settings, KEYS)?;
     let rejected = Arc::new(Rejected::beside(settings.output.as_deref().unwrap_or_default()));
-    let (source, names) = ask.open(settings, context, &rejected)?;
+    let (source, names) = ask.open(&context.drain, &context.notices, &rejected)?;
     let sink = if ask.changes {
         output::table(settings, risk_changes_schema(), risk_changes_batches, ask.roll)?
     } else {
         output::table(settings, risk_schema(), risk_batches, ask.roll)?
     };
-    score(&ask, settings.workers, source, names, WithRejected::new(sink, Arc::clone(&rejected)), &rejected, context)
-}
-
-/// Runs the rows through differential to the model and into `sink`.
-pub(crate) fn score(
-    ask: &Ask,
-    workers: usize,
-    source: Box<dyn Source<Item = FactRows>>,
-    names: Names,
-    sink: impl Sink<Scores> + 'static,
-    rejected: &Rejected,
-    context: &Context,
-) -> Result<Report, Failure> {
-    let asked = Asked { as_of: ask.as_of, window: ask.window, changes: ask.changes, threads: workers, names };
+    let called = source.name();
+    let source = Counted::new(source, &context.written);
     // The source itself stops when asked to: what it has read is scored before the run ends.
-    let pipeline = Pipeline::from_source(source).workers(workers);
-    (context.watch)(pipeline.stats());
+    let pipeline = Pipeline::from_source(source).workers(settings.workers);
+    let stats = pipeline.stats();
+    (context.watch)(Arc::clone(&stats));
+    let (written, notices, bad) = (Arc::clone(&context.written), context.notices.clone(), Arc::clone(&rejected));
+    let used = move || {
+        let mut unused = dropped(&stats, &notices);
+        count_rejected(&bad, &mut unused);
+        // A row taken back that never was is of no use, nor is one that could not be read.
+        let idle = unused.get("unmatched").map_or(0, |dropped| dropped.count);
+        if unused.is_empty() || written.read() > idle { Ok(()) } else { Err(unused) }
+    };
+    let sink = WithRejected::new(Careful::new(sink, called, &context.written, used), Arc::clone(&rejected));
+    let asked = Asked { as_of: ask.as_of, window: ask.window, changes: ask.changes, threads: settings.workers, names };
     let (make, parameters) = (Arc::clone(&ask.make), ask.parameters);
     let mut report = pipeline.run(|rows| rows.risk(asked, move || make(parameters)), sink)?;
-    if rejected.count() > 0 {
-        report.dropped.insert("malformed".into(), rejected.count());
+    let mut more = Unused::new();
+    count_rejected(&rejected, &mut more);
+    for (reason, dropped) in more {
+        report.dropped.insert(reason.clone(), dropped.count);
+        report.first_dropped.insert(reason, dropped.first);
     }
+    summarise(&mut report);
+    Ok(report)
+}
+
+/// Malformed rows as one of the reasons.
+pub(crate) fn count_rejected(rejected: &Rejected, dropped: &mut Unused) {
+    if rejected.count() > 0 {
+        dropped.insert("malformed".into(), rejected.dropped());
+    }
+}
+
+/// Counts in the pipeline's own words, and warns of what the model had to say.
+fn summarise(report: &mut Report) {
     // An input without a row is no frame, and takes no time.
     report.latency.entry("total".into()).or_default();
     // A frame of this pipeline is an as-of time, a node a person there, an edge a contact.
@@ -243,13 +383,12 @@ pub(crate) fn score(
     report.edges = report.fits.iter().map(|fit| fit.contacts).sum();
     for fit in report.fits.iter().filter(|fit| fit.contradictions > 0) {
         let people = fit.contradictions;
-        (context.warn)(&format!("as of {}: no history explains the tests of {people} people", fit.as_of));
+        report.warnings.push(format!("as of {}: no history explains the tests of {people} people", fit.as_of));
     }
     for fit in report.fits.iter().filter(|fit| !fit.converged) {
-        (context.warn)(&format!(
+        report.warnings.push(format!(
             "as of {}: the model had not come to rest after {} rounds; its last step changed a message by {:.1e}",
             fit.as_of, fit.rounds, fit.change
         ));
     }
-    Ok(report)
 }

@@ -3,37 +3,123 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use thalweg::{BoxError, Flow, Frame, Model, Pipeline, Report, Segmentation};
+use thalweg::{BoxError, Flow, Frame, Model, Pipeline, Report, Segmentation, Sink};
+use thalweg_connectors::out::batches::{LabelColumns, segmentation_batches_with, segmentation_schema_with};
+use thalweg_connectors::out::label::LabelSink;
+use thalweg_connectors::out::las::LasSink;
 use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::points::format;
 
-use crate::input::{self, Drive};
-use crate::nodes::Nodes;
-use crate::pipeline::{Context, Ready};
-use crate::settings::Keys;
-use crate::{Failure, Settings, models, output};
+use crate::finish::{Careful, Counted, points_used};
+use crate::input::Reading;
+use crate::keys::{Key, Keys, Listed};
+use crate::nodes::{NODES, Nodes, voxel, window};
+use crate::pipeline::{Context, Doing, Ready};
+use crate::settings::OutputFormat;
+use crate::{Failure, Settings, eval, input, models, output, sims};
 
-/// Frames in a map's window where it is not set: models trained on sweeps do best on few.
-const WINDOW: usize = 3;
+/// Models trained on sweeps do best on few frames; voxels are the network's own unless another edge is set.
+const VOXEL: Key = voxel("the model's own");
+const WINDOW: Key = window("3");
+
+const COLUMNS: Key = Key {
+    name: "columns",
+    default: "none",
+    expected: "xyz, path and time, divided by commas",
+    what: "more columns: xyz (x, y, z), path (the frame's file), time (ns)",
+};
+
+const KEYS: Listed = &[
+    &NODES,
+    &VOXEL,
+    &WINDOW,
+    &COLUMNS,
+    &sims::FRAMES,
+    &sims::SEED,
+    &input::SETTLE,
+    &input::TIME_UNIT,
+    &output::FRAMES,
+    &output::SECONDS,
+];
 
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
     name: "segment",
     what: "a class, a confidence and an object for every LiDAR point",
+    models: || models::SHIPPED.iter().map(|(name, what, _)| (*name, *what)).collect(),
     check: |settings| {
-        keys(settings)?;
+        Asked::of(settings, KEYS)?;
         settings.model.as_deref().map_or(Ok(()), |name| models::open(name).map(drop))
     },
-    run,
+    run: Doing {
+        options: &[
+            "input",
+            "output",
+            "output_format",
+            "format",
+            "model",
+            "columns",
+            "workers",
+            "json",
+            "follow",
+            "loop",
+            "rate",
+            "start_offset",
+            "until",
+            "on_error",
+        ],
+        keys: KEYS,
+        example: "thalweg run segment --input scans/ --output labels.parquet",
+        go: run,
+    },
+    eval: Some(Doing {
+        options: &[
+            "input",
+            "output",
+            "format",
+            "model",
+            "columns",
+            "workers",
+            "json",
+            "start_offset",
+            "until",
+            "on_error",
+        ],
+        keys: EVAL_KEYS,
+        example: "thalweg eval segment --input sequences/07 --json",
+        go: eval::segment,
+    }),
 };
 
-fn keys(settings: &Settings) -> Result<(Nodes, Drive, Roll), Failure> {
-    let mut keys = Keys::of(&settings.set);
-    let nodes = Nodes::take(&mut keys);
-    let drive = if input::is_street(&settings.input) { Drive::take(&mut keys) } else { Drive { frames: 0, seed: 0 } };
-    let roll = output::roll(&mut keys);
-    keys.done()?;
-    Ok((nodes, drive, roll))
+const EVAL_KEYS: Listed = &[&NODES, &VOXEL, &WINDOW, &input::TIME_UNIT, &sims::FRAMES, &sims::SEED];
+
+/// What the settings ask for.
+struct Asked {
+    nodes: Nodes,
+    reading: Reading,
+    roll: Roll,
+    columns: LabelColumns,
+}
+
+impl Asked {
+    /// From the keys that a command has.
+    fn of(settings: &Settings, listed: Listed) -> Result<Asked, Failure> {
+        let mut keys = Keys::of(&settings.set, listed);
+        let nodes = Nodes::take(&mut keys, &VOXEL, &WINDOW);
+        let reading = Reading::take(&mut keys, settings);
+        let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
+        let (mut roll, mut columns) = (Roll::default(), LabelColumns::default());
+        if listed(&output::FRAMES) {
+            roll = output::roll(&mut keys);
+        }
+        if listed(&COLUMNS) && settings.output_format.is_some() {
+            keys.refuse(&[&COLUMNS], "a table as the output beside it: labels and LAS have columns of their own");
+        } else if listed(&COLUMNS) {
+            columns = keys.take(&COLUMNS, |_| true);
+        }
+        keys.done()?;
+        Ok(Asked { nodes, reading, roll, columns })
+    }
 }
 
 /// The model that the settings name, else the one for the input's kind.
@@ -51,35 +137,47 @@ fn trusted(mut frame: Frame) -> Result<Frame, BoxError> {
     Ok(frame)
 }
 
-/// The pipeline itself: over each sweep, or over a map whose voxels are the network's own unless another edge is set.
+/// The pipeline itself: over each sweep, or over a map.
 pub(crate) fn plan(points: Flow<Frame, Frame>, nodes: Nodes, model: &Model) -> Flow<Frame, Segmentation> {
     let config = model.config();
     let points = points.map("intensity", trusted);
     match nodes {
         Nodes::Sweep => points.voxel_downsample(config.s0).knn_graph(config.k).infer(model),
         Nodes::Map { voxel, window } => {
-            let (voxel, window) = (voxel.unwrap_or(config.s0), window.unwrap_or(WINDOW));
-            points.map_window(voxel, window).knn_graph(config.k).infer(model)
+            points.map_window(voxel.unwrap_or(config.s0), window).knn_graph(config.k).infer(model)
         }
     }
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
-    let (nodes, drive, roll) = keys(settings)?;
+    let Asked { nodes, reading, roll, columns } = Asked::of(settings, KEYS)?;
     let model = model(settings)?;
-    let (source, warnings) = input::open(settings, drive, &context.drain)?;
-    warnings.iter().for_each(|warning| (context.warn)(warning));
-    let sink = output::labels(settings, roll)?;
+    let reading = reading.of_nodes(nodes, model.config().s0);
+    let source = Counted::new(input::open(settings, &reading, context)?, &context.written);
+    let sink = sink(settings, roll, columns)?;
     let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
-    (context.watch)(pipeline.stats());
-    Ok(pipeline.run(|points| plan(points, nodes, &model), sink)?)
+    let stats = pipeline.stats();
+    (context.watch)(Arc::clone(&stats));
+    let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
+    let mut report = pipeline.run(|points| plan(points, nodes, &model), sink)?;
+    report.map_origin = reading.map_origin();
+    Ok(report)
+}
+
+/// Labels as a table, as `.label` files, or as LAS/LAZ.
+fn sink(settings: &Settings, roll: Roll, columns: LabelColumns) -> Result<Box<dyn Sink<Segmentation>>, Failure> {
+    let path = || output::destination(settings).map(Path::new);
+    Ok(match settings.output_format {
+        Some(OutputFormat::Label) => Box::new(LabelSink::create(path()?)?),
+        Some(OutputFormat::Las) => Box::new(LasSink::create(path()?)?),
+        None => output::table(settings, segmentation_schema_with(columns), segmentation_batches_with(columns), roll)?,
+    })
 }
 
 /// Opens what `eval` needs: the source, the nodes, and the model.
 pub(crate) fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Nodes, Model), Failure> {
-    let (nodes, drive, _) = keys(settings)?;
+    let Asked { nodes, reading, .. } = Asked::of(settings, EVAL_KEYS)?;
     let model = model(settings)?;
-    let (source, warnings) = input::open(settings, drive, &context.drain)?;
-    warnings.iter().for_each(|warning| (context.warn)(warning));
-    Ok((source, nodes, model))
+    let reading = reading.of_nodes(nodes, model.config().s0);
+    Ok((input::open(settings, &reading, context)?, nodes, model))
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use crate::Failure;
+use crate::options::{self, OPTIONS};
 
 /// The settings of a run, checked one by one; what a pipeline makes of `set` is checked by the pipeline.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,8 +49,21 @@ pub struct Settings {
     pub every: Option<i64>,
     /// `columns`: what tables call their columns, where not by the usual names.
     pub columns: BTreeMap<String, String>,
+    /// `on_error`: what becomes of an unreadable file or frame, where it is said.
+    pub on_error: Option<OnError>,
     /// `set`: a pipeline's own keys.
     pub set: BTreeMap<String, String>,
+    /// The options that were given, and their values as a person would write them.
+    pub given: BTreeMap<&'static str, String>,
+}
+
+/// What becomes of an unreadable file, frame or row group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// It ends the run.
+    Stop,
+    /// It is counted `unreadable` and passed over.
+    Skip,
 }
 
 /// Outputs that are not tables.
@@ -60,31 +74,6 @@ pub enum OutputFormat {
     /// LAS/LAZ with its classification replaced.
     Las,
 }
-
-/// Every key, as a configuration file spells it.
-pub const KEYS: [&str; 21] = [
-    "pipeline",
-    "input",
-    "output",
-    "output_format",
-    "format",
-    "model",
-    "truth",
-    "workers",
-    "json",
-    "rate",
-    "follow",
-    "loop",
-    "start_offset",
-    "until",
-    "contacts",
-    "tests",
-    "as_of",
-    "every",
-    "columns",
-    "set",
-    "config",
-];
 
 impl Settings {
     /// Reads a configuration file into a table.
@@ -105,10 +94,22 @@ impl Settings {
     /// # Errors
     /// All problems found (exit 78).
     pub fn check(place: &str, table: &Table) -> Result<Settings, Failure> {
+        let (settings, problems) = Settings::examine(place, table);
+        if problems.is_empty() { Ok(settings) } else { Err(Failure::Config(problems)) }
+    }
+
+    /// What of a table can be used, and every problem of the rest.
+    pub fn examine(place: &str, table: &Table) -> (Settings, Vec<String>) {
         let mut settings = Settings { workers: 1, ..Settings::default() };
         let mut problems = Vec::new();
         for (key, value) in table {
-            if let Err((found, expected)) = settings.take(&key.replace('-', "_"), value) {
+            let name = key.replace('-', "_");
+            if let Some(option) = options::by_name(&name)
+                && *value != Value::Boolean(false)
+            {
+                settings.given.insert(option.name, plain(value));
+            }
+            if let Err((found, expected)) = settings.take(&name, value) {
                 problems.push(format!("{place}: {key}: found {found}, expected {expected}"));
             }
         }
@@ -121,7 +122,41 @@ impl Settings {
         if settings.until.is_some_and(|until| until < settings.start_offset) {
             problems.push(format!("{place}: until: found a position before start_offset, expected one at or after it"));
         }
-        if problems.is_empty() { Ok(settings) } else { Err(Failure::Config(problems)) }
+        (settings, problems)
+    }
+
+    /// The options given that are not among those `used`: a problem each. `command` is what does not use them.
+    pub fn unused(&self, used: &[&str], command: &str) -> Vec<String> {
+        let idle = self.given.iter().filter(|(name, _)| !used.contains(name) && !options::ALWAYS.contains(name));
+        idle.map(|(name, value)| {
+            let expected = format!("`{command}` does not use it: `thalweg {command} --help` has what it uses");
+            format!("{name}: found {value}, expected none: {expected}")
+        })
+        .collect()
+    }
+
+    /// The options given that are of no use beside the input: a problem each.
+    ///
+    /// # Errors
+    /// Those problems (exit 78).
+    pub fn refuse(&self, names: &[&str], why: &str) -> Result<(), Failure> {
+        let found = names.iter().filter_map(|name| self.given.get_key_value(name));
+        let problems: Vec<_> =
+            found.map(|(name, value)| format!("{name}: found {value}, expected none: {why}")).collect();
+        if problems.is_empty() { Ok(()) } else { Err(Failure::Config(problems)) }
+    }
+
+    /// Everything on disk that a run reads, and how messages call it.
+    pub fn reads(&self) -> Vec<(&'static str, &Path)> {
+        let input = self.input.iter().filter(|input| !input.starts_with("sim:") && *input != "-");
+        let model = self.model.as_deref().filter(|model| model.ends_with(".safetensors")).map(Path::new);
+        let one = [("the model", model), ("the truth", self.truth.as_deref())];
+        let key = self.set.get("hash_ids").map(Path::new);
+        let mut all: Vec<_> = input.map(|input| ("the input", Path::new(input))).collect();
+        all.extend(self.contacts.iter().map(|path| ("the contacts", path.as_path())));
+        all.extend(self.tests.iter().map(|path| ("the tests", path.as_path())));
+        all.extend(one.into_iter().chain([("the key", key)]).filter_map(|(what, path)| Some((what, path?))));
+        all
     }
 
     fn take(&mut self, key: &str, value: &Value) -> Result<(), (String, String)> {
@@ -140,10 +175,16 @@ impl Settings {
             }
             "columns" => {
                 let pairs = match value {
-                    Value::Table(table) => table.iter().map(|(k, v)| Some((k.clone(), text(v).ok()?))).collect(),
-                    other => text(other)?.split(',').map(pair).collect::<Option<BTreeMap<_, _>>>(),
+                    Value::Table(table) => flat(table),
+                    other => text(other)?.split(',').map(pair).collect::<Option<Vec<_>>>(),
                 };
-                self.columns = pairs.ok_or_else(|| (plain(value), "NAME=HEADER, divided by commas".to_string()))?;
+                let wrong = || (plain(value), "NAME=HEADER, divided by commas, each name once".to_string());
+                let pairs = pairs.ok_or_else(wrong)?;
+                let count = pairs.len();
+                self.columns = pairs.into_iter().collect();
+                if self.columns.len() != count {
+                    return Err(wrong());
+                }
             }
             "output" => self.output = Some(text(value)?),
             "output_format" => {
@@ -183,13 +224,24 @@ impl Settings {
             }
             "start_offset" => self.start_offset = number(value, "a position, 0 or more", |n| *n >= 0)? as u64,
             "until" => self.until = Some(number(value, "a position, 0 or more", |n| *n >= 0)? as u64),
+            "on_error" => {
+                self.on_error = match text(value)?.as_str() {
+                    "stop" => Some(OnError::Stop),
+                    "skip" => Some(OnError::Skip),
+                    other => return Err((other.into(), "stop or skip".into())),
+                }
+            }
             "set" => {
                 let Value::Table(set) = value else {
                     return Err((plain(value), "a table of key = value".into()));
                 };
                 self.set = set.iter().map(|(key, value)| (key.clone(), plain(value))).collect();
             }
-            other => return Err((format!("the unknown key {other}"), format!("one of {}", KEYS[..20].join(", ")))),
+            other => {
+                let names = OPTIONS.iter().map(|option| option.name).filter(|name| *name != "config");
+                let names: Vec<_> = ["pipeline"].into_iter().chain(names).collect();
+                return Err((format!("the unknown key {other}"), format!("one of {}", names.join(", "))));
+            }
         }
         Ok(())
     }
@@ -222,6 +274,20 @@ fn pair(text: &str) -> Option<(String, String)> {
     (!name.trim().is_empty() && !header.is_empty()).then(|| (name.trim().to_string(), header.to_string()))
 }
 
+/// Pairs of a table, those of a table in it under its name: `contacts.t`.
+fn flat(table: &Table) -> Option<Vec<(String, String)>> {
+    let mut pairs = Vec::new();
+    for (name, value) in table {
+        match value {
+            Value::Table(inner) => {
+                pairs.extend(flat(inner)?.into_iter().map(|(column, header)| (format!("{name}.{column}"), header)));
+            }
+            one => pairs.push((name.clone(), text(one).ok()?)),
+        }
+    }
+    Some(pairs)
+}
+
 fn truth(value: &Value) -> Result<bool, (String, String)> {
     match value {
         Value::Boolean(truth) => Ok(*truth),
@@ -236,62 +302,4 @@ fn number(value: &Value, expected: &str, fits: impl Fn(&i64) -> bool) -> Result<
         _ => None,
     };
     found.filter(fits).ok_or_else(|| (plain(value), expected.into()))
-}
-
-/// A pipeline's own keys, taken one by one, so that the rest are known to be unknown.
-pub struct Keys<'a> {
-    left: BTreeMap<&'a str, &'a str>,
-    known: Vec<&'static str>,
-    problems: Vec<String>,
-}
-
-impl<'a> Keys<'a> {
-    /// All of `set`.
-    pub fn of(set: &'a BTreeMap<String, String>) -> Keys<'a> {
-        Keys {
-            left: set.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
-            known: Vec::new(),
-            problems: Vec::new(),
-        }
-    }
-
-    /// Takes `key`, or `default` where it is not set; a value that does not parse or fit is a problem.
-    pub fn take<T: std::str::FromStr>(
-        &mut self,
-        key: &'static str,
-        default: T,
-        expected: &str,
-        fits: impl Fn(&T) -> bool,
-    ) -> T {
-        self.known.push(key);
-        let Some(text) = self.left.remove(key) else { return default };
-        match text.parse().ok().filter(fits) {
-            Some(value) => value,
-            None => {
-                self.problems.push(format!("--set {key}: found {text}, expected {expected}"));
-                default
-            }
-        }
-    }
-
-    /// Takes `keys` that do not fit what else is set: each one that is there is a problem.
-    pub fn refuse(&mut self, keys: &[&'static str], expected: &str) {
-        for &key in keys {
-            self.known.push(key);
-            if let Some(text) = self.left.remove(key) {
-                self.problems.push(format!("--set {key}: found {text}, expected {expected}"));
-            }
-        }
-    }
-
-    /// All problems, keys nobody took among them.
-    ///
-    /// # Errors
-    /// Those problems (exit 78).
-    pub fn done(mut self) -> Result<(), Failure> {
-        let known = if self.known.is_empty() { "none".to_string() } else { self.known.join(", ") };
-        self.problems
-            .extend(self.left.keys().map(|key| format!("--set {key}: found an unknown key, expected {known}")));
-        if self.problems.is_empty() { Ok(()) } else { Err(Failure::Config(self.problems)) }
-    }
 }

@@ -65,11 +65,11 @@ impl Control {
         moved
     }
 
-    /// Waits until `enough` of the progress, the run has failed, or is asked to drain. True if there is room.
+    /// Waits until `enough` of the progress, or the run has failed. True if there is room.
     pub fn wait(&self, enough: impl Fn(Progress) -> bool) -> bool {
         let mut progress = lock(&self.progress);
         loop {
-            if self.failed() || self.draining() {
+            if self.failed() {
                 return false;
             }
             if enough(*progress) {

@@ -92,7 +92,11 @@ pub(crate) fn pump<S: Source>(
     let workers = shards as Epoch;
     let mut epoch: Epoch = 0;
     // As many epochs in the stages as there are workers, and as many again on the way to the sink.
+    let mut draining = false;
     while control.wait(|p| epoch < p.computed + workers && epoch < p.written + 2 * workers + 1) {
+        if control.draining() && !std::mem::replace(&mut draining, true) && !source.drain() {
+            break;
+        }
         let at = Instant::now();
         match source.next().and_then(sound) {
             Ok(Next::Item(item)) => {

@@ -53,6 +53,7 @@ pub struct Merge {
     follow: bool,
     stop: Arc<AtomicBool>,
     closed: bool,
+    drained: bool,
     ended: bool,
     position: u64,
     /// The latest stamp handed out.
@@ -82,6 +83,7 @@ impl Merge {
             follow,
             stop,
             closed: false,
+            drained: false,
             ended: false,
             position: 0,
             last: None,
@@ -98,6 +100,7 @@ impl Merge {
     /// The input with the earliest row, after looking for rows where none is at hand.
     fn earliest(&mut self) -> Result<Option<usize>, Error> {
         let mut best: Option<(i64, usize)> = None;
+        let mut waits = false;
         for (i, input) in self.inputs.iter_mut().enumerate() {
             if input.head.is_none() && !input.dry && !input.ended {
                 match input.feed.next(&mut self.people)? {
@@ -106,13 +109,15 @@ impl Merge {
                     Next::End => input.ended = true,
                 }
             }
+            // What grows is taken as it comes; what ends is taken in order, so a slow input is waited for.
+            waits |= !self.follow && input.head.is_none() && !input.ended;
             if let Some((fact, _)) = &input.head
                 && best.is_none_or(|(t, _)| stamp(fact) < t)
             {
                 best = Some((stamp(fact), i));
             }
         }
-        Ok(best.map(|(_, i)| i))
+        Ok(best.filter(|_| !waits).map(|(_, i)| i))
     }
 
     /// True if a row of this stamp may go out by now.
@@ -126,7 +131,7 @@ impl Merge {
     }
 
     fn read(&mut self) -> Result<Next<FactRows>, Error> {
-        let stopped = self.stop.load(Ordering::Relaxed);
+        let stopped = self.drained || self.stop.load(Ordering::Relaxed);
         if stopped && self.follow && !self.closed {
             self.closed = true;
             self.inputs.iter_mut().for_each(|input| input.feed.close());
@@ -185,6 +190,11 @@ impl Source for Merge {
 
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn drain(&mut self) -> bool {
+        self.drained = true;
+        true
     }
 
     fn next(&mut self) -> Result<Next<FactRows>, BoxError> {

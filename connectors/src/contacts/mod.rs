@@ -5,29 +5,27 @@
 //! | contacts | `t,i,j[,duration][,diff]` | duration 20 s, diff 1 |
 //! | tests | `t,person,result[,diff]` | diff 1 |
 //!
-//! CSV, TSV and JSON lines, gzipped or not, and Parquet. A row that cannot be read is malformed: it is noted in [`Rejected`] and the run goes on.
+//! Of any table format. A row that cannot be read is malformed: it is noted in [`Rejected`] and the run goes on.
 
 mod file;
 mod hash;
 mod merge;
-mod parquet;
 mod people;
 mod rejected;
-mod row;
-mod table;
-mod text;
-mod time;
+mod rows;
 mod truth;
 
-pub use file::{Columns, TableFormat};
 pub use hash::Key;
 pub use merge::{Merge, Pace};
 pub use people::People;
 pub use rejected::{Rejected, WithRejected};
-pub use time::time_ns;
+pub(crate) use rows::{CONTACTS, TESTS};
 pub use truth::truth;
 
-use std::path::PathBuf;
+pub use crate::tables::times::time_ns;
+pub use crate::tables::{ColumnNames, TableFormat, TableOptions, TimeUnit};
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -35,6 +33,8 @@ use thalweg::Next;
 use thalweg::contacts::Fact;
 
 use crate::error::Error;
+use crate::notices::Notices;
+use crate::points::order;
 
 /// Rows one after the other, in the order in which they came in.
 pub trait Feed: Send {
@@ -57,10 +57,12 @@ pub struct FilesOptions {
     pub tests: Vec<PathBuf>,
     /// The format of every file, else guessed from each.
     pub format: Option<TableFormat>,
-    /// What columns are called.
-    pub columns: Columns,
+    /// What columns are called, and what times count.
+    pub tables: TableOptions,
     /// Go on as the files grow, until stopped.
     pub follow: bool,
+    /// Where readers say what is no error.
+    pub notices: Notices,
 }
 
 /// Opens every file.
@@ -68,9 +70,41 @@ pub struct FilesOptions {
 /// # Errors
 /// One that cannot be opened, lacks a column in its header, or cannot be followed though it should.
 pub fn open(options: &FilesOptions, rejected: &Arc<Rejected>) -> Result<Vec<Box<dyn Feed>>, Error> {
-    let contacts = options.contacts.iter().map(|path| (path, &row::CONTACTS));
-    let tests = options.tests.iter().map(|path| (path, &row::TESTS));
-    contacts.chain(tests).map(|(path, kind)| file::open(path, kind, options, rejected)).collect()
+    let (mut feeds, mut kinds) = (Vec::new(), Vec::new());
+    for (paths, kind) in [(&options.contacts, &CONTACTS), (&options.tests, &TESTS)] {
+        for path in paths {
+            for file in tables_in(path)? {
+                feeds.push(file::open(&file, kind, options, rejected)?);
+                kinds.push(kind);
+            }
+        }
+    }
+    let waits = |path: &PathBuf| options.follow || !path.exists();
+    if !options.contacts.iter().chain(&options.tests).any(waits) {
+        options.tables.columns.check(&kinds)?;
+    }
+    Ok(feeds)
+}
+
+/// The tables that a path means: itself, or those in the folder that it is, in the order of their names.
+fn tables_in(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    if !path.is_dir() {
+        return Ok(vec![path.into()]);
+    }
+    let io = |e| Error::io(path, e);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let file = entry.map_err(io)?.path();
+        let hidden = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden && file.is_file() && TableFormat::by_ending(&file).is_some() {
+            files.push(file);
+        }
+    }
+    files.sort_by(|a, b| order::compare(a, b));
+    if files.is_empty() {
+        return Err(Error::unsupported(path, "a folder without tables", "files .csv, .tsv, .jsonl, .parquet, .arrow"));
+    }
+    Ok(files)
 }
 
 /// Rows from files as a source; see [`Merge`] for its order and its epochs.

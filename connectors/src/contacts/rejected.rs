@@ -1,14 +1,18 @@
 //! The dead-letter file: every malformed row by file, line and reason, published beside the output if there is any.
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use thalweg::{BoxError, Epoch, Sink};
+use thalweg::{BoxError, Dropped, Epoch, Sink};
 
-use crate::error::Error;
+use super::file::line_of;
+use crate::error::{At, Error};
 use crate::out::publish::StagedFile;
+
+/// The first line of a file of dead letters.
+const HEADER: &[u8] = b"file,line,reason\n";
 
 /// Malformed rows, kept on disk a file of input apart, so that their order in the end depends on no order of reading.
 #[derive(Debug)]
@@ -20,7 +24,7 @@ pub struct Rejected {
 #[derive(Debug, Default)]
 struct State {
     files: Vec<(String, Option<BufWriter<File>>)>,
-    count: u64,
+    dropped: Dropped,
 }
 
 impl Rejected {
@@ -42,32 +46,49 @@ impl Rejected {
     }
 
     /// Notes a malformed row.
-    pub(crate) fn note(&self, file: usize, line: u64, reason: &str) -> Result<(), Error> {
+    pub(crate) fn note(&self, file: usize, at: &At, reason: &str) -> Result<(), Error> {
         let io = |e| Error::io(&self.destination, e);
         let mut state = self.state();
-        state.count += 1;
-        let Some((name, spool)) = state.files.get_mut(file) else { return Ok(()) };
+        let State { files, dropped } = &mut *state;
+        let Some((name, spool)) = files.get_mut(file) else { return Ok(()) };
+        dropped.one(|| format!("{name}: {at}: {reason}"));
         if spool.is_none() {
             *spool = Some(BufWriter::new(tempfile::tempfile().map_err(io)?));
         }
         let Some(spool) = spool else { return Ok(()) };
-        writeln!(spool, "{},{line},{}", quoted(name), quoted(reason)).map_err(io)
+        writeln!(spool, "{},{},{}", quoted(name), line_of(at), quoted(reason)).map_err(io)
+    }
+
+    /// Malformed rows so far, and the first of them.
+    pub fn dropped(&self) -> Dropped {
+        self.state().dropped.clone()
     }
 
     /// Malformed rows so far.
     pub fn count(&self) -> u64 {
-        self.state().count
+        self.state().dropped.count
+    }
+
+    /// True if an older run's dead letters stand at the destination: another file of that name is somebody's own.
+    fn is_ours(&self) -> bool {
+        let mut head = Vec::new();
+        let read = File::open(&self.destination).and_then(|file| file.take(HEADER.len() as u64).read_to_end(&mut head));
+        read.is_ok() && head == HEADER
     }
 
     /// Writes the whole under a temporary name; `None` if there is nothing to write.
     fn stage(&self) -> Result<Option<StagedFile>, Error> {
         let io = |e| Error::io(&self.destination, e);
         let mut state = self.state();
-        if state.count == 0 {
+        if state.dropped.count == 0 {
             return Ok(None);
         }
+        if self.destination.exists() && !self.is_ours() {
+            let expected = "no file, or the dead letters of an older run";
+            return Err(Error::unsupported(&self.destination, "a file of somebody's own", expected));
+        }
         let mut staged = StagedFile::create(&self.destination)?;
-        staged.write_all(b"file,line,reason\n").map_err(io)?;
+        staged.write_all(HEADER).map_err(io)?;
         for spool in state.files.iter_mut().filter_map(|(_, spool)| spool.as_mut()) {
             spool.flush().map_err(io)?;
             let file = spool.get_mut();
@@ -111,15 +132,16 @@ impl<T, S: Sink<T>> Sink<T> for WithRejected<S> {
 
     fn finish(&mut self) -> Result<(), BoxError> {
         let staged = self.rejected.stage()?;
-        self.sink.finish()?;
+        let outcome = self.sink.finish();
+        // Who gets no output because of these rows needs them most.
         match staged {
-            Some(staged) => Ok(staged.publish()?),
-            None => match std::fs::remove_file(&self.rejected.destination) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    Err(Error::io(&self.rejected.destination, e).into())
-                }
-                _ => Ok(()),
-            },
+            Some(staged) => staged.publish()?,
+            None if self.rejected.is_ours() => {
+                let destination = &self.rejected.destination;
+                std::fs::remove_file(destination).map_err(|e| Error::io(destination, e))?;
+            }
+            None => {}
         }
+        outcome
     }
 }

@@ -2,42 +2,59 @@
 
 use std::path::Path;
 
-use crate::error::{At, Error};
-use crate::files::lines::Lines;
-use crate::tables::csv::{header, split};
+use thalweg::Next;
 
-/// Reads (person, whether E or I) from CSV or TSV, gzipped or not. People who are not in it were never infected.
+use crate::error::Error;
+use crate::notices::Notices;
+use crate::tables::names::{Column, Kind};
+use crate::tables::values::{Cell, Cells, shown};
+use crate::tables::{self, Opening, TableOptions};
+
+static TRUTH: Kind = Kind {
+    what: "truth",
+    shares: false,
+    needs: "truth has person, state",
+    columns: &[Column::id("person"), Column::must("state")],
+    instead: None,
+    bare: None,
+};
+
+/// Reads (person, whether E or I) from a table of any format. People who are not in it were never infected.
 ///
 /// # Errors
 /// A file that cannot be read, has no columns `person` and `state`, or another state than S, E, I, R.
 pub fn truth(path: &Path) -> Result<Vec<(String, bool)>, Error> {
-    let mut lines = Lines::open(path, false)?;
-    let (delimiter, names) = header(lines.next()?.map_or(&[], |(_, line)| line));
-    let cells = |line: &[u8]| {
-        let mut cells = Vec::new();
-        split(line, delimiter, |_, cell| cells.push(String::from_utf8_lossy(cell).into_owned()));
-        cells
-    };
-    let place = |name: &str| {
-        let missing = || Error::malformed(path, At::Header, names.join(", "), format!("a column {name}"));
-        names.iter().position(|n| n == name).ok_or_else(missing)
-    };
-    let (person, state) = (place("person")?, place("state")?);
+    let (options, notices) = (TableOptions::default(), Notices::default());
+    let opening = Opening { kind: &TRUTH, options: &options, follow: false, notices: &notices };
+    let mut table = tables::open(path, None, opening)?;
     let mut people = Vec::new();
-    while let Some((number, line)) = lines.next()? {
-        if line.is_empty() {
-            continue;
-        }
-        let cells = cells(line);
-        let infected = match cells.get(state).map(|state| state.trim()) {
-            Some("E" | "I") => true,
-            Some("S" | "R") => false,
-            other => {
-                let found = other.unwrap_or("no state");
-                return Err(Error::malformed(path, At::Line(number), found, "a state S, E, I or R"));
+    loop {
+        let block = match table.next()? {
+            Next::Item(block) => block,
+            Next::Idle => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                continue;
             }
+            Next::End => return Ok(people),
         };
-        people.push((cells.get(person).cloned().unwrap_or_default(), infected));
+        if let Some(broken) = block.broken.first() {
+            return Err(Error::malformed(path, broken.at.clone(), broken.reason.clone(), TRUTH.needs));
+        }
+        let cells: Vec<_> = block.columns.iter().flatten().map(Cells::of).collect();
+        let [person, state] = &cells[..] else { return Ok(people) };
+        for row in 0..block.rows {
+            let malformed =
+                |found: String, expected| Err(Error::malformed(path, block.places.at(row), found, expected));
+            let infected = match state.text(row) {
+                Cell::Good(word) if matches!(&*word, "E" | "I") => true,
+                Cell::Good(word) if matches!(&*word, "S" | "R") => false,
+                Cell::Good(word) => return malformed(shown(&word), "a state S, E, I or R"),
+                _ => return malformed("no state".into(), "a state S, E, I or R"),
+            };
+            match person.text(row) {
+                Cell::Good(id) => people.push((id.into_owned(), infected)),
+                _ => return malformed("no person".into(), "an id"),
+            }
+        }
     }
-    Ok(people)
 }

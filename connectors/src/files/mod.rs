@@ -1,12 +1,16 @@
-//! Files as bytes and lines: opening, following, and a fence around decoders of other crates.
+//! Files as bytes: opening them, streams that may be packed, piped or still growing, and a fence around decoders of other crates.
 
+mod growing;
 pub(crate) mod guard;
-pub(crate) mod lines;
+pub(crate) mod stream;
 
 use std::io::Read as _;
 use std::path::Path;
 
 use crate::error::{At, Error};
+
+/// How the command line names standard input.
+pub(crate) const STDIN: &str = "-";
 
 /// Opens a regular file: a folder, a pipe or a device, which may never end, is an error.
 pub(crate) fn open_regular(path: &Path) -> Result<std::fs::File, Error> {

@@ -16,6 +16,7 @@ use thalweg::map::{MapChanges, MapGraph};
 use thalweg::{KnnGraph, Segmentation};
 
 use crate::error::Error;
+use crate::out::records::Batches;
 
 /// Most rows in a batch.
 pub const ROWS: usize = 65_536;
@@ -41,20 +42,102 @@ fn cuts(rows: usize) -> impl Iterator<Item = Range<usize>> {
     (0..rows.div_ceil(ROWS)).map(move |i| i * ROWS..rows.min((i + 1) * ROWS))
 }
 
-/// `frame` i64, `point` u32, `class` u8, `class_name` dictionary of utf8, `confidence` f32, `instance` u32.
-pub fn segmentation_schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        field("frame", DataType::Int64),
-        field("point", DataType::UInt32),
+/// Columns of labels beside the usual ones.
+///
+/// ```
+/// use thalweg_connectors::out::batches::LabelColumns;
+///
+/// let columns: LabelColumns = "time, xyz".parse()?;
+/// assert_eq!(columns, LabelColumns { xyz: true, path: false, time: true });
+/// # Ok::<(), thalweg_connectors::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LabelColumns {
+    /// `x`, `y`, `z` f32: the point as it was read (m).
+    pub xyz: bool,
+    /// `path`, a dictionary of utf8: the frame's file, null where it has none.
+    pub path: bool,
+    /// `time` i64: the frame's time (ns), null where it has none.
+    pub time: bool,
+}
+
+impl std::str::FromStr for LabelColumns {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<LabelColumns, Error> {
+        let mut columns = LabelColumns::default();
+        for name in text.split(',').map(str::trim) {
+            match name {
+                "xyz" => columns.xyz = true,
+                "path" => columns.path = true,
+                "time" => columns.time = true,
+                _ => {
+                    let expected = "xyz, path and time, divided by commas".into();
+                    return Err(Error::Value { what: "columns", found: name.into(), expected });
+                }
+            }
+        }
+        Ok(columns)
+    }
+}
+
+impl LabelColumns {
+    const fn bits(self) -> u8 {
+        self.xyz as u8 | (self.path as u8) << 1 | (self.time as u8) << 2
+    }
+
+    const fn of_bits(bits: u8) -> LabelColumns {
+        LabelColumns { xyz: bits & 1 != 0, path: bits & 2 != 0, time: bits & 4 != 0 }
+    }
+}
+
+/// `frame` i64, `point` u32, the columns asked for, `class` u8, `class_name` dictionary of utf8, `confidence` f32, `instance` u32.
+pub fn segmentation_schema_with(columns: LabelColumns) -> SchemaRef {
+    let mut fields = vec![field("frame", DataType::Int64), field("point", DataType::UInt32)];
+    if columns.xyz {
+        fields.extend(["x", "y", "z"].map(|name| field(name, DataType::Float32)));
+    }
+    if columns.path {
+        fields.push(Field::new("path", dictionary(), true));
+    }
+    if columns.time {
+        fields.push(Field::new("time", DataType::Int64, true));
+    }
+    fields.extend([
         field("class", DataType::UInt8),
         field("class_name", dictionary()),
         field("confidence", DataType::Float32),
         field("instance", DataType::UInt32),
-    ]))
+    ]);
+    Arc::new(Schema::new(fields))
+}
+
+/// [`segmentation_schema_with`] no more columns than usual.
+pub fn segmentation_schema() -> SchemaRef {
+    segmentation_schema_with(LabelColumns::default())
 }
 
 /// One row per point read, in point order, under [`segmentation_schema`]. A class that is not in the table is an error.
 pub fn segmentation_batches(item: &Segmentation) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + '_> {
+    labels::<0>(item)
+}
+
+/// [`segmentation_batches`] under [`segmentation_schema_with`] the same columns.
+pub fn segmentation_batches_with(columns: LabelColumns) -> Batches<Segmentation> {
+    match columns.bits() {
+        0 => labels::<0>,
+        1 => labels::<1>,
+        2 => labels::<2>,
+        3 => labels::<3>,
+        4 => labels::<4>,
+        5 => labels::<5>,
+        6 => labels::<6>,
+        _ => labels::<7>,
+    }
+}
+
+/// The rows of a frame, with the columns whose bits are set.
+fn labels<const COLUMNS: u8>(item: &Segmentation) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + '_> {
     // The names stand in the dictionary in ascending order of their codes, the same for every frame.
     let names: Vec<&str> = item.classes.iter().map(|(_, name)| name).collect();
     let mut key_of_class = [-1i32; 256];
@@ -62,27 +145,43 @@ pub fn segmentation_batches(item: &Segmentation) -> Box<dyn Iterator<Item = Resu
         key_of_class[usize::from(code)] = key as i32;
     }
     let names: ArrayRef = Arc::new(StringArray::from(names));
-    let schema = segmentation_schema();
+    let path: ArrayRef =
+        Arc::new(StringArray::from_iter_values(item.frame.path.iter().map(|path| path.to_string_lossy())));
+    let columns = LabelColumns::of_bits(COLUMNS);
+    let schema = segmentation_schema_with(columns);
+    let wrong = |what, expected: &str| {
+        let expected = expected.to_string();
+        move |e: arrow::error::ArrowError| Error::Value { what, found: e.to_string(), expected }
+    };
     Box::new(cuts(item.class.len()).map(move |rows| {
+        let frame = &item.frame;
+        let mut arrays: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from_value(frame.id, rows.len())),
+            Arc::new(UInt32Array::from_iter_values(rows.start as u32..rows.end as u32)),
+        ];
+        if columns.xyz {
+            let axes = [&frame.x, &frame.y, &frame.z];
+            arrays.extend(axes.map(|axis| Arc::new(Float32Array::from(axis[rows.clone()].to_vec())) as ArrayRef));
+        }
+        if columns.path {
+            let keys = Int32Array::from_iter((0..rows.len()).map(|_| frame.path.as_ref().map(|_| 0)));
+            let paths = DictionaryArray::<Int32Type>::try_new(keys, path.clone());
+            arrays.push(Arc::new(paths.map_err(wrong("path of a frame", "text"))?));
+        }
+        if columns.time {
+            arrays.push(Arc::new(Int64Array::from_iter((0..rows.len()).map(|_| frame.time_ns))));
+        }
         let class = &item.class[rows.clone()];
         let keys = Int32Array::from_iter_values(class.iter().map(|&c| key_of_class[usize::from(c)]));
         let class_names = DictionaryArray::<Int32Type>::try_new(keys, names.clone());
-        let class_names = class_names.map_err(|e| Error::Value {
-            what: "class of a point",
-            found: e.to_string(),
-            expected: "a code of the class table".into(),
-        })?;
-        batch(
-            schema.clone(),
-            vec![
-                Arc::new(Int64Array::from_value(item.frame.id, rows.len())),
-                Arc::new(UInt32Array::from_iter_values(rows.start as u32..rows.end as u32)),
-                Arc::new(UInt8Array::from(class.to_vec())),
-                Arc::new(class_names),
-                Arc::new(Float32Array::from(item.confidence[rows.clone()].to_vec())),
-                Arc::new(UInt32Array::from(item.instance[rows].to_vec())),
-            ],
-        )
+        let class_names = class_names.map_err(wrong("class of a point", "a code of the class table"))?;
+        arrays.extend([
+            Arc::new(UInt8Array::from(class.to_vec())) as ArrayRef,
+            Arc::new(class_names),
+            Arc::new(Float32Array::from(item.confidence[rows.clone()].to_vec())),
+            Arc::new(UInt32Array::from(item.instance[rows].to_vec())),
+        ]);
+        batch(schema.clone(), arrays)
     }))
 }
 

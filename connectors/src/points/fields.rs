@@ -8,7 +8,8 @@ use std::path::Path;
 use thalweg::{Frame, Truth};
 
 use crate::error::{At, Error};
-use crate::points::format::ReadOptions;
+use crate::points::format::{ReadOptions, lower_median};
+use crate::points::intensity::scaled;
 
 /// The type of one number in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,8 +106,18 @@ pub(crate) struct Parts {
     pub(crate) fields: Vec<usize>,
     scalars: [Scalar; 3],
     intensity: Option<(usize, Scalar)>,
-    class: Option<usize>,
+    /// Codes as they stand, or labels whose code the run's first frame tells.
+    class: Option<(usize, Codes)>,
     instance: Option<usize>,
+}
+
+/// What the numbers of a class are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Codes {
+    /// The model's own.
+    Own,
+    /// See [`LabelCode`](crate::points::label::LabelCode).
+    Label,
 }
 
 impl Parts {
@@ -136,7 +147,10 @@ impl Parts {
         };
         let intensity = find(&["intensity", "i", "reflectance", "reflectivity"]);
         let intensity = part(intensity).zip(intensity.map(|field| all[field].scalar));
-        let class = part(find(&["label", "class", "classification"]));
+        let class = match find(&["label"]) {
+            Some(label) => part(Some(label)).zip(Some(Codes::Label)),
+            None => part(find(&["class", "classification"])).zip(Some(Codes::Own)),
+        };
         let instance = part(find(&["instance"]));
         Ok(Parts { fields, scalars, intensity, class, instance })
     }
@@ -150,8 +164,8 @@ impl Parts {
 /// Makes a frame of `points` rows. `rows` calls its argument with the parts' values, `[parts.fields.len()]`, point by point,
 /// and does the same each time it is called.
 ///
-/// Intensity scales to 0–1: a float as it stands if no value is above 1, else by 255; u8 by 255, u16 by 65535; of another type, or
-/// with a value outside, there is none. Codes are kept if each is a whole number below 256.
+/// An intensity becomes 0–1 as [`intensity`](crate::points::intensity) has it. A column of classes or labels is left out, with a warning, where
+/// a value is no whole number, or no class.
 pub(crate) fn frame(
     path: &Path,
     options: &ReadOptions,
@@ -161,15 +175,7 @@ pub(crate) fn frame(
 ) -> Result<Frame, Error> {
     let mut frame = Frame { path: Some(path.into()), ..Frame::default() };
     if points > 0 && (0..3).any(|axis| !parts.narrow(axis)) {
-        let mut minimum = [f64::INFINITY; 3];
-        rows(&mut |row| {
-            for (least, &value) in minimum.iter_mut().zip(row) {
-                if value.is_finite() && value < *least {
-                    *least = value;
-                }
-            }
-        })?;
-        frame.origin = options.origin.decide(minimum);
+        frame.origin = options.origin.by(|| medians(points, &mut rows))?;
         for axis in (0..3).filter(|&axis| parts.narrow(axis)) {
             frame.origin[axis] = 0.0;
         }
@@ -178,9 +184,9 @@ pub(crate) fn frame(
     let mut intensity = parts.intensity.map(|_| Vec::with_capacity(points));
     let mut class = parts.class.map(|_| Vec::with_capacity(points));
     let mut instance = parts.instance.map(|_| Vec::with_capacity(points));
-    let mut codes_fit = true;
+    let mut odd = None;
     let (origin, at) = (frame.origin, |part: Option<usize>| part.unwrap_or(0));
-    let (at_intensity, at_class) = (parts.intensity.map_or(0, |(part, _)| part), at(parts.class));
+    let (at_intensity, at_class) = (at(parts.intensity.map(|part| part.0)), at(parts.class.map(|part| part.0)));
     let at_instance = at(parts.instance);
     rows(&mut |row| {
         for axis in 0..3 {
@@ -191,8 +197,10 @@ pub(crate) fn frame(
         }
         if let Some(column) = &mut class {
             let code = row[at_class];
-            codes_fit &= (0.0..256.0).contains(&code) && code.fract() == 0.0;
-            column.push(code as u8);
+            if odd.is_none() && !(code.fract() == 0.0 && (-2147483648.0..4294967296.0).contains(&code)) {
+                odd = Some(code);
+            }
+            column.push(code as i64);
         }
         if let Some(column) = &mut instance {
             column.push(row[at_instance] as u32);
@@ -201,31 +209,45 @@ pub(crate) fn frame(
     let [x, y, z] = xyz;
     (frame.x, frame.y, frame.z) = (x, y, z);
     if let Some((_, scalar)) = parts.intensity {
-        frame.intensity = intensity.and_then(|column| scaled(column, scalar));
+        frame.intensity = intensity.and_then(|column| scaled(column, scalar, path, options));
     }
-    frame.truth = class.filter(|_| codes_fit).map(|class| {
+    let class = class.zip(parts.class).and_then(|(column, (_, codes))| match codes {
+        Codes::Label if odd.is_none() => Some(options.labels.codes(&column)),
+        Codes::Own if odd.is_none() => {
+            odd = column.iter().find(|code| !(-1..256).contains(*code)).map(|&code| code as f64);
+            odd.is_none().then(|| column.iter().map(|&code| u8::try_from(code).unwrap_or(0)).collect())
+        }
+        _ => None,
+    });
+    if let Some(odd) = odd {
+        options.warn(
+            "class",
+            path,
+            format!("found the class {odd}, expected whole numbers, 0 to 255: read without classes"),
+        );
+    }
+    frame.truth = class.map(|class: Vec<u8>| {
         let instance = instance.take().unwrap_or_else(|| vec![0; class.len()]);
         Truth { class, instance }
     });
     Ok(frame)
 }
 
-/// An intensity column on a scale of 0–1, by the rule of [`frame`].
-pub(crate) fn scaled(mut column: Vec<f32>, scalar: Scalar) -> Option<Vec<f32>> {
-    let (mut least, mut most) = (0.0f32, 0.0f32);
-    for &value in &column {
-        (least, most) = (least.min(value), most.max(value));
+/// The lower medians of the points whose three coordinates are finite, one axis at a time: a column of f64 lives at once.
+fn medians(
+    points: usize,
+    rows: &mut impl FnMut(&mut dyn FnMut(&[f64])) -> Result<(), Error>,
+) -> Result<Option<[f64; 3]>, Error> {
+    let mut medians = [0.0; 3];
+    for (axis, median) in medians.iter_mut().enumerate() {
+        let mut values = Vec::with_capacity(points);
+        rows(&mut |row| {
+            if row[..3].iter().all(|v| v.is_finite()) {
+                values.push(row[axis]);
+            }
+        })?;
+        let Some(found) = lower_median(&mut values) else { return Ok(None) };
+        *median = found;
     }
-    let full_scale = match scalar {
-        Scalar::U8 => 255.0,
-        Scalar::U16 => 65535.0,
-        Scalar::F32 | Scalar::F64 if most <= 1.0 => 1.0,
-        Scalar::F32 | Scalar::F64 => 255.0,
-        _ => return None,
-    };
-    if least < 0.0 || most > full_scale {
-        return None;
-    }
-    column.iter_mut().for_each(|value| *value /= full_scale);
-    Some(column)
+    Ok(Some(medians))
 }

@@ -1,302 +1,302 @@
-//! Frames from one file, a folder of files in name order, or a KITTI sequence; a folder or a table may be followed as it grows.
+//! Frames from all inputs of a run as one source: files, folders in the order of names, KITTI sequences, other sources among them; folders and
+//! tables may be followed as they grow.
 //!
-//! A file is one frame, a table as many as its `frame` column says. Frame numbers are the input's own, else positions from 0.
-//! Following a folder: a file counts as complete once two looks, 50 ms apart, saw the same size and time of change; files are taken
-//! in name order, and one that appears with a name before the last one taken is passed over.
+//! A file is one frame, a table as many as its `frame` column says. A frame's number is the input's own, else its position, from 0, over all inputs.
+//! Rows of one frame that lie in several files are one frame; a frame that comes again after another is an error.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use thalweg::{BoxError, Frame, Next, Source};
 
-use crate::error::Error;
-use crate::points::format::{self, Format, ReadOptions, Reader};
-use crate::points::kitti::{self, Sequence};
+use crate::error::{At, Error};
+use crate::points::format::{self, Format, ReadOptions};
+pub(crate) use crate::points::part::holds_many;
+use crate::points::part::{Failed, Given, Made, Part};
+use crate::points::{join, kitti, listing};
 
-const POLL: Duration = Duration::from_millis(50);
-/// An empty file may be one whose writer has not begun: it must stand this long.
-const EMPTY: Duration = Duration::from_secs(1);
+/// How long the source goes on after it was asked to end, for what is in a followed input already.
+const ENDING: Duration = Duration::from_millis(800);
 
-/// How to read a file or a folder.
-#[derive(Clone, Debug, Default)]
+/// Frames of a followed input before another one has its turn.
+const TURN: u32 = 64;
+
+/// What becomes of a file that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// It ends the run.
+    #[default]
+    Stop,
+    /// It is passed over, said, and counted as `unreadable`.
+    Skip,
+}
+
+/// How to read the inputs.
+#[derive(Clone, Debug)]
 pub struct FilesOptions {
     /// What every reader is told.
     pub read: ReadOptions,
     /// The format of every file, else guessed from each name.
     pub format: Option<&'static Format>,
-    /// Position of the first frame to deliver.
+    /// Position of the first frame to deliver, over all inputs.
     pub start_offset: u64,
     /// Position of the first frame not to deliver any more.
     pub until: Option<u64>,
-    /// Go on as the folder or the file grows, until `stop`.
+    /// Go on as the folders or the files grow, until `stop`.
     pub follow: bool,
-    /// Set from outside: ends the source after the frame in hand. A followed table's last frame is complete then.
+    /// How long a file of a followed folder must rest that does not say itself when it is whole.
+    pub settle: Duration,
+    /// What becomes of a file that cannot be read.
+    pub on_error: OnError,
+    /// A frame without a pose is of no use: the scan of a followed sequence waits for its own.
+    pub poses: bool,
+    /// Set from outside: what is in a followed input already is delivered, as far as that takes no longer than about a second, then the source ends.
     pub stop: Arc<AtomicBool>,
+}
+
+impl Default for FilesOptions {
+    fn default() -> FilesOptions {
+        FilesOptions {
+            read: ReadOptions::default(),
+            format: None,
+            start_offset: 0,
+            until: None,
+            follow: false,
+            settle: Duration::from_secs(2),
+            on_error: OnError::Stop,
+            poses: false,
+            stop: Arc::default(),
+        }
+    }
+}
+
+/// One input of a run.
+pub enum Input {
+    /// A file or a folder.
+    Path(PathBuf),
+    /// A source of its own; its frames are numbered with those of the other inputs.
+    Source(Made),
 }
 
 /// A source of frames; see the module.
 pub struct Files {
-    path: PathBuf,
+    name: String,
     options: FilesOptions,
-    /// Files not yet opened, last first.
-    waiting: Vec<PathBuf>,
-    folder: Option<Watch>,
-    sequence: Option<Sequence>,
-    open: Option<Open>,
+    /// Inputs that have not ended, the one to ask next first.
+    parts: VecDeque<Part>,
+    /// A frame that the next file may go on with, and since when it waits.
+    held: Option<(Frame, Instant)>,
+    /// Frames that are complete, and whether the input numbered them.
+    complete: VecDeque<(Frame, bool)>,
+    /// Frames that came from the first of the inputs without a turn of another.
+    turn: u32,
     /// Position of the next frame.
     position: u64,
+    /// The last frame that an input numbered itself.
+    last: Option<i64>,
+    /// First position among the frames that have theirs as their number, and the last.
+    counted: Option<(i64, i64)>,
+    ending: Option<Instant>,
     ended: bool,
-}
-
-struct Open {
-    reader: Box<dyn Reader>,
-    grows: bool,
-}
-
-/// True if a file of the format may hold several frames.
-pub(crate) fn holds_many(format: &Format) -> bool {
-    [
-        crate::tables::parquet::FORMAT.name,
-        crate::tables::arrow::FORMAT.name,
-        crate::tables::csv::FORMAT.name,
-        crate::tables::jsonl::FORMAT.name,
-    ]
-    .contains(&format.name)
 }
 
 impl Files {
     /// Opens a file, a folder of files, or a KITTI sequence folder.
     ///
     /// # Errors
-    /// Nothing at the path; a folder without a file of a known format (unless followed); a sequence whose text files do not fit; a file
-    /// to follow that is no CSV or JSONL table.
+    /// See [`Files::over`].
     pub fn open(path: &Path, options: FilesOptions) -> Result<Files, Error> {
-        let kind = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-        let mut files = Files {
-            path: path.into(),
+        Files::over([Input::Path(path.into())], options)
+    }
+
+    /// Opens all inputs of a run.
+    ///
+    /// # Errors
+    /// Nothing at a path, or a folder without a file of a known format (unless followed); a sequence whose texts do not fit; a file to follow that
+    /// is no CSV or JSONL table.
+    pub fn over(inputs: impl IntoIterator<Item = Input>, options: FilesOptions) -> Result<Files, Error> {
+        let open = |input| match input {
+            Input::Path(path) => Part::open(&path, &options),
+            Input::Source(source) => Ok(Part::made(source)),
+        };
+        let parts = inputs.into_iter().map(open).collect::<Result<VecDeque<_>, _>>()?;
+        let names: Vec<_> = parts.iter().map(Part::name).collect();
+        Ok(Files {
+            name: names.join(", "),
             options,
-            waiting: Vec::new(),
-            folder: None,
-            sequence: None,
-            open: None,
+            parts,
+            held: None,
+            complete: VecDeque::new(),
+            turn: 0,
             position: 0,
+            last: None,
+            counted: None,
+            ending: None,
             ended: false,
-        };
-        if !kind.is_dir() {
-            files.open_single()?;
-            return Ok(files);
-        }
-        let scans = kitti::scans(path);
-        let watch = Watch::new(scans.as_deref().unwrap_or(path));
-        if files.options.follow {
-            files.folder = Some(watch);
-            return Ok(files);
-        }
-        files.waiting = watch.list()?.into_iter().map(|(path, _)| path).rev().collect();
-        if files.waiting.is_empty() {
-            let known: Vec<_> = format::FORMATS.iter().flat_map(|f| f.extensions).map(|e| format!(".{e}")).collect();
-            return Err(Error::unsupported(path, "a folder without frames", format!("files {}", known.join(", "))));
-        }
-        if scans.is_some() {
-            files.sequence = Some(Sequence::load(path, files.waiting.len())?);
-        }
-        Ok(files)
+        })
     }
 
-    fn open_single(&mut self) -> Result<(), Error> {
-        let format = self.format_of(&self.path)?;
-        if !self.options.follow {
-            self.waiting.push(self.path.clone());
-            return Ok(());
-        }
-        let growing = match format.name {
-            name if name == crate::tables::csv::FORMAT.name => {
-                crate::tables::csv::follow(&self.path, &self.options.read)?
-            }
-            name if name == crate::tables::jsonl::FORMAT.name => {
-                crate::tables::jsonl::follow(&self.path, &self.options.read)?
-            }
-            _ => {
-                return Err(Error::unsupported(
-                    &self.path,
-                    format!("{} to follow", format.what),
-                    "a folder, or a CSV or JSONL table",
-                ));
-            }
-        };
-        self.open = Some(Open { reader: growing, grows: true });
-        Ok(())
-    }
-
-    /// What the reader of the run should be told, once: a calibration that is missing.
-    pub fn warnings(&self) -> &[String] {
-        self.sequence.as_ref().map_or(&[], Sequence::warnings)
-    }
-
-    fn format_of(&self, path: &Path) -> Result<&'static Format, Error> {
-        self.options.format.map_or_else(|| format::guess(path), Ok)
-    }
-
-    fn next_frame(&mut self) -> Result<Next<Frame>, Error> {
+    fn next_frame(&mut self) -> Result<Next<Frame>, BoxError> {
         loop {
-            let stopped = self.options.stop.load(Ordering::Relaxed);
             let beyond = self.options.until.is_some_and(|until| self.position >= until);
-            if self.ended || beyond || (stopped && !self.open.as_ref().is_some_and(|open| open.grows)) {
+            if self.ended || beyond {
                 return Ok(Next::End);
             }
-            let (frame, numbered) = match &mut self.open {
-                None => match self.next_file(stopped)? {
-                    Next::Item(()) => continue,
-                    Next::Idle => return Ok(Next::Idle),
-                    Next::End => return Ok(Next::End),
-                },
-                Some(Open { reader, grows }) => {
-                    if stopped && *grows {
-                        reader.close();
-                    }
-                    match reader.next_frame()? {
-                        Next::Item(frame) => (frame, reader.has_frame_ids()),
-                        Next::Idle => return Ok(Next::Idle),
-                        Next::End => {
-                            self.ended = *grows;
-                            self.open = None;
-                            continue;
-                        }
-                    }
+            if let Some((frame, numbered)) = self.complete.pop_front() {
+                if let Some(frame) = self.deliver(frame, numbered)? {
+                    return Ok(Next::Item(frame));
                 }
-            };
-            let position = self.position;
-            self.position += 1;
-            if position < self.options.start_offset {
                 continue;
             }
-            let mut frame = frame;
-            if !numbered {
-                frame.id = position as i64;
+            match self.ask() {
+                Ok(Given::Frame { frame, numbered, complete }) => self.take(*frame, numbered, complete),
+                Ok(Given::Skipped) => self.position += 1,
+                Ok(Given::Idle) => {
+                    let settled = self.held.as_ref().is_some_and(|(_, since)| since.elapsed() >= self.options.settle);
+                    if !settled || self.parts.iter().any(Part::goes_on) {
+                        return Ok(Next::Idle);
+                    }
+                    self.release();
+                }
+                Ok(Given::End) if self.held.is_none() => return Ok(Next::End),
+                Ok(Given::End) => self.release(),
+                Err(failed) => self.fail(failed)?,
             }
-            if let Some(sequence) = &self.sequence {
-                sequence.dress(position as usize, &mut frame)?;
-            }
-            return Ok(Next::Item(frame));
         }
     }
 
-    /// Opens the next file, passing over whole files before the start offset without opening them.
-    fn next_file(&mut self, stopped: bool) -> Result<Next<()>, Error> {
-        let path = match &mut self.folder {
-            None => self.waiting.pop(),
-            Some(_) if stopped => None,
-            Some(watch) => match watch.next()? {
-                Some(path) => Some(path),
-                None => return Ok(Next::Idle),
-            },
-        };
-        let Some(path) = path else { return Ok(Next::End) };
-        let format = self.format_of(&path)?;
-        if self.position < self.options.start_offset && !holds_many(format) {
-            self.position += 1;
-        } else {
-            self.open = Some(Open { reader: (format.open)(&path, &self.options.read)?, grows: false });
+    /// Asks the inputs, one after the other; those that are followed in turn.
+    fn ask(&mut self) -> Result<Given, Failed> {
+        if self.ending.is_none() && self.options.stop.load(Ordering::Relaxed) {
+            self.ending = Some(Instant::now());
         }
-        Ok(Next::Item(()))
+        let ending = self.ending.map(|since| since.elapsed());
+        if let Some(ending) = ending {
+            let late = ending > ENDING;
+            self.parts.iter_mut().filter(|_| late).for_each(|part| part.leave(&self.options.read));
+            self.parts.retain(|part| !late && part.drains());
+        }
+        let skip = self.held.is_none() && self.position < self.options.start_offset;
+        let mut asked = 0;
+        while asked < self.parts.len() {
+            let Some(part) = self.parts.front_mut() else { break };
+            match part.next(&self.options, skip, ending)? {
+                Given::End => drop(self.parts.pop_front()),
+                Given::Idle if self.options.follow => {
+                    asked += 1;
+                    self.parts.rotate_left(1);
+                    self.turn = 0;
+                }
+                given => {
+                    // None of those that are followed may keep the others waiting for long.
+                    self.turn += 1;
+                    if self.options.follow && self.turn >= TURN && part.between_files() {
+                        self.parts.rotate_left(1);
+                        self.turn = 0;
+                    }
+                    return Ok(given);
+                }
+            }
+        }
+        Ok(if self.parts.is_empty() { Given::End } else { Given::Idle })
     }
+
+    /// Takes a frame that was read: one that others may belong to is held.
+    fn take(&mut self, frame: Frame, numbered: bool, complete: bool) {
+        if let Some((held, since)) = self.held.as_mut().filter(|(held, _)| numbered && held.id == frame.id) {
+            join::append(held, frame, &self.options.read);
+            *since = Instant::now();
+        } else {
+            self.release();
+            if !numbered {
+                return self.complete.push_back((frame, false));
+            }
+            self.held = Some((frame, Instant::now()));
+        }
+        if complete {
+            self.release();
+        }
+    }
+
+    /// The frame that was held is complete.
+    fn release(&mut self) {
+        self.complete.extend(self.held.take().map(|(frame, _)| (frame, true)));
+    }
+
+    /// Numbers a frame and checks that it is wanted.
+    fn deliver(&mut self, mut frame: Frame, numbered: bool) -> Result<Option<Frame>, BoxError> {
+        let id = i64::try_from(self.position).unwrap_or(i64::MAX);
+        let within = |(first, last): (i64, i64), id: i64| (first..=last).contains(&id);
+        if numbered {
+            if self.last.is_some_and(|last| last >= frame.id) || self.counted.is_some_and(|c| within(c, frame.id)) {
+                self.fail(self.again(&frame))?;
+                return Ok(None);
+            }
+            self.last = Some(frame.id);
+        } else {
+            frame.id = id;
+            if self.last == Some(id) {
+                self.fail(self.again(&frame))?;
+                return Ok(None);
+            }
+            self.counted = Some(self.counted.map_or((id, id), |(first, _)| (first, id)));
+        }
+        self.position += 1;
+        Ok((self.position > self.options.start_offset).then_some(frame))
+    }
+
+    fn again(&self, frame: &Frame) -> Failed {
+        let before = self.last.or(self.counted.map(|(_, last)| last)).unwrap_or(0);
+        let path = frame.path.as_deref().unwrap_or(Path::new(&self.name));
+        let found = format!("frame {} after frame {before}", frame.id);
+        let error = Error::malformed(path, At::File, found, "ascending frames, each in one piece");
+        Failed::File { error, one_frame: false }
+    }
+
+    /// Passes over what could not be read, if that is wanted; else it is the source's error.
+    fn fail(&mut self, failed: Failed) -> Result<(), BoxError> {
+        let (error, one_frame) = match failed {
+            Failed::File { error, one_frame } if self.options.on_error == OnError::Skip => (error, one_frame),
+            Failed::File { error, .. } => return Err(error.into()),
+            Failed::Input(error) => return Err(error),
+        };
+        let notices = &self.options.read.notices;
+        notices.dropped("unreadable", || error.to_string());
+        let (path, text) = (error.path(), error.to_string());
+        let what = text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text);
+        notices.warn(path, format!("passed over: {what}"));
+        self.position += u64::from(one_frame);
+        Ok(())
+    }
+}
+
+/// The format that the frames at a path are read as: of a folder, that of the files that are its frames.
+pub fn format_of(path: &Path, asked: Option<&'static Format>) -> Option<&'static Format> {
+    if !path.is_dir() {
+        return asked.or_else(|| format::guess(path).ok());
+    }
+    let scans = kitti::scans(path);
+    listing::list(scans.as_deref().unwrap_or(path), asked).ok().flatten().map(|listing| listing.format)
 }
 
 impl Source for Files {
     type Item = Frame;
 
     fn name(&self) -> String {
-        self.path.display().to_string()
+        self.name.clone()
+    }
+
+    fn drain(&mut self) -> bool {
+        self.ending.get_or_insert_with(Instant::now);
+        true
     }
 
     fn next(&mut self) -> Result<Next<Frame>, BoxError> {
         let next = self.next_frame();
         self.ended |= next.is_err();
-        Ok(next?)
-    }
-}
-
-/// What one look at a file saw.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Look {
-    size: u64,
-    changed: Option<SystemTime>,
-}
-
-/// A folder that receives files.
-struct Watch {
-    folder: PathBuf,
-    /// The last file taken.
-    last: Option<PathBuf>,
-    looks: HashMap<PathBuf, (Look, Instant)>,
-    ready: Vec<PathBuf>,
-    polled: Option<Instant>,
-}
-
-impl Watch {
-    fn new(folder: &Path) -> Watch {
-        Watch { folder: folder.into(), last: None, looks: HashMap::new(), ready: Vec::new(), polled: None }
-    }
-
-    /// The folder's files that have the ending of a known format and are not hidden, in name order.
-    fn list(&self) -> Result<Vec<(PathBuf, Look)>, Error> {
-        let io = |e| Error::io(&self.folder, e);
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(&self.folder).map_err(io)? {
-            let path = entry.map_err(io)?.path();
-            let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-            if hidden || format::by_extension(&path).is_none() {
-                continue;
-            }
-            // A file may be gone or renamed between the listing and the look.
-            if let Ok(kind) = std::fs::metadata(&path)
-                && kind.is_file()
-            {
-                files.push((path, Look { size: kind.len(), changed: kind.modified().ok() }));
-            }
-        }
-        files.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(files)
-    }
-
-    /// The next complete file in name order.
-    fn next(&mut self) -> Result<Option<PathBuf>, Error> {
-        if self.ready.is_empty() && self.polled.is_none_or(|at| at.elapsed() >= POLL) {
-            self.poll()?;
-        }
-        let next = self.ready.pop();
-        if next.is_some() {
-            self.last = next.clone();
-        }
-        Ok(next)
-    }
-
-    fn poll(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
-        self.polled = Some(now);
-        let last = self.last.clone();
-        let new: Vec<_> =
-            self.list()?.into_iter().filter(|(path, _)| last.as_ref().is_none_or(|last| path > last)).collect();
-        let mut complete = true;
-        let mut looks = HashMap::new();
-        for (path, look) in new {
-            let since = match self.looks.get(&path) {
-                Some((before, since)) if *before == look => *since,
-                _ => now,
-            };
-            let age = now - since;
-            // Name order: nothing may overtake a file that is still being written.
-            complete &= if look.size == 0 { age >= EMPTY } else { age >= POLL };
-            if complete {
-                self.ready.push(path.clone());
-            }
-            looks.insert(path, (look, since));
-        }
-        self.ready.reverse();
-        self.looks = looks;
-        Ok(())
+        next
     }
 }

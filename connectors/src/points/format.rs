@@ -1,16 +1,20 @@
 //! The registry of formats that hold frames: one line each, found by name, by a path's ending, or by a file's first bytes.
 
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use thalweg::{Frame, Next};
 
-use super::{bin, las, pcd, ply};
+use super::label::LabelCode;
+use super::told::Told;
+use super::{bin, las, npy, pcd, ply, table, xyz};
 use crate::error::Error;
 use crate::files::open_regular;
 use crate::notices::Notices;
-use crate::tables::{arrow, csv, jsonl, parquet};
+use crate::tables::TableOptions;
 
 /// One open file that holds one or more frames.
 ///
@@ -51,14 +55,38 @@ pub trait Reader: Send {
 pub struct ReadOptions {
     /// What is subtracted from f64 coordinates.
     pub origin: OriginRule,
+    /// What the column `label` of a run means.
+    pub labels: LabelCode,
     /// Where readers say what is no error.
     pub notices: Notices,
+    /// How often which oddity was said.
+    pub told: Told,
+    /// How tables are meant.
+    pub tables: TableOptions,
+    /// Optional columns of tables that could not be used.
+    pub left_out: LeftOut,
+}
+
+/// Names of optional columns that a run does without, since a cell of theirs could not be used; clones are one list.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOut(Arc<Mutex<BTreeSet<&'static str>>>);
+
+impl LeftOut {
+    /// True if the column is left out.
+    pub fn has(&self, column: &str) -> bool {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).contains(column)
+    }
+
+    /// Leaves a column out from here on.
+    pub(crate) fn add(&self, column: &'static str) {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(column);
+    }
 }
 
 /// What f64 coordinates lose before they become f32, the same for a whole run: clones share one origin.
 ///
-/// The first frame with f64 coordinates decides: `origin = trunc(minimum / 1000) · 1000` on each axis (m), the minimum
-/// over its finite coordinates.
+/// The first frame with a finite point among its f64 coordinates decides: `origin = trunc(median / 1000) · 1000` on each axis (m), the
+/// lower median (element (n − 1) / 2, sorted) over the points whose three coordinates are finite.
 #[derive(Clone, Debug, Default)]
 pub struct OriginRule(Arc<OnceLock<[f64; 3]>>);
 
@@ -73,11 +101,32 @@ impl OriginRule {
         self.0.get().copied()
     }
 
-    /// The run's origin (m), decided by `minimum` (m, per axis) if no frame has before; a non-finite minimum counts as 0.
-    pub fn decide(&self, minimum: [f64; 3]) -> [f64; 3] {
-        let whole = |m: f64| if m.is_finite() { (m / 1000.0).trunc() * 1000.0 + 0.0 } else { 0.0 };
-        *self.0.get_or_init(|| minimum.map(whole))
+    /// The run's origin (m), decided by these coordinates (m), one slice an axis, if no frame has before. Coordinates without a finite point
+    /// decide nothing: their origin is 0.
+    pub fn of(&self, xyz: [&[f64]; 3]) -> [f64; 3] {
+        let medians = || {
+            let finite = |i: &usize| xyz.iter().all(|axis| axis[*i].is_finite());
+            let points: Vec<usize> = (0..xyz[0].len()).filter(finite).collect();
+            let median = |axis: &[f64]| lower_median(&mut points.iter().map(|&i| axis[i]).collect::<Vec<_>>());
+            Ok::<_, Infallible>(median(xyz[0]).zip(median(xyz[1])).zip(median(xyz[2])).map(|((x, y), z)| [x, y, z]))
+        };
+        self.by(medians).unwrap_or_else(|never| match never {})
     }
+
+    /// The run's origin (m); `medians` is asked if no frame has decided it, and says `None` if there is no finite point.
+    pub(crate) fn by<E>(&self, medians: impl FnOnce() -> Result<Option<[f64; 3]>, E>) -> Result<[f64; 3], E> {
+        if let Some(origin) = self.get() {
+            return Ok(origin);
+        }
+        let whole = |m: f64| (m / 1000.0).trunc() * 1000.0 + 0.0;
+        Ok(medians()?.map_or([0.0; 3], |medians| *self.0.get_or_init(|| medians.map(whole))))
+    }
+}
+
+/// Element (n − 1) / 2 of the values in ascending order; `None` if there is none.
+pub(crate) fn lower_median(values: &mut [f64]) -> Option<f64> {
+    let middle = values.len().checked_sub(1)? / 2;
+    Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
 }
 
 /// Opens one file.
@@ -105,10 +154,12 @@ pub static FORMATS: &[Format] = &[
     pcd::FORMAT,
     ply::FORMAT,
     las::FORMAT,
-    parquet::FORMAT,
-    arrow::FORMAT,
-    csv::FORMAT,
-    jsonl::FORMAT,
+    npy::FORMAT,
+    table::PARQUET,
+    table::ARROW,
+    table::CSV,
+    table::JSONL,
+    xyz::FORMAT,
 ];
 
 /// The format of a file: by its name's ending, else by its first bytes.
@@ -173,7 +224,11 @@ struct OneFrame {
 impl Reader for OneFrame {
     fn next_frame(&mut self) -> Result<Next<Frame>, Error> {
         Ok(match self.read.take() {
-            Some(read) => Next::Item(read(&self.path, &self.options)?),
+            Some(read) => {
+                let frame = read(&self.path, &self.options)?;
+                self.options.look(&frame);
+                Next::Item(frame)
+            }
             None => Next::End,
         })
     }
@@ -195,12 +250,18 @@ mod tests {
     }
 
     #[test]
-    fn the_first_minimum_decides_the_origin_of_all_clones() {
+    fn the_first_medians_decide_the_origin_of_all_clones() {
         let rule = OriginRule::default();
         let other = rule.clone();
-        assert_eq!(rule.get(), None);
-        assert_eq!(rule.decide([651_234.5, -1999.0, f64::NAN]), [651_000.0, -1000.0, 0.0]);
-        assert_eq!(other.decide([5000.0; 3]), [651_000.0, -1000.0, 0.0]);
-        assert!(OriginRule::default().decide([-1.0; 3])[0].is_sign_positive());
+        assert_eq!(rule.of([&[], &[], &[]]), [0.0; 3]);
+        assert_eq!(rule.of([&[f64::NAN, 1e6], &[1e6, f64::INFINITY], &[1e6, 1e6]]), [0.0; 3]);
+        assert_eq!(rule.get(), None, "no finite point decides");
+        // Four finite points, one of them at 0 0 0: the lower median is the second of each axis, sorted.
+        let x = [651_234.5, f64::NAN, 0.0, 653_000.0, 655_000.0];
+        let y = [-1999.0, 9e9, 0.0, -999.0, -2500.0];
+        let z = [-1.0, 0.0, 0.0, -1.0, -1.0];
+        assert_eq!(rule.of([&x, &y, &z]), [651_000.0, -1000.0, 0.0]);
+        assert_eq!(other.of([&[5000.0], &[5000.0], &[5000.0]]), [651_000.0, -1000.0, 0.0]);
+        assert!(OriginRule::default().of([&[-1.0], &[-1.0], &[-1.0]])[0].is_sign_positive());
     }
 }

@@ -5,6 +5,7 @@
 //! Behley et al., "SemanticKITTI", ICCV 2019.
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use thalweg::{Classes, Truth};
 
@@ -60,6 +61,31 @@ pub fn raw_id(train: u8) -> Option<u16> {
     TRAIN.get(usize::from(train)).map(|&(_, raw, _)| raw)
 }
 
+/// What the numbers in a column `label` are, the same for a whole run: clones share one answer.
+///
+/// They are train ids; if any label of the first frame that has some is above 19, they are raw SemanticKITTI ids.
+#[derive(Clone, Debug, Default)]
+pub struct LabelCode(Arc<OnceLock<bool>>);
+
+impl LabelCode {
+    /// The train ids of a frame's labels. A negative label is none, and so is one that the code does not have.
+    pub fn codes(&self, labels: &[i64]) -> Vec<u8> {
+        let most = labels.iter().max();
+        let raw = most.is_some_and(|&most| *self.0.get_or_init(|| most > 19));
+        let code = |&label: &i64| match u16::try_from(label & 0xffff) {
+            Ok(low) if label >= 0 && raw => train_id(low),
+            Ok(low) if (0..20).contains(&label) => low as u8,
+            _ => 0,
+        };
+        labels.iter().map(code).collect()
+    }
+
+    /// True if the run's labels are raw SemanticKITTI ids; `None` before the first frame with labels.
+    pub fn raw(&self) -> Option<bool> {
+        self.0.get().copied()
+    }
+}
+
 /// Reads the labels of a scan of `points` points.
 ///
 /// # Errors
@@ -81,4 +107,21 @@ pub fn read(path: &Path, scan: &Path, points: usize) -> Result<Truth, Error> {
         class: words().map(|w| train_id((w & 0xffff) as u16)).collect(),
         instance: words().map(|w| w >> 16).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_labels_say_what_all_are() {
+        let code = LabelCode::default();
+        assert_eq!((code.codes(&[]), code.raw()), (vec![], None));
+        // The upper 16 bits of a raw label are the object's number.
+        assert_eq!(code.clone().codes(&[10, 252, -1, 5 << 16 | 40, 7, 0]), [1, 1, 0, 9, 0, 0]);
+        assert_eq!(code.codes(&[1, 10]), [0, 1]);
+        let code = LabelCode::default();
+        assert_eq!(code.codes(&[10, 19, -3]), [10, 19, 0]);
+        assert_eq!(code.codes(&[40, 1]), [0, 1], "no train id");
+    }
 }

@@ -1,9 +1,11 @@
-//! ASPRS LAS 1.0–1.4, all point formats, and its compressed twin LAZ (COPC is read as the LAZ file that it is).
+//! ASPRS LAS 1.0–1.5, all point formats, and its compressed twin LAZ (COPC is read as the LAZ file that it is).
 //!
 //! A coordinate is `raw · scale + offset` in f64, then f32 after [`OriginRule`](crate::points::format::OriginRule). Intensity is `raw / 65535`, none
 //! if all are 0; labels are the classification codes as they stand, none if all are 0, with the extra dimension `instance` (u8, u16 or u32)
-//! where there is one; time is the first point's GPS time in the file's own scale. LAS 1.4 R15, ASPRS 2019.
+//! where there is one; time is the first point's GPS time in the file's own scale. LAS 1.4 R15, ASPRS 2019;
+//! what 1.5 adds to the header stands behind what is read here.
 
+use std::convert::Infallible;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
@@ -11,7 +13,7 @@ use ::laz::DecompressionSelection;
 use thalweg::{Frame, Returns, Truth};
 
 use crate::error::{At, Error};
-use crate::files::open_regular;
+use crate::files::{open_regular, read_regular};
 use crate::points::fields::{Scalar, first};
 use crate::points::format::{Format, ReadOptions, one_frame};
 use crate::points::laz;
@@ -71,11 +73,11 @@ impl Header {
         let f64_at = |at: usize| f64::from_le_bytes(first(&bytes[at..]));
         let f64s_at = |at: [usize; 3]| at.map(f64_at);
         let (version, size, format) = ((bytes[24], bytes[25]), usize::from(u16_at(94)), bytes[104]);
-        if version.0 != 1 || version.1 > 4 {
+        if version.0 != 1 || version.1 > 5 {
             let found = format!("version {}.{}", version.0, version.1);
-            return bad(At::Offset(24), found, "version 1.0 to 1.4");
+            return bad(At::Offset(24), found, "version 1.0 to 1.5");
         }
-        let least = if version.1 == 4 { 375 } else { 227 };
+        let least = if version.1 >= 4 { 375 } else { 227 };
         if size < least || bytes.len() < least {
             let found = format!("a header of {size} bytes in a file of {} or more", bytes.len());
             return bad(At::Offset(94), found, &format!("at least {least}"));
@@ -93,7 +95,7 @@ impl Header {
             );
         }
         let legacy_points = u64::from(u32_at(107));
-        let points = if version.1 == 4 { u64::from_le_bytes(first(&bytes[247..])) } else { 0 };
+        let points = if version.1 >= 4 { u64::from_le_bytes(first(&bytes[247..])) } else { 0 };
         let data = u64::from(u32_at(96));
         if data < size as u64 {
             return bad(At::Offset(96), format!("point data at {data}"), &format!("behind the header of {size} bytes"));
@@ -255,6 +257,34 @@ impl Opened {
         Ok(Some(Opened { header, head, length, file }))
     }
 
+    /// True if the compressed points are followed by a whole table of chunks, or need none.
+    pub(crate) fn has_chunk_table(&self, path: &Path) -> bool {
+        read_regular(path).is_ok_and(|bytes| laz::has_table(path, &bytes, &self.header))
+    }
+
+    /// Warns of what the header says that the file does not bear out, the points aside.
+    fn tell(&self, path: &Path, options: &ReadOptions) {
+        let header = &self.header;
+        let warn = |text: String| options.warn("las header", path, text);
+        if header.legacy_points != 0 && header.legacy_points != header.points {
+            let (wide, narrow) = (header.points, header.legacy_points);
+            warn(format!("the header states {wide} points in 64 bits and {narrow} in 32: took {wide}"));
+        }
+        let records = header.points.saturating_mul(header.record as u64);
+        let behind = (self.length - header.data).saturating_sub(records);
+        // From 1.3 on waveforms and extended records may follow the points.
+        if !header.compressed && behind > 0 && header.version.1 < 3 {
+            warn(format!("{behind} bytes behind the last point"));
+        }
+        let found = vlrs(header, &self.head).count();
+        if found < header.vlrs as usize {
+            warn(format!("{found} of the {} variable length records fit before the points", header.vlrs));
+        }
+        if header.scale.iter().any(|s| !s.is_finite() || *s == 0.0) || header.offset.iter().any(|o| !o.is_finite()) {
+            warn(format!("scale {:?} and offset {:?} make no coordinates", header.scale, header.offset));
+        }
+    }
+
     /// Calls `take` with each record, in order.
     ///
     /// # Errors
@@ -294,7 +324,9 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
         (extra.name.eq_ignore_ascii_case("instance")).then_some((extra.offset, whole))
     });
     let mut columns = Columns::new(&header, opened.length, instance);
+    opened.tell(path, options);
     opened.records(path, instance.is_some(), &mut |record| columns.push(record))?;
+    columns.tell(path, &header, options);
     Ok(Frame { path: Some(path.into()), ..columns.frame(&header, options) })
 }
 
@@ -350,18 +382,30 @@ impl Columns {
         }
     }
 
+    /// Warns of the axes on which the points lie elsewhere than the header states.
+    fn tell(&self, path: &Path, header: &Header, options: &ReadOptions) {
+        for (axis, name) in ["x", "y", "z"].into_iter().enumerate() {
+            let column = &self.raw[axis];
+            let (Some(&low), Some(&high)) = (column.iter().min(), column.iter().max()) else { return };
+            let ends = [low, high].map(|raw| f64::from(raw) * header.scale[axis] + header.offset[axis]);
+            let (low, high) = (ends[0].min(ends[1]), ends[0].max(ends[1]));
+            let near = |a: f64, b: f64| (a - b).abs() <= header.scale[axis].abs() + a.abs().max(1.0) * 1e-9;
+            let (least, most) = (header.minimum[axis], header.maximum[axis]);
+            if low.is_finite() && high.is_finite() && !(near(least, low) && near(most, high)) {
+                let stated = format!("the header states {name} from {least:.3} to {most:.3}");
+                options.warn("las extent", path, format!("{stated}, the points span {low:.3} to {high:.3}"));
+            }
+        }
+    }
+
     fn frame(self, header: &Header, options: &ReadOptions) -> Frame {
         let Columns { raw, mut intensity, returns, class, mut instance, instance_at, gps_time, .. } = self;
         let points = class.len();
         let mut frame = Frame::default();
         if points > 0 {
             let place = |axis: usize, raw: i32| f64::from(raw) * header.scale[axis] + header.offset[axis];
-            let mut minimum = [f64::INFINITY; 3];
-            for (axis, column) in raw.iter().enumerate() {
-                let ends = column.iter().fold((i32::MAX, i32::MIN), |(low, high), &v| (low.min(v), high.max(v)));
-                minimum[axis] = place(axis, ends.0).min(place(axis, ends.1));
-            }
-            frame.origin = options.origin.decide(minimum);
+            let Ok(origin) = options.origin.by(|| Ok::<_, Infallible>(medians(&raw, place)));
+            frame.origin = origin;
             let origin = frame.origin;
             let [x, y, z] = raw;
             // Mapping an owned column keeps its memory: i32 and f32 are of one size.
@@ -384,4 +428,17 @@ impl Columns {
         frame.time_ns = gps_time.map(|seconds| seconds * 1e9).filter(|ns| ns.abs() < 9e18).map(|ns| ns.round() as i64);
         frame
     }
+}
+
+/// The lower medians of the coordinates, `None` if a scale or an offset makes none of them finite. An axis with a negative scale runs the other way.
+fn medians(raw: &[Vec<i32>; 3], place: impl Fn(usize, i32) -> f64) -> Option<[f64; 3]> {
+    let mut medians = [0.0; 3];
+    for (axis, median) in medians.iter_mut().enumerate() {
+        let mut column = raw[axis].clone();
+        let middle = column.len().checked_sub(1)? / 2;
+        let descending = place(axis, 1) < place(axis, 0);
+        let middle = if descending { column.len() - 1 - middle } else { middle };
+        *median = place(axis, *column.select_nth_unstable(middle).1);
+    }
+    medians.iter().all(|m| m.is_finite()).then_some(medians)
 }

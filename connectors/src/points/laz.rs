@@ -155,6 +155,12 @@ fn layers(header: &Header) -> usize {
     9 + colour + wave + header.extra()
 }
 
+/// True if the table of chunks is whole, or the file needs none.
+pub(crate) fn has_table(path: &Path, bytes: &[u8], header: &Header) -> bool {
+    let whole = |coding: Coding| coding.single || chunk_table(path, bytes, header, &coding).is_ok_and(|t| t.is_some());
+    Coding::find(path, bytes, header).is_ok_and(whole)
+}
+
 /// Bytes and points of each chunk.
 type Table = Vec<(Range<usize>, u64)>;
 

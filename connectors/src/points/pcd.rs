@@ -13,7 +13,7 @@ use crate::files::read_regular;
 use crate::points::fields::{Field, Parts, Scalar, first, frame};
 use crate::points::format::{Format, ReadOptions, one_frame};
 use crate::points::lzf;
-use crate::points::text::{Lines, Text};
+use crate::points::text::{Column, Lines, Text};
 
 /// PCD, any of its three encodings.
 pub const FORMAT: Format = Format {
@@ -193,6 +193,21 @@ fn number_of_points(path: &Path, width: Option<usize>, height: usize, points: Op
     }
 }
 
+/// Bytes of a whole file that begins with `head`, where its header says so: rows of text do not, nor does a count of 0,
+/// which a writer may fill in at the end.
+pub(crate) fn length(path: &Path, head: &[u8]) -> Option<u64> {
+    let header = Header::parse(path, head).ok().filter(|header| header.points > 0)?;
+    let bytes = match header.encoding {
+        Encoding::Ascii => return None,
+        Encoding::Binary => header.points.checked_mul(header.record())? as u64,
+        Encoding::Compressed => match head.get(header.data..header.data + 4) {
+            Some(packed) => 8 + u64::from(u32::from_le_bytes(first(packed))),
+            None => 8,
+        },
+    };
+    Some(header.data as u64 + bytes)
+}
+
 /// Reads a PCD file.
 ///
 /// # Errors
@@ -208,12 +223,20 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
         Encoding::Ascii => ascii(path, options, &header, &parts, &bytes),
         Encoding::Binary => {
             let records = sized(path, &header, bytes.len() - header.data)?;
+            tell_behind(path, options, bytes.len() - header.data - records);
             by_row(path, options, &header, &parts, &bytes[header.data..][..records])
         }
         Encoding::Compressed => by_column(path, options, &header, &parts, &decompressed(path, &header, &bytes)?),
     }?;
     frame.pose = header.viewpoint.map(|pose| less_origin(&pose, frame.origin));
     Ok(frame)
+}
+
+/// Warns of bytes that the header does not count.
+fn tell_behind(path: &Path, options: &ReadOptions, bytes: usize) {
+    if bytes > 0 {
+        options.warn("pcd behind", path, format!("{bytes} bytes behind the last point"));
+    }
 }
 
 /// Bytes that the records take, if `available` holds them.
@@ -297,11 +320,18 @@ fn decompressed(path: &Path, header: &Header, bytes: &[u8]) -> Result<Vec<u8>, E
 
 fn ascii(path: &Path, options: &ReadOptions, header: &Header, parts: &Parts, bytes: &[u8]) -> Result<Frame, Error> {
     let body = &bytes[header.data..];
-    let text = Text { path, fields: &header.fields, wanted: &parts.fields };
+    let columns: Vec<_> = header.fields.iter().map(|field| Column { field: field.clone(), length: None }).collect();
+    let text = Text { path, columns: &columns, wanted: &parts.fields };
     text.check_count(header.points, body.len(), header.data)?;
-    frame(path, options, parts, header.points, |take| {
-        text.rows(&mut Lines::after(body, header.line), header.points, take)
-    })
+    let mut behind = 0;
+    let frame = frame(path, options, parts, header.points, |take| {
+        let mut lines = Lines::after(body, header.line);
+        text.rows(&mut lines, header.points, take)?;
+        behind = body[lines.offset()..].trim_ascii().len();
+        Ok(())
+    })?;
+    tell_behind(path, options, behind);
+    Ok(frame)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::error::{At, Error};
 use crate::files::read_regular;
 use crate::points::fields::{Field, Parts, Scalar, frame};
 use crate::points::format::{Format, ReadOptions, one_frame};
-use crate::points::text::{Line, Lines, Text};
+use crate::points::text::{Column, Line, Lines, Text};
 
 /// PLY, any of its three encodings.
 pub const FORMAT: Format = Format {
@@ -33,20 +33,12 @@ pub(crate) enum Encoding {
 /// Most elements and properties of a header: far above any file seen, and a bound for what a crafted one may ask.
 const MOST_NAMES: usize = 4096;
 
-/// One property of an element: a number, or a list of them behind its length.
-#[derive(Clone, Debug)]
-pub(crate) struct Property {
-    pub(crate) field: Field,
-    /// Type of the list's length, if it is a list.
-    pub(crate) length: Option<Scalar>,
-}
-
 /// One element of the header.
 #[derive(Clone, Debug)]
 pub(crate) struct Element {
     pub(crate) name: String,
     pub(crate) count: usize,
-    pub(crate) properties: Vec<Property>,
+    pub(crate) properties: Vec<Column>,
 }
 
 /// A PLY file's header.
@@ -96,12 +88,12 @@ impl Header {
                 ["property", "list", length, kind, name] => match (scalar(length), scalar(kind), elements.last_mut()) {
                     (Some(length), Some(scalar), Some(element)) => element
                         .properties
-                        .push(Property { field: Field { name: name.into(), scalar }, length: Some(length) }),
+                        .push(Column { field: Field { name: name.into(), scalar }, length: Some(length) }),
                     _ => return bad(&line, "property list TYPE TYPE NAME below an element"),
                 },
                 ["property", kind, name] => match (scalar(kind), elements.last_mut()) {
                     (Some(scalar), Some(element)) => {
-                        element.properties.push(Property { field: Field { name: name.into(), scalar }, length: None });
+                        element.properties.push(Column { field: Field { name: name.into(), scalar }, length: None });
                     }
                     _ => return bad(&line, "property TYPE NAME below an element"),
                 },
@@ -114,20 +106,24 @@ impl Header {
         }
     }
 
-    /// The place of the element `vertex` and its properties, all of them single numbers.
-    pub(crate) fn vertex(&self, path: &Path) -> Result<(usize, Vec<Field>), Error> {
+    /// The place of the element `vertex`.
+    pub(crate) fn vertex(&self, path: &Path) -> Result<usize, Error> {
         let Some(place) = self.elements.iter().position(|e| e.name == "vertex") else {
             let names: Vec<_> = self.elements.iter().map(|e| e.name.as_str()).collect();
             let found = if names.is_empty() { "no element".into() } else { format!("elements {}", names.join(" ")) };
             return Err(Error::malformed(path, At::Header, found, "an element vertex"));
         };
-        let properties = &self.elements[place].properties;
-        if let Some(list) = properties.iter().find(|p| p.length.is_some()) {
-            let found = format!("a list, {}, in the element vertex", list.field.name);
-            return Err(Error::unsupported(path, found, "single numbers"));
-        }
-        Ok((place, properties.iter().map(|p| p.field.clone()).collect()))
+        Ok(place)
     }
+}
+
+/// Which of the properties of a vertex play which part; a list plays none.
+fn parts(path: &Path, properties: &[Column]) -> Result<Parts, Error> {
+    let single: Vec<_> = (0..properties.len()).filter(|&i| properties[i].length.is_none()).collect();
+    let fields: Vec<_> = single.iter().map(|&i| properties[i].field.clone()).collect();
+    let mut parts = Parts::find(path, &fields)?;
+    parts.fields.iter_mut().for_each(|field| *field = single[*field]);
+    Ok(parts)
 }
 
 fn scalar(name: &str) -> Option<Scalar> {
@@ -146,6 +142,22 @@ fn scalar(name: &str) -> Option<Scalar> {
     })
 }
 
+/// Bytes up to the last vertex of a whole file that begins with `head`, where its header says so: rows of text and lists do not, nor does a
+/// count of 0, which a writer may fill in at the end.
+pub(crate) fn length(path: &Path, head: &[u8]) -> Option<u64> {
+    let header = Header::parse(path, head).ok()?;
+    let place = header.vertex(path).ok()?;
+    let mut bytes = header.data;
+    for element in &header.elements[..=place] {
+        if header.encoding == Encoding::Ascii || element.properties.iter().any(|p| p.length.is_some()) {
+            return None;
+        }
+        let record: usize = element.properties.iter().map(|p| p.field.scalar.size()).sum();
+        bytes = bytes.checked_add(record.checked_mul(element.count)?)?;
+    }
+    (header.elements[place].count > 0).then_some(bytes as u64)
+}
+
 /// Reads a PLY file's vertices.
 ///
 /// # Errors
@@ -156,57 +168,117 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
         return Ok(Frame { path: Some(path.into()), ..Frame::default() });
     }
     let header = Header::parse(path, &bytes)?;
-    let (place, fields) = header.vertex(path)?;
-    let parts = Parts::find(path, &fields)?;
-    let (before, count) = (&header.elements[..place], header.elements[place].count);
+    let place = header.vertex(path)?;
+    let Element { properties, count, .. } = &header.elements[place];
+    let parts = parts(path, properties)?;
+    let (before, count) = (&header.elements[..place], *count);
     match header.encoding {
         Encoding::Ascii => {
             let mut lines = Lines::after(&bytes[header.data..], header.line);
             skip_lines(path, before, &mut lines)?;
             let (start, line) = (header.data + lines.offset(), lines.number());
-            let text = Text { path, fields: &fields, wanted: &parts.fields };
+            let text = Text { path, columns: properties, wanted: &parts.fields };
             text.check_count(count, bytes.len() - start, start)?;
             frame(path, options, &parts, count, |take| text.rows(&mut Lines::after(&bytes[start..], line), count, take))
         }
         encoding => {
             let start = skip_bytes(path, before, &bytes, header.data, encoding)?;
-            binary(path, options, &fields, &parts, count, (&bytes, start), encoding)
+            let vertices = Vertices { path, properties, wanted: &parts.fields, count, bytes: &bytes, start, encoding };
+            vertices.check_count()?;
+            let mut end = start;
+            let frame = frame(path, options, &parts, count, |take| {
+                end = vertices.rows(take)?;
+                Ok(())
+            })?;
+            if place + 1 == header.elements.len() && end < bytes.len() {
+                options.warn("ply behind", path, format!("{} bytes behind the last vertex", bytes.len() - end));
+            }
+            Ok(frame)
         }
     }
 }
 
-/// Reads `count` records, the first at `start`.
-fn binary(
-    path: &Path,
-    options: &ReadOptions,
-    fields: &[Field],
-    parts: &Parts,
+/// The vertices of a binary file.
+struct Vertices<'a> {
+    path: &'a Path,
+    properties: &'a [Column],
+    wanted: &'a [usize],
     count: usize,
-    (bytes, start): (&[u8], usize),
+    bytes: &'a [u8],
+    /// Offset of the first vertex.
+    start: usize,
     encoding: Encoding,
-) -> Result<Frame, Error> {
-    let size: usize = fields.iter().map(|f| f.scalar.size()).sum();
-    let whole = (bytes.len() - start) / size;
-    if whole < count {
-        return Err(Error::malformed(
-            path,
-            At::Offset((start + whole * size) as u64),
-            format!("the end of the file after {whole} whole vertices of {size} bytes"),
-            format!("{count} vertices"),
-        ));
+}
+
+impl Vertices<'_> {
+    /// Bytes that a vertex takes at least: those of its numbers and of the lengths of its lists.
+    fn least(&self) -> usize {
+        self.properties.iter().map(|p| p.length.unwrap_or(p.field.scalar).size()).sum()
     }
-    let offset = |field: usize| fields[..field].iter().map(|f| f.scalar.size()).sum::<usize>();
-    let wanted: Vec<_> = parts.fields.iter().map(|&f| (offset(f), fields[f].scalar)).collect();
-    let mut row = vec![0.0; wanted.len()];
-    frame(path, options, parts, count, |take| {
-        for record in bytes[start..].chunks_exact(size).take(count) {
-            for (value, (offset, scalar)) in row.iter_mut().zip(&wanted) {
-                *value = number(encoding, *scalar, &record[*offset..]);
+
+    fn check_count(&self) -> Result<(), Error> {
+        let (size, lists) = (self.least(), self.properties.iter().any(|p| p.length.is_some()));
+        let whole = (self.bytes.len() - self.start) / size;
+        if whole >= self.count {
+            return Ok(());
+        }
+        let least = if lists { "or more " } else { "" };
+        Err(Error::malformed(
+            self.path,
+            At::Offset((self.start + whole * size) as u64),
+            format!("the end of the file after {whole} whole vertices of {size} {least}bytes"),
+            format!("{} vertices", self.count),
+        ))
+    }
+
+    /// Calls `take` with the wanted values of each vertex; the offset behind the last.
+    fn rows(&self, take: &mut dyn FnMut(&[f64])) -> Result<usize, Error> {
+        let mut row = vec![0.0; self.wanted.len()];
+        if self.properties.iter().all(|p| p.length.is_none()) {
+            let size = self.least();
+            let offset = |field: usize| self.properties[..field].iter().map(|p| p.field.scalar.size()).sum::<usize>();
+            let wanted: Vec<_> = self.wanted.iter().map(|&f| (offset(f), self.properties[f].field.scalar)).collect();
+            for record in self.bytes[self.start..].chunks_exact(size).take(self.count) {
+                for (value, (offset, scalar)) in row.iter_mut().zip(&wanted) {
+                    *value = number(self.encoding, *scalar, &record[*offset..]);
+                }
+                take(&row);
+            }
+            return Ok(self.start + size * self.count);
+        }
+        let mut part_of = vec![None; self.properties.len()];
+        for (part, &property) in self.wanted.iter().enumerate() {
+            part_of[property] = Some(part);
+        }
+        let mut at = self.start;
+        for done in 0..self.count {
+            for (property, part) in self.properties.iter().zip(&part_of) {
+                let next = step(self.bytes, at, property, self.encoding).ok_or_else(|| {
+                    let found = format!("the end of the file after {done} whole vertices");
+                    let expected = format!("{} vertices", self.count);
+                    Error::malformed(self.path, At::Offset(at as u64), found, expected)
+                })?;
+                if let Some(part) = *part {
+                    row[part] = number(self.encoding, property.field.scalar, &self.bytes[at..]);
+                }
+                at = next;
             }
             take(&row);
         }
-        Ok(())
-    })
+        Ok(at)
+    }
+}
+
+/// The offset behind the property that stands at `at`; `None` if the file ends before.
+fn step(bytes: &[u8], mut at: usize, property: &Column, encoding: Encoding) -> Option<usize> {
+    let mut numbers = 1;
+    if let Some(length) = property.length {
+        let here = bytes.get(at..).filter(|rest| rest.len() >= length.size())?;
+        numbers = number(encoding, length, here) as usize;
+        at += length.size();
+    }
+    let size = numbers.saturating_mul(property.field.scalar.size());
+    (size <= bytes.len() - at).then(|| at + size)
 }
 
 fn number(encoding: Encoding, scalar: Scalar, bytes: &[u8]) -> f64 {
@@ -238,18 +310,8 @@ fn skip_bytes(
     for element in elements.iter().filter(|e| !e.properties.is_empty()) {
         for done in 0..element.count {
             for property in &element.properties {
-                let end = |at: usize| ended(path, element, done, At::Offset(at as u64));
-                let mut numbers = 1;
-                if let Some(length) = property.length {
-                    let here = bytes.get(at..).filter(|rest| rest.len() >= length.size()).ok_or_else(|| end(at))?;
-                    numbers = number(encoding, length, here) as usize;
-                    at += length.size();
-                }
-                let size = numbers.saturating_mul(property.field.scalar.size());
-                if size > bytes.len() - at {
-                    return Err(end(at));
-                }
-                at += size;
+                at = step(bytes, at, property, encoding)
+                    .ok_or_else(|| ended(path, element, done, At::Offset(at as u64)))?;
             }
         }
     }

@@ -21,12 +21,14 @@ pub struct Rate<S> {
     started: Option<Instant>,
     /// The last frame's stamp, and its place in the schedule: event time since the first frame (ns).
     last: Option<(Option<i64>, i64)>,
+    /// Asked to drain, the source had nothing more.
+    drained: bool,
 }
 
 impl<S> Rate<S> {
     /// Paces `source`; a rate that is not above 0 does not pace.
     pub fn new(source: S, rate: f64) -> Rate<S> {
-        Rate { source, rate, held: None, started: None, last: None }
+        Rate { source, rate, held: None, started: None, last: None, drained: false }
     }
 
     /// The frame's place in the schedule: event time since the first frame (ns).
@@ -48,8 +50,21 @@ impl<S: Source<Item = Frame>> Source for Rate<S> {
         self.source.name()
     }
 
+    fn drain(&mut self) -> bool {
+        // What is left is not waited for.
+        self.rate = 0.0;
+        self.drained = !self.source.drain();
+        !self.drained || self.held.is_some()
+    }
+
     fn next(&mut self) -> Result<Next<Frame>, BoxError> {
         if self.rate.is_nan() || self.rate <= 0.0 {
+            if let Some(frame) = self.held.take() {
+                return Ok(Next::Item(frame));
+            }
+            if self.drained {
+                return Ok(Next::End);
+            }
             return self.source.next();
         }
         let frame = match self.held.take() {
@@ -84,6 +99,7 @@ pub struct Loop<S, F> {
     last_id: Option<i64>,
     /// The last stamp delivered, and the step to it.
     last_time: Option<(i64, i64)>,
+    drained: bool,
 }
 
 impl<S: Source<Item = Frame>, F: FnMut() -> Result<S, BoxError> + Send> Loop<S, F> {
@@ -93,7 +109,7 @@ impl<S: Source<Item = Frame>, F: FnMut() -> Result<S, BoxError> + Send> Loop<S, 
     /// What `open` fails with.
     pub fn new(mut open: F) -> Result<Loop<S, F>, BoxError> {
         let source = open()?;
-        Ok(Loop { open, source, shift: None, last_id: None, last_time: None })
+        Ok(Loop { open, source, shift: None, last_id: None, last_time: None, drained: false })
     }
 
     fn renumber(&mut self, frame: &mut Frame) {
@@ -122,6 +138,11 @@ impl<S: Source<Item = Frame>, F: FnMut() -> Result<S, BoxError> + Send> Source f
         self.source.name()
     }
 
+    fn drain(&mut self) -> bool {
+        self.drained = true;
+        self.source.drain()
+    }
+
     fn next(&mut self) -> Result<Next<Frame>, BoxError> {
         match self.source.next()? {
             Next::Item(mut frame) => {
@@ -129,7 +150,7 @@ impl<S: Source<Item = Frame>, F: FnMut() -> Result<S, BoxError> + Send> Source f
                 Ok(Next::Item(frame))
             }
             Next::Idle => Ok(Next::Idle),
-            Next::End if self.shift.is_none() => Ok(Next::End),
+            Next::End if self.shift.is_none() || self.drained => Ok(Next::End),
             Next::End => {
                 self.source = (self.open)()?;
                 self.shift = None;

@@ -1,282 +1,174 @@
 //! Tables of points: rows from any table format, put together to frames by their `frame` column.
 //!
-//! Rows of one frame stand together and frame numbers ascend; a table without the column is frame 0.
-//! Columns, by name, case not counting: `x`, `y`, `z` (or one list `xyz`), and where there: `frame`, `intensity` (0–1; a u8 or u16 column by
-//! its full scale, others by 255 in a frame that has a value above 1), `class` or `label`, `instance`, `time` (s) or `time_ns`.
+//! Rows of one frame stand together and frame numbers ascend; a table without the column is one frame, 0. Columns, by name: `x`, `y`, `z`
+//! (or one list `xyz`), and where there: `frame`, `intensity`, `class` or `label`, `instance`, `time` (s) or `time_ns`.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use thalweg::{Dropped, Frame, Next, Truth};
 
-use crate::error::{At, Error};
-use crate::points::columns::Layout;
-use crate::points::fields::{Scalar, scaled};
-use crate::points::format::{ReadOptions, Reader};
+use super::fields::Scalar;
+use super::format::{Format, ReadOptions, Reader};
+use super::intensity::scaled;
+pub(crate) use super::rows::POINTS;
+use super::rows::{Coordinates, FRAME, Rows};
+use crate::error::Error;
+use crate::tables::{self, FORMATS, Opening, Table, TableFormat};
 
-/// Coordinates of a run of rows (m), one vector an axis.
-#[derive(Debug)]
-pub(crate) enum Coordinates {
-    /// Taken as they are.
-    F32([Vec<f32>; 3]),
-    /// To be reduced by the run's origin.
-    F64([Vec<f64>; 3]),
+/// The table formats as formats of frames.
+pub(super) const PARQUET: Format =
+    format(0, TableFormat::Parquet, &[b"PAR1"], |p, o| open(p, TableFormat::Parquet, o, false));
+pub(super) const ARROW: Format =
+    format(1, TableFormat::Arrow, &[b"ARROW1", &[0xff; 4]], |p, o| open(p, TableFormat::Arrow, o, false));
+pub(super) const CSV: Format = format(2, TableFormat::Csv, &[], |p, o| open(p, TableFormat::Csv, o, false));
+pub(super) const JSONL: Format = format(3, TableFormat::Jsonl, &[b"{"], |p, o| open(p, TableFormat::Jsonl, o, false));
+
+const fn format(at: usize, _: TableFormat, magic: &'static [&'static [u8]], open: super::format::Open) -> Format {
+    let (_, name, what, extensions) = FORMATS[at];
+    Format { name, what, extensions, magic, open }
 }
 
-impl Coordinates {
-    /// Appends some rows; the whole is f64 as soon as a part is.
-    fn append(&mut self, rows: &Coordinates, range: &std::ops::Range<usize>) {
-        if let (Coordinates::F32(narrow), Coordinates::F64(_)) = (&*self, rows) {
-            *self = Coordinates::F64(narrow.each_ref().map(|axis| axis.iter().map(|&v| f64::from(v)).collect()));
-        }
-        for axis in 0..3 {
-            match (&mut *self, rows) {
-                (Coordinates::F32(to), Coordinates::F32(from)) => {
-                    to[axis].extend_from_slice(&from[axis][range.clone()])
-                }
-                (Coordinates::F64(to), Coordinates::F64(from)) => {
-                    to[axis].extend_from_slice(&from[axis][range.clone()])
-                }
-                (Coordinates::F64(to), Coordinates::F32(from)) => {
-                    to[axis].extend(from[axis][range.clone()].iter().map(|&v| f64::from(v)));
-                }
-                (Coordinates::F32(_), Coordinates::F64(_)) => {} // widened above
-            }
-        }
+/// The table format that a format of frames is, if it is one.
+pub(crate) fn of(format: &Format) -> Option<TableFormat> {
+    FORMATS.iter().find(|(_, name, ..)| *name == format.name).map(|(table, ..)| *table)
+}
+
+/// Opens a table of points that is still being written.
+///
+/// # Errors
+/// See [`tables::open`]; a format that holds no table.
+pub(crate) fn follow(path: &Path, format: &Format, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
+    match of(format) {
+        Some(table) => open(path, table, options, true),
+        None => Err(Error::unsupported(path, format!("{} to follow", format.what), "a folder, or a table")),
     }
 }
 
-/// Where the rows of a run stand in the file.
-#[derive(Debug)]
-pub(crate) enum Places {
-    /// Consecutive rows from this one, from 0.
-    From(u64),
-    /// The line of each row, from 1.
-    Lines(Vec<u64>),
+/// Opens a table of points that comes through a pipe, its format told by its first bytes where it is not known.
+///
+/// # Errors
+/// See [`tables::open`].
+pub(crate) fn piped(path: &Path, format: Option<&Format>, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
+    open_as(path, format.and_then(of), options, false)
 }
 
-/// A run of consecutive rows; every column that is there has one entry a row.
-#[derive(Debug)]
-pub(crate) struct Rows {
-    pub frame: Option<Vec<i64>>,
-    pub xyz: Coordinates,
-    pub intensity: Option<Vec<f32>>,
-    /// The type that gives the intensity its scale.
-    pub scale: Scalar,
-    pub class: Option<Vec<u8>>,
-    pub instance: Option<Vec<u32>>,
-    pub time_ns: Option<Vec<Option<i64>>>,
-    pub places: Places,
-    /// For each row that could not be parsed: how many good rows of this run stand before it, ascending.
-    pub malformed: Vec<usize>,
+/// Opens a table of points; with `follow` one that is still being written.
+///
+/// # Errors
+/// See [`tables::open`].
+fn open(path: &Path, format: TableFormat, options: &ReadOptions, follow: bool) -> Result<Box<dyn Reader>, Error> {
+    open_as(path, Some(format), options, follow)
 }
 
-impl Rows {
-    fn len(&self) -> usize {
-        match &self.xyz {
-            Coordinates::F32([x, ..]) => x.len(),
-            Coordinates::F64([x, ..]) => x.len(),
-        }
-    }
-
-    fn at(&self, row: usize) -> At {
-        match &self.places {
-            Places::From(first) => At::Row(first + row as u64),
-            Places::Lines(lines) => At::Line(lines[row]),
-        }
-    }
+fn open_as(
+    path: &Path,
+    format: Option<TableFormat>,
+    options: &ReadOptions,
+    follow: bool,
+) -> Result<Box<dyn Reader>, Error> {
+    let opening = Opening { kind: &POINTS, options: &options.tables, follow, notices: &options.notices };
+    let table = tables::open(path, format, opening)?;
+    Ok(Box::new(PointTable {
+        table,
+        path: path.into(),
+        options: options.clone(),
+        run: None,
+        pending: None,
+        malformed: Dropped::default(),
+        frames: 0,
+        ended: false,
+    }))
 }
 
-/// One parsed line of a text table.
-#[derive(Debug, Default)]
-pub(crate) struct Row {
-    pub frame: i64,
-    pub xyz: [f64; 3],
-    pub intensity: f32,
-    pub class: u8,
-    pub instance: u32,
-    pub time_ns: Option<i64>,
-}
-
-/// Collects the lines of a text table to a run.
-pub(crate) struct TextRows {
-    rows: Rows,
-    xyz: [Vec<f64>; 3],
-    lines: Vec<u64>,
-}
-
-impl TextRows {
-    /// An empty run with the layout's columns.
-    pub(crate) fn new(layout: &Layout) -> TextRows {
-        let rows = Rows {
-            frame: layout.frame.map(|_| Vec::new()),
-            xyz: Coordinates::F64(Default::default()),
-            intensity: layout.intensity.map(|_| Vec::new()),
-            scale: Scalar::F32,
-            class: layout.class.map(|_| Vec::new()),
-            instance: layout.instance.map(|_| Vec::new()),
-            time_ns: layout.time.map(|_| Vec::new()),
-            places: Places::From(0),
-            malformed: Vec::new(),
-        };
-        TextRows { rows, xyz: Default::default(), lines: Vec::new() }
-    }
-
-    /// True if the run is long enough.
-    pub(crate) fn full(&self) -> bool {
-        self.lines.len() + self.rows.malformed.len() >= 16_384
-    }
-
-    /// Takes a line, `None` if it could not be parsed.
-    pub(crate) fn push(&mut self, line: u64, row: Option<Row>) {
-        fn put<T>(column: &mut Option<Vec<T>>, value: T) {
-            if let Some(column) = column {
-                column.push(value);
-            }
-        }
-        let Some(row) = row else { return self.rows.malformed.push(self.lines.len()) };
-        put(&mut self.rows.frame, row.frame);
-        put(&mut self.rows.intensity, row.intensity);
-        put(&mut self.rows.class, row.class);
-        put(&mut self.rows.instance, row.instance);
-        put(&mut self.rows.time_ns, row.time_ns);
-        self.xyz.iter_mut().zip(row.xyz).for_each(|(axis, value)| axis.push(value));
-        self.lines.push(line);
-    }
-
-    /// Counts bad lines that stood before the run.
-    pub(crate) fn bad_before(&mut self, lines: usize) {
-        self.rows.malformed.splice(0..0, std::iter::repeat_n(0, lines));
-    }
-
-    /// The run, `None` if no line came.
-    pub(crate) fn finish(self) -> Option<Rows> {
-        let some = !self.lines.is_empty() || !self.rows.malformed.is_empty();
-        some.then_some(Rows { xyz: Coordinates::F64(self.xyz), places: Places::Lines(self.lines), ..self.rows })
-    }
-}
-
-/// A table format: it delivers runs of rows.
-pub(crate) trait RowSource: Send {
-    /// The next run, `None` after the last (of what has been written so far, if the file may grow).
-    fn next_rows(&mut self) -> Result<Option<Rows>, Error>;
-
-    /// True if the table has a `frame` column.
-    fn has_frames(&self) -> bool;
-
-    /// The file grows no more: the next runs go on to its very end, a line without its newline included.
-    fn close(&mut self) {}
-}
-
-/// The reader of a table: cuts a [`RowSource`]'s runs into frames.
-pub(crate) struct Table<S> {
-    source: S,
+/// The reader of a table: cuts its blocks into frames.
+struct PointTable {
+    table: Box<dyn Table>,
     path: Arc<Path>,
     options: ReadOptions,
     run: Option<(Rows, usize)>,
     pending: Option<Pending>,
-    malformed: u64,
-    growing: bool,
+    malformed: Dropped,
     frames: u64,
+    ended: bool,
 }
 
+/// A frame in the making.
 struct Pending {
     id: i64,
     xyz: Coordinates,
     intensity: Option<Vec<f32>>,
     scale: Scalar,
-    class: Option<Vec<u8>>,
+    class: Option<Vec<i64>>,
+    label: Option<Vec<i64>>,
     instance: Option<Vec<u32>>,
     time_ns: Option<i64>,
 }
 
-impl<S: RowSource> Table<S> {
-    pub(crate) fn new(path: &Path, options: &ReadOptions, source: S) -> Table<S> {
-        Table {
-            source,
-            path: path.into(),
-            options: options.clone(),
-            run: None,
-            pending: None,
-            malformed: 0,
-            growing: false,
-            frames: 0,
-        }
-    }
-
-    /// The file may still grow: a frame is complete when a row of a later one has come, the last one after [`Reader::close`].
-    pub(crate) fn growing(mut self) -> Table<S> {
-        self.growing = true;
-        self
-    }
-
+impl PointTable {
     /// Moves rows of the run from `cursor` into the pending frame, as far as they are of that frame; true if the frame is complete.
     fn take(&mut self, rows: &Rows, cursor: &mut usize) -> Result<bool, Error> {
         let length = rows.len();
         let id = |row: usize| rows.frame.as_ref().map_or(0, |f| f[row]);
+        // A row that is none belongs to the frame of the good row before it.
+        let mut refused = |from: usize, to: usize| {
+            for (_, why) in rows.malformed.iter().filter(|(before, _)| (from..to).contains(before)) {
+                self.malformed.one(|| format!("{}: {why}", self.path.display()));
+            }
+        };
+        if *cursor == 0 {
+            refused(0, 1);
+        }
         while *cursor < length {
             let current = id(*cursor);
             match &self.pending {
                 Some(pending) if current > pending.id => return Ok(true),
                 Some(pending) if current < pending.id => {
                     let found = format!("frame {current} after frame {}", pending.id);
-                    return Err(Error::malformed(
-                        &self.path,
-                        rows.at(*cursor),
-                        found,
-                        "ascending frames, each in one piece",
-                    ));
+                    let expected = "ascending frames, each in one piece";
+                    return Err(Error::malformed(&self.path, rows.places.at(*cursor), found, expected));
                 }
                 _ => {}
             }
             let end = (*cursor..length).find(|&row| id(row) != current).unwrap_or(length);
             let pending = self.pending.get_or_insert_with(|| Pending::like(rows, current));
             pending.extend(rows, *cursor..end);
-            // A bad row belongs to the frame of the good row before it.
-            let bad = rows.malformed.iter().filter(|&&b| b > *cursor && b <= end).count() as u64;
-            let ahead = if *cursor == 0 { rows.malformed.iter().filter(|&&b| b == 0).count() as u64 } else { 0 };
-            self.malformed += bad + ahead;
+            refused(*cursor + 1, end + 1);
             *cursor = end;
         }
-        if length == 0 {
-            self.malformed += rows.malformed.len() as u64;
-        }
         Ok(false)
-    }
-
-    fn flush_if_whole(&mut self) -> Option<Frame> {
-        if self.growing { None } else { self.flush() }
     }
 
     fn flush(&mut self) -> Option<Frame> {
         let malformed = std::mem::take(&mut self.malformed);
         let mut frame = match self.pending.take() {
-            Some(pending) => pending.frame(&self.options),
+            Some(pending) => pending.frame(&self.path, &self.options),
             // Rows there were, none of them good; or no rows at all, in a table that is one frame.
-            None if self.frames == 0 && (malformed > 0 || !self.source.has_frames()) => Frame::default(),
+            None if self.frames == 0 && (malformed.count > 0 || !self.table.has(FRAME)) => Frame::default(),
             None => return None,
         };
         self.frames += 1;
-        frame.path = Some(self.path.clone());
-        if malformed > 0 {
-            frame.dropped.insert("malformed", Dropped { count: malformed, ..Dropped::default() });
+        frame.path = Some(Arc::clone(&self.path));
+        if malformed.count > 0 {
+            frame.dropped.insert("malformed", malformed);
         }
         Some(frame)
     }
 }
 
-impl<S: RowSource> Reader for Table<S> {
+impl Reader for PointTable {
     fn next_frame(&mut self) -> Result<Next<Frame>, Error> {
         loop {
-            if self.run.is_none() {
-                self.run = self.source.next_rows()?.map(|rows| (rows, 0));
+            if self.run.is_none() && !self.ended {
+                match self.table.next()? {
+                    Next::Item(block) => self.run = Some((Rows::of(&block, &self.path, &self.options), 0)),
+                    Next::Idle => return Ok(Next::Idle),
+                    Next::End => self.ended = true,
+                }
             }
             let Some((rows, mut cursor)) = self.run.take() else {
-                return Ok(match (self.growing, self.flush_if_whole()) {
-                    (true, _) => Next::Idle,
-                    (false, Some(frame)) => Next::Item(frame),
-                    (false, None) => Next::End,
-                });
+                return Ok(self.flush().map_or(Next::End, Next::Item));
             };
             if self.take(&rows, &mut cursor)? {
                 self.run = Some((rows, cursor));
@@ -288,12 +180,11 @@ impl<S: RowSource> Reader for Table<S> {
     }
 
     fn has_frame_ids(&self) -> bool {
-        self.source.has_frames()
+        self.table.has(FRAME)
     }
 
     fn close(&mut self) {
-        self.growing = false;
-        self.source.close();
+        self.table.close();
     }
 }
 
@@ -305,42 +196,51 @@ impl Pending {
             intensity: rows.intensity.as_ref().map(|_| Vec::new()),
             scale: rows.scale,
             class: rows.class.as_ref().map(|_| Vec::new()),
+            label: rows.label.as_ref().map(|_| Vec::new()),
             instance: rows.instance.as_ref().map(|_| Vec::new()),
             time_ns: None,
         }
     }
 
-    /// Appends rows; runs of one source have the same columns.
-    fn extend(&mut self, rows: &Rows, range: std::ops::Range<usize>) {
-        fn copy<T: Clone>(to: &mut Option<Vec<T>>, from: &Option<Vec<T>>, range: &std::ops::Range<usize>) {
-            if let (Some(to), Some(from)) = (to, from) {
-                to.extend_from_slice(&from[range.clone()]);
+    /// Appends rows; a column that these do not have is no column of the frame.
+    fn extend(&mut self, rows: &Rows, range: Range<usize>) {
+        fn copy<T: Clone>(to: &mut Option<Vec<T>>, from: &Option<Vec<T>>, range: &Range<usize>) {
+            match (to.as_mut(), from) {
+                (Some(to), Some(from)) => to.extend_from_slice(&from[range.clone()]),
+                _ => *to = None,
             }
         }
         self.xyz.append(&rows.xyz, &range);
         copy(&mut self.intensity, &rows.intensity, &range);
         copy(&mut self.class, &rows.class, &range);
+        copy(&mut self.label, &rows.label, &range);
         copy(&mut self.instance, &rows.instance, &range);
         if let (None, Some(time)) = (self.time_ns, &rows.time_ns) {
             self.time_ns = time[range].iter().flatten().next().copied();
         }
     }
 
-    fn frame(self, options: &ReadOptions) -> Frame {
+    fn frame(self, path: &Arc<Path>, options: &ReadOptions) -> Frame {
         let ([x, y, z], origin) = match self.xyz {
             Coordinates::F32(xyz) => (xyz, [0.0; 3]),
             Coordinates::F64(xyz) => {
-                let minimum = |axis: &Vec<f64>| axis.iter().copied().filter(|v| v.is_finite()).fold(f64::NAN, f64::min);
-                let origin = options.origin.decide([minimum(&xyz[0]), minimum(&xyz[1]), minimum(&xyz[2])]);
+                let origin = options.origin.of([&xyz[0], &xyz[1], &xyz[2]]);
                 let reduce = |axis: usize| xyz[axis].iter().map(|v| (v - origin[axis]) as f32).collect();
                 ([reduce(0), reduce(1), reduce(2)], origin)
             }
         };
-        let truth = (self.class.is_some() || self.instance.is_some()).then(|| Truth {
-            class: self.class.unwrap_or_else(|| vec![0; x.len()]),
+        // Codes are within a byte, or they would have been left out.
+        let class = self.class.map(|codes| codes.iter().map(|&code| code as u8).collect::<Vec<_>>());
+        let class = class.or_else(|| self.label.map(|labels| options.labels.codes(&labels)));
+        let truth = (class.is_some() || self.instance.is_some()).then(|| Truth {
+            class: class.unwrap_or_else(|| vec![0; x.len()]),
             instance: self.instance.unwrap_or_else(|| vec![0; x.len()]),
         });
-        let intensity = self.intensity.and_then(|column| scaled(column, self.scale));
-        Frame { id: self.id, time_ns: self.time_ns, x, y, z, intensity, truth, origin, ..Frame::default() }
+        let intensity = self.intensity.and_then(|column| scaled(column, self.scale, path, options));
+        let path = Some(Arc::clone(path));
+        let frame =
+            Frame { id: self.id, time_ns: self.time_ns, x, y, z, intensity, truth, origin, path, ..Frame::default() };
+        options.look(&frame);
+        frame
     }
 }

@@ -1,144 +1,223 @@
-//! Arrow IPC files (Feather version 2) in.
+//! Arrow IPC (Feather version 2), file or stream: a file is a stream between two marks.
 //!
-//! Reading goes by record batch; footer, blocks and declared uncompressed lengths are checked against the file before anything is
-//! reserved for them.
+//! Messages are taken whole from the bytes that have come; what a message declares (lengths, buffers, lengths after decompression) is
+//! checked against them before the decoder reserves anything.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use ::arrow::array::RecordBatch;
 use ::arrow::buffer::Buffer;
-use ::arrow::ipc::convert::try_fb_to_schema;
-use ::arrow::ipc::reader::FileDecoder;
-use ::arrow::ipc::{Block, root_as_footer, root_as_message};
+use ::arrow::ipc::reader::StreamDecoder;
+use ::arrow::ipc::root_as_message;
+use thalweg::Next;
 
+use super::names::{ColumnNames, Kind};
+use super::text::Text;
+use super::{Block, Table};
 use crate::error::{At, Error};
 use crate::files::guard::guarded;
-use crate::files::open_regular;
-use crate::points::columns::Layout;
-use crate::points::format::Format;
-use crate::points::table::{RowSource, Rows, Table};
-
-/// An Arrow IPC table of points.
-pub const FORMAT: Format = Format {
-    name: "arrow",
-    what: "Arrow IPC file (Feather 2) with frame, x, y, z",
-    extensions: &["arrow", "feather", "ipc"],
-    magic: &[MAGIC],
-    open: |path, options| Ok(Box::new(Table::new(path, options, Batches::open(path)?))),
-};
+use crate::files::stream::Got;
 
 const MAGIC: &[u8] = b"ARROW1";
 const EXPECTED: &str = "an Arrow IPC file";
 /// A compressed buffer may declare this much (bytes), and 64 times its own length, whatever the number of rows.
 const LARGEST_BUFFER: u64 = 16 << 20;
+/// Longest head of a message (bytes).
+const LONGEST_HEAD: usize = 16 << 20;
 
-/// The rows of an Arrow IPC file.
-struct Batches {
+/// An open stream of record batches.
+pub(super) struct ArrowTable {
+    bytes: Text,
     path: PathBuf,
-    file: File,
-    decoder: FileDecoder,
-    blocks: Vec<Block>,
-    layout: Layout,
-    next: usize,
+    kind: &'static Kind,
+    names: ColumnNames,
+    decoder: StreamDecoder,
+    /// By slot the column.
+    slots: Option<Vec<Option<usize>>>,
+    /// Offset in the stream of what comes next.
+    offset: u64,
+    file: bool,
+    done: bool,
     row: u64,
+    /// Batches decoded and not handed out.
+    pending: VecDeque<RecordBatch>,
 }
 
-impl Batches {
-    fn open(path: &Path) -> Result<Batches, Error> {
-        let file = open_regular(path)?;
-        let io = |e| Error::io(path, e);
-        let length = file.metadata().map_err(io)?.len();
-        let bad = |at, found: String| Err(Error::malformed(path, at, found, EXPECTED));
-        // Magic, padding to 8 bytes, blocks, footer, the footer's length (i32), magic.
-        let Some(room) = length.checked_sub(8 + 10) else { return bad(At::File, format!("{length} bytes")) };
-        let (mut head, mut tail) = ([0; 6], [0; 10]);
-        file.read_exact_at(&mut head, 0).map_err(io)?;
-        file.read_exact_at(&mut tail, length - 10).map_err(io)?;
-        if head != MAGIC || tail[4..] != *MAGIC {
-            return bad(At::File, "no ARROW1 at its start and end".into());
-        }
-        let declared = i32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
-        let Some(size) = u64::try_from(declared).ok().filter(|&size| size <= room) else {
-            return bad(At::Offset(length - 10), format!("a footer of {declared} bytes"));
+/// A message at the place of reading.
+enum Message {
+    /// So many bytes.
+    Whole(usize),
+    /// The mark of the end.
+    End,
+    /// More bytes are wanted.
+    Open,
+}
+
+impl ArrowTable {
+    /// Opens a stream; its schema is read if it has come.
+    pub(super) fn open(bytes: Text, kind: &'static Kind, names: &ColumnNames) -> Result<ArrowTable, Error> {
+        let path = bytes.path().to_path_buf();
+        let mut table = ArrowTable {
+            bytes,
+            path,
+            kind,
+            names: names.clone(),
+            decoder: StreamDecoder::new(),
+            slots: None,
+            offset: 0,
+            file: false,
+            done: false,
+            row: 0,
+            pending: VecDeque::new(),
         };
-        let start = length - 10 - size;
-        let mut footer = vec![0; size as usize];
-        file.read_exact_at(&mut footer, start).map_err(io)?;
-        guarded(path, EXPECTED, || Batches::of_footer(path, file, &footer, start))
+        while table.slots.is_none() && !table.done && table.step()? != Got::Nothing {}
+        Ok(table)
     }
 
-    fn of_footer(path: &Path, file: File, footer: &[u8], end: u64) -> Result<Batches, Error> {
-        let bad = |found: String| Error::malformed(path, At::Offset(end), found, "the footer of an Arrow IPC file");
-        let footer = root_as_footer(footer).map_err(|e| bad(e.to_string()))?;
-        let schema = footer.schema().ok_or_else(|| bad("no schema".into()))?;
-        let schema = Arc::new(try_fb_to_schema(schema).map_err(|e| bad(e.to_string()))?);
-        let blocks: Vec<Block> = footer.recordBatches().map(|all| all.iter().copied().collect()).unwrap_or_default();
-        for block in &blocks {
-            let (offset, head, body) = (block.offset(), i64::from(block.metaDataLength()), block.bodyLength());
-            let stop = offset.checked_add(head).and_then(|o| o.checked_add(body));
-            if offset < 8 || head < 8 || body < 0 || stop.is_none_or(|stop| stop > end as i64) {
-                return Err(bad(format!("a block of {head} + {body} bytes at offset {offset}")));
+    fn bad<T>(&self, at: u64, found: impl Into<String>, expected: &str) -> Result<T, Error> {
+        Err(Error::malformed(&self.path, At::Offset(at), found, expected))
+    }
+
+    /// Finds the message that the bytes at hand begin with.
+    fn message(&mut self) -> Result<Message, Error> {
+        let bytes = self.bytes.bytes();
+        if self.offset == 0 && !self.file {
+            if bytes.len() < 8 {
+                return Ok(Message::Open);
+            }
+            if bytes.starts_with(MAGIC) {
+                self.file = true;
+                self.bytes.pass(8);
+                self.offset = 8;
+                return self.message();
             }
         }
-        let columns = Layout::of_schema(path, &schema)?.columns();
-        let projected = schema.project(&columns).map_err(|e| bad(e.to_string()))?;
-        let layout = Layout::of_schema(path, &projected)?;
-        let decoder = FileDecoder::new(schema, footer.version()).with_projection(columns);
-        Ok(Batches { path: path.into(), file, decoder, blocks, layout, next: 0, row: 0 })
-    }
-
-    fn decode(&self, block: &Block) -> Result<Option<RecordBatch>, Error> {
-        let at = block.offset() as u64;
-        let head = block.metaDataLength() as usize;
-        let mut bytes = vec![0; head + block.bodyLength() as usize];
-        self.file.read_exact_at(&mut bytes, at).map_err(|e| Error::io(&self.path, e))?;
-        self.check(at, &bytes[..head], &bytes[head..])?;
-        let batch = self.decoder.read_record_batch(block, &Buffer::from_vec(bytes));
-        batch.map_err(|e| Error::malformed(&self.path, At::Offset(at), e.to_string(), "a record batch"))
+        let bytes = self.bytes.bytes();
+        let Some(first) = bytes.first_chunk::<8>() else { return Ok(Message::Open) };
+        let (prefix, length) = if first[..4] == [0xff; 4] {
+            (8, i32::from_le_bytes([first[4], first[5], first[6], first[7]]))
+        } else {
+            (4, i32::from_le_bytes([first[0], first[1], first[2], first[3]]))
+        };
+        if length == 0 {
+            return Ok(Message::End);
+        }
+        let Some(head) = usize::try_from(length).ok().filter(|&length| length <= LONGEST_HEAD) else {
+            return self.bad(self.offset, format!("a message of {length} bytes"), EXPECTED);
+        };
+        let Some(head_bytes) = bytes.get(prefix..prefix + head) else { return Ok(Message::Open) };
+        let message = root_as_message(head_bytes)
+            .or_else(|e| self.bad(self.offset, format!("no message of Arrow's ({e})"), EXPECTED))?;
+        let Ok(body) = usize::try_from(message.bodyLength()) else {
+            return self.bad(self.offset, format!("a message with {} bytes", message.bodyLength()), EXPECTED);
+        };
+        let whole = prefix.saturating_add(head).saturating_add(body);
+        let Some(whole_bytes) = bytes.get(..whole) else { return Ok(Message::Open) };
+        let batch = message.header_as_record_batch();
+        let batch = batch.or_else(|| message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data()));
+        if let Some(batch) = batch {
+            self.check(&batch, &whole_bytes[prefix + head..])?;
+        }
+        Ok(Message::Whole(whole))
     }
 
     /// Checks what the buffers of a record batch declare: their places, and their lengths after decompression.
-    fn check(&self, at: u64, head: &[u8], body: &[u8]) -> Result<(), Error> {
-        let bad = |found: String| Error::malformed(&self.path, At::Offset(at), found, "a record batch");
-        let prefix = if head[..4] == [0xff; 4] { 8 } else { 4 };
-        let message = root_as_message(&head[prefix..]).map_err(|e| bad(e.to_string()))?;
-        let Some(batch) = message.header_as_record_batch() else { return Err(bad("another message".into())) };
-        let rows = u64::try_from(batch.length()).map_err(|_| bad(format!("{} rows", batch.length())))?;
+    fn check(&self, batch: &::arrow::ipc::RecordBatch, body: &[u8]) -> Result<(), Error> {
+        let expected = "a record batch";
+        let Ok(rows) = u64::try_from(batch.length()) else {
+            return self.bad(self.offset, format!("{} rows", batch.length()), expected);
+        };
         for buffer in batch.buffers().into_iter().flatten() {
             let place = usize::try_from(buffer.offset()).ok().zip(usize::try_from(buffer.length()).ok());
-            let bytes = place.and_then(|(offset, length)| body.get(offset..offset.checked_add(length)?));
-            let bytes =
-                bytes.ok_or_else(|| bad(format!("a buffer of {} bytes at {}", buffer.length(), buffer.offset())))?;
+            let Some(bytes) = place.and_then(|(offset, length)| body.get(offset..offset.checked_add(length)?)) else {
+                let found = format!("a buffer of {} bytes at {}", buffer.length(), buffer.offset());
+                return self.bad(self.offset, found, expected);
+            };
             if let (Some(_), Some(declared)) = (batch.compression(), bytes.first_chunk::<8>()) {
                 let declared = i64::from_le_bytes(*declared);
                 // The widest column in use has three f64 a row; −1 says that the buffer is not compressed.
-                let limit = rows.saturating_mul(24).max(LARGEST_BUFFER + 64 * bytes.len() as u64).saturating_add(64);
+                let limit = rows.saturating_mul(24).min(body.len() as u64 * 4096);
+                let limit = limit.max(LARGEST_BUFFER + 64 * bytes.len() as u64).saturating_add(64);
                 if declared < -1 || declared.max(0) as u64 > limit {
-                    return Err(bad(format!("a compressed buffer that declares {declared} bytes")));
+                    return self.bad(
+                        self.offset,
+                        format!("a compressed buffer that declares {declared} bytes"),
+                        expected,
+                    );
                 }
             }
         }
         Ok(())
     }
+
+    /// Takes one message, or fetches bytes; [`Got::Nothing`] where there are none at present.
+    fn step(&mut self) -> Result<Got, Error> {
+        let length = match self.message()? {
+            Message::Whole(length) => length,
+            Message::End => {
+                self.done = true;
+                return Ok(Got::End);
+            }
+            Message::Open => {
+                let had = self.bytes.bytes().len();
+                return match self.bytes.more()? {
+                    Got::End if had == 0 && self.offset > 0 && !self.file => {
+                        self.done = true;
+                        Ok(Got::End)
+                    }
+                    Got::End => {
+                        let found = format!("{had} bytes, the end within a message");
+                        self.bad(self.offset, found, EXPECTED)
+                    }
+                    Got::Anew { .. } => {
+                        Err(Error::unsupported(&self.path, "another file under its name", "one stream to follow"))
+                    }
+                    got => Ok(got),
+                };
+            }
+        };
+        let mut buffer = Buffer::from(self.bytes.bytes()[..length].to_vec());
+        let (path, offset, decoder) = (&self.path, self.offset, &mut self.decoder);
+        let batch = guarded(path, EXPECTED, || {
+            let decoded = decoder.decode(&mut buffer);
+            decoded.map_err(|e| Error::malformed(path, At::Offset(offset), e.to_string(), EXPECTED))
+        })?;
+        self.bytes.pass(length);
+        self.offset += length as u64;
+        if self.slots.is_none()
+            && let Some(schema) = self.decoder.schema()
+        {
+            let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+            self.slots = Some(self.names.find(&self.path, self.kind, &names)?);
+        }
+        self.pending.extend(batch.filter(|batch| batch.num_rows() > 0));
+        Ok(Got::Bytes)
+    }
 }
 
-impl RowSource for Batches {
-    fn next_rows(&mut self) -> Result<Option<Rows>, Error> {
-        while let Some(block) = self.blocks.get(self.next) {
-            self.next += 1;
-            if let Some(batch) = guarded(&self.path, EXPECTED, || self.decode(block))? {
+impl Table for ArrowTable {
+    fn next(&mut self) -> Result<Next<Block>, Error> {
+        loop {
+            if let (Some(batch), Some(slots)) = (self.pending.pop_front(), &self.slots) {
                 let first = self.row;
                 self.row += batch.num_rows() as u64;
-                return guarded(&self.path, EXPECTED, || self.layout.rows(&self.path, &batch, first)).map(Some);
+                return Ok(Next::Item(Block::of_batch(&batch, slots, first)));
+            }
+            if self.done {
+                return Ok(Next::End);
+            }
+            if self.step()? == Got::Nothing {
+                return Ok(Next::Idle);
             }
         }
-        Ok(None)
     }
 
-    fn has_frames(&self) -> bool {
-        self.layout.frame.is_some()
+    fn has(&self, slot: usize) -> bool {
+        self.slots.as_ref().is_some_and(|slots| slots[slot].is_some())
+    }
+
+    fn close(&mut self) {
+        self.bytes.close();
     }
 }

@@ -1,174 +1,312 @@
-//! CSV: tables of points in, tables of results out.
+//! CSV, TSV and their like: a header, then a record a line; a quoted cell may hold delimiters and line ends (RFC 4180).
 //!
-//! Read: the first line names the columns; a record is a line; cells are divided by commas, or by tabs if the first line has tabs and
-//! no comma. A line whose cells do not parse is counted `malformed` and the rest goes on. Numbers are read as f64.
-//! Written: a header, LF line ends, lists as their JSON text.
+//! The delimiter is the one by which the first line names the columns that there must be: comma, semicolon (numbers may then have a
+//! decimal comma), tab, or blanks. Comment lines (`#`, `//`) before the header are passed over, and these marks before its first name.
+//! A first line that names nothing, but whose cells are what the first columns hold, is a row: the file has no header.
 
-use std::path::{Path, PathBuf};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use thalweg::Next;
 
-use ::csv::{ByteRecord, ReaderBuilder};
-
+use super::blocks::Blocks;
+use super::names::{ColumnNames, Kind};
+use super::text::{CUT_OFF, LONGEST, Piece, Reach, Text, line};
+use super::{Block, Table};
 use crate::error::{At, Error};
-use crate::files::lines::Lines;
-use crate::points::columns::{Layout, Position, seconds_to_ns};
-use crate::points::format::{Format, ReadOptions, Reader};
-use crate::points::table::{Row, RowSource, Rows, Table, TextRows};
+use crate::notices::Notices;
 
-/// A CSV table of points.
-pub const FORMAT: Format = Format {
-    name: "csv",
-    what: "CSV or TSV table with frame, x, y, z",
-    extensions: &["csv", "tsv"],
-    magic: &[],
-    open: |path, options| Ok(Box::new(Table::new(path, options, Records::open(path, false)?))),
-};
+/// Comment lines before the header, at most.
+const PREFACE: u64 = 100;
 
-/// Opens a CSV file that is still being written.
-pub(crate) fn follow(path: &Path, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
-    Ok(Box::new(Table::new(path, options, Records::open(path, true)?).growing()))
-}
-
-/// What a column of the file is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Slot {
-    Frame,
-    Axis(usize),
-    Intensity,
-    Class,
-    Instance,
-    /// True if it counts nanoseconds.
-    Time(bool),
-}
-
-/// What the first line says.
-struct Header {
-    delimiter: u8,
-    slots: Vec<Option<Slot>>,
-    layout: Layout,
-}
-
-/// The rows of a CSV file.
-struct Records {
-    path: PathBuf,
-    lines: Lines,
+/// An open text.
+pub(super) struct CsvTable {
+    text: Text,
+    kind: &'static Kind,
+    names: ColumnNames,
+    notices: Notices,
     header: Option<Header>,
+    /// A first line that is a row, of a file without a header.
+    first: Option<(u64, Vec<u8>)>,
+    /// Whether the next line may be the header of a file that took another's place.
+    again: bool,
+    cells: Cells,
+    told: bool,
 }
 
-impl Records {
-    fn open(path: &Path, growing: bool) -> Result<Records, Error> {
-        let mut records = Records { path: path.into(), lines: Lines::open(path, growing)?, header: None };
-        records.read_header()?;
-        Ok(records)
-    }
-
-    /// Reads the header if it is there by this time.
-    fn read_header(&mut self) -> Result<(), Error> {
-        if self.header.is_none()
-            && let Some((_, line)) = self.lines.next()?
-        {
-            self.header = Some(Header::of(&self.path, line)?);
-        }
-        Ok(())
-    }
+/// What divides cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Delimiter {
+    Byte(u8),
+    /// Blanks, any number of them.
+    Blanks,
 }
 
-impl Header {
-    fn of(path: &Path, line: &[u8]) -> Result<Header, Error> {
-        let (delimiter, names) = header(line);
-        let layout = Layout::of(path, &names)?;
-        let Position::Axes(axes) = layout.position else {
-            return Err(Error::malformed(path, At::Line(1), "a column xyz", "columns x, y, z"));
+const DELIMITERS: [Delimiter; 5] =
+    [Delimiter::Byte(b','), Delimiter::Byte(b';'), Delimiter::Byte(b'\t'), Delimiter::Byte(b'|'), Delimiter::Blanks];
+
+struct Header {
+    delimiter: Delimiter,
+    /// For each slot its column.
+    slots: Vec<Option<usize>>,
+    width: usize,
+}
+
+impl CsvTable {
+    pub(super) fn open(
+        text: Text,
+        kind: &'static Kind,
+        names: &ColumnNames,
+        notices: &Notices,
+    ) -> Result<CsvTable, Error> {
+        let mut table = CsvTable {
+            text,
+            kind,
+            names: names.clone(),
+            notices: notices.clone(),
+            header: None,
+            first: None,
+            again: false,
+            cells: Cells::default(),
+            told: false,
         };
-        let mut slots = vec![None; names.len()];
-        let optional = [
-            (layout.frame, Slot::Frame),
-            (layout.intensity, Slot::Intensity),
-            (layout.class, Slot::Class),
-            (layout.instance, Slot::Instance),
-            (layout.time.map(|t| t.0), Slot::Time(layout.time.is_some_and(|t| t.1))),
-        ];
-        let axes = axes.into_iter().enumerate().map(|(axis, column)| (Some(column), Slot::Axis(axis)));
-        for (column, slot) in axes.chain(optional) {
-            if let Some(column) = column {
-                slots[column] = Some(slot);
+        table.read_header()?;
+        Ok(table)
+    }
+
+    /// Reads the header if it is there by this time; else tells whether it may come. A file that ends without one has no rows.
+    fn read_header(&mut self) -> Result<Option<Next<Block>>, Error> {
+        if self.header.is_some() {
+            return Ok(None);
+        }
+        let (mut failed, mut seen) = (None, 0);
+        loop {
+            let (number, range) = match self.text.piece(line)? {
+                Piece::Item(number, range) => (number, range),
+                Piece::Anew => continue,
+                Piece::Nothing => return Ok(Some(Next::Idle)),
+                Piece::End => return failed.map_or(Ok(Some(Next::End)), Err),
+            };
+            let first = self.text.of(range).to_vec();
+            if first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff") {
+                return Err(Error::malformed(self.text.path(), At::Line(1), "UTF-16 text", "UTF-8"));
+            }
+            match self.header_of(&first) {
+                Ok(header) => {
+                    self.header = Some(header);
+                    return Ok(None);
+                }
+                Err(error) => {
+                    if let Some(header) = self.bare(&first) {
+                        let columns: Vec<_> = (0..header.width.min(self.kind.columns.len()))
+                            .filter(|&slot| header.slots[slot].is_some())
+                            .map(|slot| self.kind.columns[slot].name)
+                            .collect();
+                        let what = format!("found no header, took the first columns as {}", columns.join(", "));
+                        self.notices.warn(self.text.path(), what);
+                        self.header = Some(header);
+                        self.first = Some((number, first));
+                        return Ok(None);
+                    }
+                    seen += 1;
+                    let comment = first.starts_with(b"#") || first.starts_with(b"//");
+                    let error = failed.unwrap_or(error);
+                    if !comment || seen > PREFACE {
+                        return Err(error);
+                    }
+                    failed = Some(error);
+                }
             }
         }
-        Ok(Header { delimiter, slots, layout })
     }
 
-    /// One record; `None` if a cell is missing or does not parse.
-    fn row(&self, line: &[u8]) -> Option<Row> {
-        let mut row = Row { xyz: [f64::NAN; 3], ..Row::default() };
-        let mut missing = self.slots.iter().flatten().count();
-        let mut good = true;
-        split(line, self.delimiter, |column, cell| {
-            if let Some(slot) = self.slots.get(column).copied().flatten() {
-                missing -= 1;
-                good &= std::str::from_utf8(cell).is_ok_and(|cell| fill(&mut row, slot, cell.trim()).is_some());
+    /// A header from its line, by the first delimiter by which all columns are found.
+    fn header_of(&mut self, first: &[u8]) -> Result<Header, Error> {
+        let (mut best, mut error): (usize, Option<Error>) = (0, None);
+        for bare in [false, true] {
+            let marks = |b: &u8| *b == b'#' || *b == b'/' || b.is_ascii_whitespace();
+            let text = if bare { &first[first.iter().take_while(|b| marks(b)).count()..] } else { first };
+            if bare && text.len() == first.len() {
+                break;
             }
-        });
-        (good && missing == 0).then_some(row)
-    }
-}
-
-/// Puts one cell into the row; an empty one means nothing there, which no frame number may be.
-fn fill(row: &mut Row, slot: Slot, cell: &str) -> Option<()> {
-    if cell.is_empty() {
-        return (slot != Slot::Frame).then_some(());
-    }
-    match slot {
-        Slot::Frame => row.frame = cell.parse().ok()?,
-        Slot::Axis(axis) => row.xyz[axis] = cell.parse().ok()?,
-        Slot::Intensity => row.intensity = cell.parse().ok()?,
-        Slot::Class => row.class = cell.parse().ok()?,
-        Slot::Instance => row.instance = cell.parse().ok()?,
-        Slot::Time(true) => row.time_ns = Some(cell.parse().ok()?),
-        Slot::Time(false) => row.time_ns = seconds_to_ns(cell.parse().ok()?),
-    }
-    Some(())
-}
-
-/// The delimiter of a table, a tab if its first line has one and no comma, and the names of its columns; a byte order mark is passed over.
-pub(crate) fn header(line: &[u8]) -> (u8, Vec<String>) {
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    let delimiter = if line.contains(&b'\t') && !line.contains(&b',') { b'\t' } else { b',' };
-    let mut names = Vec::new();
-    split(line, delimiter, |_, cell| names.push(String::from_utf8_lossy(cell).trim().to_string()));
-    (delimiter, names)
-}
-
-/// Hands out the cells of a line with their columns.
-pub(crate) fn split(line: &[u8], delimiter: u8, mut cell: impl FnMut(usize, &[u8])) {
-    if !line.contains(&b'"') {
-        return line.split(|&b| b == delimiter).enumerate().for_each(|(i, c)| cell(i, c));
-    }
-    let mut reader = ReaderBuilder::new().has_headers(false).delimiter(delimiter).from_reader(line);
-    let mut record = ByteRecord::new();
-    if reader.read_byte_record(&mut record).unwrap_or(false) {
-        record.iter().enumerate().for_each(|(i, c)| cell(i, c));
-    }
-}
-
-impl RowSource for Records {
-    fn next_rows(&mut self) -> Result<Option<Rows>, Error> {
-        self.read_header()?;
-        let Some(header) = &self.header else { return Ok(None) };
-        let mut rows = TextRows::new(&header.layout);
-        while !rows.full()
-            && let Some((number, line)) = self.lines.next()?
-        {
-            if !line.is_empty() {
-                rows.push(number, header.row(line));
+            for delimiter in DELIMITERS {
+                self.cells.cut(text, delimiter);
+                let names: Vec<_> =
+                    self.cells.iter().map(|cell| String::from_utf8_lossy(cell).trim().to_string()).collect();
+                match self.names.find(self.text.path(), self.kind, &names) {
+                    Ok(slots) => return Ok(Header { delimiter, slots, width: names.len() }),
+                    Err(found) if names.len() > best => (best, error) = (names.len(), Some(found)),
+                    Err(_) => {}
+                }
             }
         }
-        Ok(rows.finish())
+        Err(error.unwrap_or_else(|| Error::malformed(self.text.path(), At::Header, "no header", self.kind.needs)))
     }
 
-    fn has_frames(&self) -> bool {
-        self.header.as_ref().is_some_and(|h| h.layout.frame.is_some())
+    /// The columns of a file without a header, if its first line may be a row.
+    fn bare(&mut self, first: &[u8]) -> Option<Header> {
+        let fits = self.kind.bare?;
+        DELIMITERS.into_iter().find_map(|delimiter| {
+            self.cells.cut(first, delimiter);
+            let cells: Option<Vec<_>> = self.cells.iter().map(|cell| std::str::from_utf8(cell).ok()).collect();
+            let cells = cells.filter(|cells| fits(cells))?;
+            let must = self.kind.columns.iter().take_while(|column| column.must).count();
+            let slots = (0..self.kind.columns.len()).map(|slot| (slot < must).then_some(slot)).collect();
+            Some(Header { delimiter, slots, width: cells.len() })
+        })
+    }
+
+    /// Puts a record into the block.
+    fn take(cells: &mut Cells, header: &Header, blocks: &mut Blocks, number: u64, record: &[u8]) {
+        cells.cut(record, header.delimiter);
+        if cells.len() != header.width {
+            let reason = format!("found {} cells, expected {} as in the header", cells.len(), header.width);
+            return blocks.broken(number, reason);
+        }
+        let row: Vec<Option<&[u8]>> = header.slots.iter().map(|slot| slot.map(|column| cells.get(column))).collect();
+        blocks.push(number, &row);
+    }
+}
+
+impl Table for CsvTable {
+    fn next(&mut self) -> Result<Next<Block>, Error> {
+        if let Some(without) = self.read_header()? {
+            return Ok(without);
+        }
+        loop {
+            let Some(header) = &self.header else { return Ok(Next::End) };
+            let mut blocks = Blocks::new(header.slots.iter().map(Option::is_some));
+            blocks.decimal_comma = header.delimiter != Delimiter::Byte(b',');
+            if let Some((number, record)) = self.first.take() {
+                Self::take(&mut self.cells, header, &mut blocks, number, &record);
+            }
+            let delimiter = header.delimiter;
+            let otherwise = loop {
+                if blocks.full() {
+                    break Next::Idle;
+                }
+                match self.text.piece(|bytes, last| record(bytes, last, delimiter))? {
+                    Piece::Item(0, _) => blocks.broken(0, CUT_OFF),
+                    Piece::Item(number, range) => {
+                        if std::mem::take(&mut self.again) {
+                            let first = self.text.of(range.clone()).to_vec();
+                            if let Ok(header) = self.header_of(&first) {
+                                self.header = Some(header);
+                                break Next::Idle;
+                            }
+                        }
+                        let Some(header) = &self.header else { break Next::End };
+                        Self::take(&mut self.cells, header, &mut blocks, number, self.text.of(range));
+                    }
+                    Piece::Nothing => break Next::Idle,
+                    Piece::Anew => self.again = true,
+                    Piece::End => {
+                        self.told = self.text.tell_left(&self.notices, self.told);
+                        break Next::End;
+                    }
+                }
+            };
+            return Ok(blocks.finish(self.header.as_ref().map(|header| &header.slots[..]), otherwise));
+        }
+    }
+
+    fn has(&self, slot: usize) -> bool {
+        self.header.as_ref().is_some_and(|header| header.slots[slot].is_some())
     }
 
     fn close(&mut self) {
-        self.lines.close();
+        self.text.close();
     }
+}
+
+/// How far the record reaches that `bytes` begin with. A quotation mark that nothing closes is no reason to swallow the rest of a file: its
+/// line is a record of its own.
+fn record(bytes: &[u8], last: bool, delimiter: Delimiter) -> Reach {
+    let first = line(bytes, last);
+    let Delimiter::Byte(delimiter) = delimiter else { return first };
+    let length = if let Reach::Whole(length) = first { length } else { bytes.len() };
+    if !bytes[..length].contains(&b'"') {
+        return first;
+    }
+    let (mut at_start, mut quoted, mut at) = (true, false, 0);
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'"' if quoted && bytes.get(at + 1) == Some(&b'"') => at += 1,
+            b'"' if quoted => quoted = false,
+            b'"' if at_start => quoted = true,
+            b'\n' if !quoted => return Reach::Whole(at + 1),
+            _ => {}
+        }
+        at_start = !quoted && byte == delimiter;
+        at += 1;
+    }
+    if (last && !quoted) || quoted && (last || bytes.len() > LONGEST) {
+        return if quoted { line(bytes, true) } else { Reach::Whole(bytes.len()) };
+    }
+    Reach::Open
+}
+
+/// The cells of one record.
+#[derive(Default)]
+struct Cells {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    reader: Option<(u8, Box<Reader>)>,
+}
+
+impl Cells {
+    fn cut(&mut self, record: &[u8], delimiter: Delimiter) {
+        self.text.clear();
+        self.ends.clear();
+        let mut cell = |cell: &[u8]| {
+            self.text.extend_from_slice(cell);
+            self.ends.push(self.text.len());
+        };
+        match delimiter {
+            Delimiter::Blanks => {
+                record.split(u8::is_ascii_whitespace).filter(|cell| !cell.is_empty()).for_each(|c| cell(unquoted(c)));
+            }
+            Delimiter::Byte(byte) if !record.contains(&b'"') => record.split(|&b| b == byte).for_each(cell),
+            Delimiter::Byte(byte) => self.cut_quoted(record, byte),
+        }
+    }
+
+    fn cut_quoted(&mut self, record: &[u8], delimiter: u8) {
+        if self.reader.as_ref().is_none_or(|(own, _)| *own != delimiter) {
+            self.reader = Some((delimiter, Box::new(ReaderBuilder::new().delimiter(delimiter).build())));
+        }
+        let Some((_, reader)) = &mut self.reader else { return };
+        reader.reset();
+        let (mut input, mut text, mut ends) = (record, 0, 0);
+        self.text.resize(record.len() + 1, 0);
+        self.ends.resize(record.len() + 1, 0);
+        loop {
+            let (result, read, written, fields) =
+                reader.read_record(input, &mut self.text[text..], &mut self.ends[ends..]);
+            (text, ends) = (text + written, ends + fields);
+            input = &input[read..];
+            // Room there is for every byte and cell; an empty input ends the record.
+            if result != ReadRecordResult::InputEmpty || (input.is_empty() && read == 0) {
+                break;
+            }
+        }
+        self.text.truncate(text);
+        self.ends.truncate(ends);
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn get(&self, column: usize) -> &[u8] {
+        let start = if column == 0 { 0 } else { self.ends[column - 1] };
+        &self.text[start..self.ends[column]]
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|column| self.get(column))
+    }
+}
+
+/// A word without quotation marks around it.
+fn unquoted(word: &[u8]) -> &[u8] {
+    word.strip_prefix(b"\"").and_then(|word| word.strip_suffix(b"\"")).unwrap_or(word)
 }

@@ -1,7 +1,7 @@
-//! Parquet: tables of points in, tables of results out.
+//! Parquet in.
 //!
 //! Reading goes by row group and batches of 65,536 rows; the sizes that page headers declare are checked before their pages are
-//! decompressed. Writing is single-threaded, row groups are cut by rows and no time is stamped: the same rows give the same bytes.
+//! decompressed.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -15,23 +15,12 @@ use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use thalweg::Next;
 
+use super::{Block, Opening, Table, thrift};
 use crate::error::{At, Error};
 use crate::files::guard::guarded;
 use crate::files::open_regular;
-use crate::points::columns::Layout;
-use crate::points::format::Format;
-use crate::points::table::{RowSource, Rows, Table};
-use crate::tables::thrift;
-
-/// A Parquet table of points.
-pub const FORMAT: Format = Format {
-    name: "parquet",
-    what: "Parquet table with frame, x, y, z",
-    extensions: &["parquet"],
-    magic: &[b"PAR1"],
-    open: |path, options| Ok(Box::new(Table::new(path, options, Batches::open(path)?))),
-};
 
 const EXPECTED: &str = "a Parquet file";
 const BATCH: usize = 65_536;
@@ -43,13 +32,12 @@ fn malformed(path: &Path, error: ParquetError) -> Error {
 }
 
 /// Record batches of some columns of a Parquet file.
-pub(crate) struct Groups {
+struct Groups {
     path: PathBuf,
     file: File,
     length: u64,
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
-    schema: Schema,
     group: usize,
     reader: Option<(ParquetRecordBatchReader, u64)>,
     row: u64,
@@ -57,34 +45,22 @@ pub(crate) struct Groups {
 
 impl Groups {
     /// Opens the file; `choose` picks columns of its schema, which batches keep in the file's order.
-    pub(crate) fn open(
-        path: &Path,
-        choose: impl FnOnce(&Schema) -> Result<Vec<usize>, Error>,
-    ) -> Result<Groups, Error> {
+    fn open(path: &Path, choose: impl FnOnce(&Schema) -> Result<Vec<usize>, Error>) -> Result<Groups, Error> {
         let file = open_regular(path)?;
         let io = |e| Error::io(path, e);
         let length = file.metadata().map_err(io)?.len();
-        // Types come from the columns themselves: the Arrow schema stored beside them is one more thing that can be corrupt.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let metadata =
-            guarded(path, EXPECTED, || ArrowReaderMetadata::load(&file, options).map_err(|e| malformed(path, e)))?;
+        // The Arrow schema stored beside the columns says what Parquet has no type for, such as durations; it may be corrupt where the
+        // columns are not.
+        let load = |options: ArrowReaderOptions| {
+            guarded(path, EXPECTED, || ArrowReaderMetadata::load(&file, options).map_err(|e| malformed(path, e)))
+        };
+        let bare = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = load(ArrowReaderOptions::new()).or_else(|_| load(bare()))?;
         let mut columns = choose(metadata.schema())?;
         columns.sort_unstable();
         columns.dedup();
         let mask = ProjectionMask::roots(metadata.parquet_schema(), columns.iter().copied());
-        let schema = metadata.schema().project(&columns);
-        let schema = schema.map_err(|e| Error::malformed(path, At::Header, e.to_string(), EXPECTED))?;
-        Ok(Groups { path: path.into(), file, length, metadata, mask, schema, group: 0, reader: None, row: 0 })
-    }
-
-    /// The file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The columns that batches have.
-    pub(crate) fn schema(&self) -> &Schema {
-        &self.schema
+        Ok(Groups { path: path.into(), file, length, metadata, mask, group: 0, reader: None, row: 0 })
     }
 
     /// Opens the next row group, if there is one.
@@ -177,7 +153,7 @@ impl Groups {
 
 impl Groups {
     /// The next batch, and the place of its first row in the file; `None` after the last.
-    pub(crate) fn next_batch(&mut self) -> Result<Option<(u64, RecordBatch)>, Error> {
+    fn next_batch(&mut self) -> Result<Option<(u64, RecordBatch)>, Error> {
         loop {
             if let Some((reader, left)) = &mut self.reader {
                 let path = &self.path;
@@ -202,28 +178,44 @@ impl Groups {
     }
 }
 
-/// The rows of a Parquet file of points.
-struct Batches {
+/// An open Parquet file.
+pub(super) struct ParquetTable {
     groups: Groups,
-    layout: Layout,
+    slots: Vec<Option<usize>>,
 }
 
-impl Batches {
-    fn open(path: &Path) -> Result<Batches, Error> {
-        let groups = Groups::open(path, |schema| Ok(Layout::of_schema(path, schema)?.columns()))?;
-        let layout = Layout::of_schema(path, groups.schema())?;
-        Ok(Batches { groups, layout })
+impl ParquetTable {
+    pub(super) fn open(path: &Path, opening: Opening) -> Result<ParquetTable, Error> {
+        let (kind, names) = (opening.kind, &opening.options.columns);
+        let find = |schema: &Schema| {
+            let all: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+            names.find(path, kind, &all)
+        };
+        let mut chosen = Vec::new();
+        let groups = Groups::open(path, |schema| {
+            chosen = find(schema)?;
+            Ok(chosen.iter().flatten().copied().collect())
+        })?;
+        // Batches keep the chosen columns in the file's order.
+        let mut order: Vec<usize> = chosen.iter().flatten().copied().collect();
+        order.sort_unstable();
+        order.dedup();
+        let slots = chosen.into_iter().map(|column| column.and_then(|column| order.binary_search(&column).ok()));
+        Ok(ParquetTable { groups, slots: slots.collect() })
     }
 }
 
-impl RowSource for Batches {
-    fn next_rows(&mut self) -> Result<Option<Rows>, Error> {
-        let Some((first, batch)) = self.groups.next_batch()? else { return Ok(None) };
-        let path = &self.groups.path;
-        guarded(path, EXPECTED, || self.layout.rows(path, &batch, first)).map(Some)
+impl Table for ParquetTable {
+    fn next(&mut self) -> Result<Next<Block>, Error> {
+        loop {
+            let Some((first, batch)) = self.groups.next_batch()? else { return Ok(Next::End) };
+            if batch.num_rows() > 0 {
+                return Ok(Next::Item(Block::of_batch(&batch, &self.slots, first)));
+            }
+        }
     }
 
-    fn has_frames(&self) -> bool {
-        self.layout.frame.is_some()
+    fn has(&self, slot: usize) -> bool {
+        self.slots[slot].is_some()
     }
 }

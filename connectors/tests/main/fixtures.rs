@@ -86,10 +86,20 @@ fn made(folder: &Path, name: &str, bytes: &[u8]) -> Result<thalweg::Frame, Strin
     read(&path).map_err(|error| error.to_string().replace(&folder.display().to_string(), ""))
 }
 
+/// The frame of a made file, and what its reader warned of.
+fn told(folder: &Path, name: &str, bytes: &[u8]) -> (thalweg::Frame, Vec<String>) {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    let options = ReadOptions::default();
+    let mut reader = (guess(&path).unwrap().open)(&path, &options).unwrap();
+    let thalweg::Next::Item(frame) = reader.next_frame().unwrap() else { panic!("{name}") };
+    (frame, options.notices.warnings())
+}
+
 #[test]
 fn an_empty_file_is_an_empty_frame() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["a.bin", "a.pcd.bin", "a.pcd", "a.ply", "a.las", "a.laz"] {
+    for name in ["a.bin", "a.pcd.bin", "a.pcd", "a.ply", "a.las", "a.laz", "a.npy", "a.xyz"] {
         assert!(made(folder.path(), name, b"").unwrap().is_empty(), "{name}");
     }
 }
@@ -157,21 +167,141 @@ fn sizes_that_a_file_cannot_hold_are_refused() {
 }
 
 #[test]
-fn an_intensity_off_its_scale_is_none() {
+fn what_a_file_has_odd_is_said_and_read_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let scan = |remission: f32| [1.0, 2.0, 3.0, remission].map(f32::to_le_bytes).concat();
-    assert_eq!(made(folder.path(), "a.bin", &scan(1.0)).unwrap().intensity, Some(vec![1.0]));
-    assert_eq!(made(folder.path(), "a.bin", &scan(17.0)).unwrap().intensity, None);
-    let ply = |value: &str| {
-        format!(
-            "ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\nproperty float intensity\nend_header\n1 2 3 {value}\n"
-        )
+    let bin = |records: &[[f32; 4]]| records.as_flattened().iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let intensity = |name: &str, bytes: &[u8]| {
+        let (frame, warnings) = told(folder.path(), name, bytes);
+        (frame.intensity, warnings.len())
     };
-    let intensity = |value: &str| made(folder.path(), "a.ply", ply(value).as_bytes()).unwrap().intensity;
-    assert_eq!(intensity("0.5"), Some(vec![0.5]));
-    assert_eq!(intensity("51"), Some(vec![0.2]));
-    assert_eq!(intensity("256"), None);
-    assert_eq!(intensity("-1"), None);
+    assert_eq!(intensity("a.bin", &bin(&[[1.0, 2.0, 3.0, 1.0]])), (Some(vec![1.0]), 0));
+    let (scaled, warnings) = intensity("a.bin", &bin(&[[1.0, 2.0, 3.0, 51.0], [1.0, 2.0, 4.0, 256.0]]));
+    assert_eq!((scaled, warnings > 0), (Some(vec![0.2, 1.0]), true));
+    let ply = |properties: &str, rows: &str| {
+        let xyz = "property float x\nproperty float y\nproperty float z\n";
+        let count = rows.lines().count();
+        format!("ply\nformat ascii 1.0\nelement vertex {count}\n{xyz}{properties}end_header\n{rows}")
+    };
+    let of =
+        |value: &str| intensity("a.ply", ply("property float intensity\n", &format!("1 2 3 {value}\n")).as_bytes());
+    assert_eq!(of("0.5"), (Some(vec![0.5]), 0));
+    assert_eq!(of("51"), (Some(vec![0.2]), 0));
+    assert_eq!(of("256"), (Some(vec![1.0]), 1));
+    assert_eq!(of("-1"), (Some(vec![0.0]), 1));
+
+    // A decimal comma; rows of another length; a list among the vertices, in text and in binary.
+    let frame = made(folder.path(), "a.ply", ply("", "1,5 2,5 3,5\n").as_bytes()).unwrap();
+    assert_eq!((frame.x, frame.y, frame.z), (vec![1.5], vec![2.5], vec![3.5]));
+    let error = made(folder.path(), "a.ply", ply("", "1 2 3 4\n").as_bytes()).unwrap_err();
+    assert_eq!(error, "/a.ply: line 8: found \"1 2 3 4\", expected 3 numbers");
+    let list = "property list uchar int ids\nproperty uchar label\n";
+    let frame = made(folder.path(), "a.ply", ply(list, "1 2 3 2 7 8 10\n4 5 6 0 40\n").as_bytes()).unwrap();
+    assert_eq!((frame.x, frame.truth.unwrap().class), (vec![1.0, 4.0], vec![1, 9]), "raw SemanticKITTI ids");
+    let binary = ply(list, "\n\n").replace("ascii", "binary_little_endian");
+    let mut bytes = binary.trim_end().as_bytes().to_vec();
+    bytes.push(b'\n');
+    for (x, ids, label) in [(1.0f32, &[7i32, 8][..], 10u8), (4.0, &[], 19)] {
+        [x, 0.0, 0.0].iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        bytes.push(ids.len() as u8);
+        ids.iter().for_each(|id| bytes.extend(id.to_le_bytes()));
+        bytes.push(label);
+    }
+    let frame = made(folder.path(), "b.ply", &bytes).unwrap();
+    assert_eq!((frame.x, frame.truth.unwrap().class), (vec![1.0, 4.0], vec![10, 19]));
+    assert!(made(folder.path(), "b.ply", &bytes[..bytes.len() - 1]).unwrap_err().contains("after 1 whole vertices"));
+
+    let mut behind = std::fs::read(fixtures().join("padded.pcd")).unwrap();
+    behind.extend([0; 7]);
+    assert!(told(folder.path(), "a.pcd", &behind).1[0].ends_with("a.pcd: 7 bytes behind the last point"));
+    let mut las = std::fs::read(fixtures().join("format01.las")).unwrap();
+    las[179..187].copy_from_slice(&0f64.to_le_bytes());
+    let warnings = told(folder.path(), "a.las", &las).1;
+    assert!(warnings.len() == 1 && warnings[0].contains("the header states x from 651"), "{warnings:?}");
+    let zeros = bin(&[[0.0; 4], [1.0, 0.0, 0.0, 0.0], [0.0; 4]]);
+    assert!(told(folder.path(), "a.bin", &zeros).1[0].contains("2 points lie at exactly (0, 0, 0)"));
+    // LAS 1.5 is 1.4 with a longer header.
+    let mut las = std::fs::read(fixtures().join("format06.las")).unwrap();
+    assert_eq!(las[25], 4);
+    las[25] = 5;
+    assert_eq!(made(folder.path(), "b.las", &las).unwrap().len(), 24);
+}
+
+#[test]
+fn records_of_another_size_are_known_by_their_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let number = |i: usize| (i as f32 * 0.618_034).fract();
+    let record = |i: usize| {
+        [
+            40.0 * number(i) - 20.0,
+            40.0 * number(7 * i) - 20.0,
+            3.0 * number(3 * i) - 2.0,
+            255.0 * number(5 * i),
+            (i % 32) as f32,
+        ]
+    };
+    for points in [16, 17, 200] {
+        let bytes: Vec<u8> = (0..points).flat_map(record).flat_map(f32::to_le_bytes).collect();
+        let (frame, warnings) = told(folder.path(), "a.bin", &bytes);
+        assert_eq!((frame.len(), frame.x[1], frame.z[points - 1]), (points, record(1)[0], record(points - 1)[2]));
+        assert!((frame.intensity.unwrap()[1] - number(5)).abs() < 1e-6);
+        assert!(warnings[0].contains("a.bin: its records look like 5 numbers (f32), not 4"), "{warnings:?}");
+    }
+}
+
+#[test]
+fn arrays_and_plain_text_are_points() {
+    let folder = tempfile::tempdir().unwrap();
+    let npy = |descr: &str, fortran: &str, shape: &str, data: &[u8]| {
+        let header = format!("{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend(((header.len() + 1) as u16).to_le_bytes());
+        bytes.extend(header.bytes());
+        bytes.push(b'\n');
+        bytes.extend(data);
+        bytes
+    };
+    let xyz =
+        |frame: &thalweg::Frame| (0..frame.len()).map(|i| [frame.x[i], frame.y[i], frame.z[i]]).collect::<Vec<_>>();
+    let expected = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+    let rows = [1.0f32, 2.0, 3.0, 0.5, 4.0, 5.0, 6.0, 0.25];
+    let frame = made(folder.path(), "a.npy", &npy("'<f4'", "False", "(2, 4)", &rows.map(f32::to_le_bytes).concat()));
+    let frame = frame.unwrap();
+    assert_eq!((xyz(&frame), frame.intensity), (expected.to_vec(), Some(vec![0.5, 0.25])));
+    let columns = [1.0f64, 4.0, 2.0, 5.0, 3.0, 6.0].map(f64::to_be_bytes).concat();
+    assert_eq!(xyz(&made(folder.path(), "b.npy", &npy("'>f8'", "True", "(2, 3)", &columns)).unwrap()), expected);
+    let mut mixed = Vec::new();
+    for [x, y, z] in expected {
+        mixed.push(9u8);
+        [z, y, x].iter().for_each(|v: &f32| mixed.extend(v.to_le_bytes()));
+        mixed.extend([200u8, 0, 0, 0, 0]);
+    }
+    let descr =
+        "[('ring', '|u1'), ('z', '<f4'), ('y', '<f4'), ('x', '<f4'), ('intensity', '|u1'), ('rgb', '|u1', (4,))]";
+    let frame = made(folder.path(), "c.npy", &npy(descr, "False", "(2,)", &mixed)).unwrap();
+    assert_eq!((xyz(&frame), frame.intensity), (expected.to_vec(), Some(vec![200.0 / 255.0; 2])));
+    let error = made(folder.path(), "d.npy", &npy("'<f4'", "False", "(2, 4)", &[0; 31])).unwrap_err();
+    assert!(error.contains("expected 2 points"), "{error}");
+    let error = made(folder.path(), "d.npy", &npy("'<f4'", "False", "(3, 400)", &[0; 4800])).unwrap_err();
+    assert!(error.contains("found an array [3, 400] of numbers"), "{error}");
+
+    for (name, text) in [
+        ("a.xyz", "1 2 3\n4 5 6\n"),
+        ("a.txt", "# a scan\r\n\r\n1\t2\t3\r\n4\t5\t6"),
+        ("a.asc", "//X Y Z\n1,0 2,0 3,0\n4,0 5,0 6,0\n"),
+        ("b.asc", "1;2;3\n4;5;6\n"),
+        ("b.txt", "1,2,3\n4,5,6\n"),
+        ("c.txt", "z y x\n3 2 1\n6 5 4\n"),
+        ("a.pts", "2\n1 2 3 -500 10 20 30\n4 5 6 700 10 20 30\n"),
+    ] {
+        let (frame, warnings) = told(folder.path(), name, text.as_bytes());
+        assert_eq!((xyz(&frame), warnings.len()), (expected.to_vec(), 0), "{name}: {warnings:?}");
+        assert!(frame.intensity.is_none() && frame.dropped.is_empty(), "{name}");
+    }
+    let (frame, warnings) = told(folder.path(), "b.pts", b"3\n1 2 3 0.5\n4 5 6\n");
+    assert_eq!((frame.len(), frame.intensity), (1, Some(vec![0.5])));
+    assert!(frame.dropped["malformed"].first.ends_with("b.pts: line 3: found \"4 5 6\", expected 4 numbers"));
+    assert!(warnings[0].ends_with("b.pts: 2 points, line 1 states 3"), "{warnings:?}");
+    assert!(made(folder.path(), "d.txt", b"once upon a time\n").is_err());
 }
 
 /// Sizes in compressed files by which crate `laz` would allocate.

@@ -6,16 +6,21 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use serde_json::json;
 use thalweg::contacts::live::{Live, net};
-use thalweg::contacts::score::{Scores as Measured, evaluate};
-use thalweg::{Next, Source};
+use thalweg::contacts::score::{self, evaluate};
+use thalweg::{Next, Report, Source};
+use thalweg_connectors::Notices;
 use thalweg_connectors::contacts::{Rejected, truth};
 use thalweg_connectors::sim::town;
 
-use crate::pipeline::Context;
+use crate::finish::{self, Unused};
+use crate::pipeline::{Context, Measured};
 use crate::risk::{self, Ask};
 use crate::{Failure, Settings};
 
@@ -98,25 +103,31 @@ struct Labelled {
 }
 
 impl Labelled {
-    fn measure(&self) -> Measured {
+    fn measure(&self) -> score::Scores {
         evaluate(&self.score, &self.infected, &self.positive)
     }
 }
 
-/// Runs a model on one case, on files with `--truth`, or on every case of the folder `--input`.
+/// Runs a model on one case, on files with `--truth`, or on every case of the folder `--input`. A signal ends it after the cases done.
 ///
 /// # Errors
 /// Inputs that cannot be read (exit 1); settings that do not fit (exit 78); no case (exit 2).
-pub fn risk(settings: &Settings, context: &Context) -> Result<Scores, Failure> {
-    if settings.every.is_some() {
-        return Err(Failure::config("every: found an interval, expected none: a truth is that of one time"));
-    }
-    if settings.follow {
-        return Err(Failure::config("follow: found true, expected false: eval ends"));
-    }
+pub fn risk(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
     let (mut pooled, mut per_case, mut model) = (Labelled::default(), Vec::new(), "none");
+    let mut report = Report::default();
     for task in tasks(settings)? {
-        let (labelled, mut case) = run(&task, context, &mut model)?;
+        let (name, notices) = (task.name.clone(), context.notices.clone());
+        let Some(done) = unless(&context.drain, move |stop| run(&task, &stop, &notices))? else {
+            let warning = format!("interrupted in {name}: the figures are those of {} cases", per_case.len());
+            report.warnings.push(warning);
+            break;
+        };
+        let Done { labelled, mut case, model: name, dropped } = done?;
+        model = name;
+        for (reason, dropped) in dropped {
+            *report.dropped.entry(reason.clone()).or_default() += dropped.count;
+            report.first_dropped.entry(reason).or_insert(dropped.first);
+        }
         let measured = labelled.measure();
         (case.auc, case.brier, case.people, case.infected) =
             (measured.auc, measured.brier, measured.people, measured.infected);
@@ -125,6 +136,37 @@ pub fn risk(settings: &Settings, context: &Context) -> Result<Scores, Failure> {
         pooled.infected.extend(labelled.infected);
         pooled.positive.extend(labelled.positive);
     }
+    if per_case.is_empty() {
+        return Err(Failure::run("eval risk: found no case done, expected one at least: interrupted"));
+    }
+    let scores = scores(&pooled, per_case, model);
+    Ok(Measured { json: json!(scores), text: scores.to_string(), report })
+}
+
+/// Runs `work` on a thread of its own; nothing if a signal comes before it is done. The thread ends with the program.
+fn unless<T: Send + 'static>(
+    drain: &Arc<AtomicBool>,
+    work: impl FnOnce(Arc<AtomicBool>) -> T + Send + 'static,
+) -> Result<Option<T>, Failure> {
+    let (send, receive) = std::sync::mpsc::channel();
+    let stop = Arc::clone(drain);
+    std::thread::Builder::new()
+        .name("eval".into())
+        // Where nobody waits any more there is nobody to tell.
+        .spawn(move || drop(send.send(work(stop))))
+        .map_err(Failure::run)?;
+    loop {
+        match receive.recv_timeout(Duration::from_millis(50)) {
+            Ok(done) => return Ok(Some(done)),
+            Err(RecvTimeoutError::Timeout) if drain.load(Ordering::Relaxed) => return Ok(None),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Failure::run("eval: the thread of a case ended early")),
+        }
+    }
+}
+
+/// All figures, of the cases pooled and case by case.
+fn scores(pooled: &Labelled, per_case: Vec<Case>, model: &str) -> Scores {
     let measured = pooled.measure();
     let (auc, auc_se) = mean(&per_case.iter().filter_map(|case| case.auc).collect::<Vec<_>>());
     let bins = measured.reliability.len() as f64;
@@ -135,7 +177,7 @@ pub fn risk(settings: &Settings, context: &Context) -> Result<Scores, Failure> {
         score: (bin.people > 0).then(|| bin.score / bin.people as f64),
         infected: (bin.people > 0).then(|| bin.infected as f64 / bin.people as f64),
     });
-    Ok(Scores {
+    Scores {
         model: model.into(),
         cases: per_case.len(),
         people: measured.people,
@@ -147,7 +189,7 @@ pub fn risk(settings: &Settings, context: &Context) -> Result<Scores, Failure> {
         reliability: reliability.collect(),
         not_converged: per_case.iter().filter(|case| !case.converged).count(),
         per_case,
-    })
+    }
 }
 
 /// Mean and standard error.
@@ -172,7 +214,7 @@ fn tasks(settings: &Settings) -> Result<Vec<Task>, Failure> {
         return Folder::open(Path::new(input), settings)?.tasks(read);
     }
     if risk::is_town(settings)? {
-        let town = risk::ask(settings)?.town.unwrap_or(town::Town { people: 2, days: 1, seed: 0 });
+        let town = risk::ask(settings, risk::EVAL_KEYS)?.town.unwrap_or(town::Town { people: 2, days: 1, seed: 0 });
         let settings = Settings { as_of: settings.as_of.or(Some(town.as_of() * 1_000_000_000)), ..settings.clone() };
         let infected = town::truth(town).into_iter().collect();
         return Ok(vec![Task { name: "sim:town".into(), settings, infected }]);
@@ -266,21 +308,38 @@ impl Folder {
     }
 }
 
+/// What became of a case.
+struct Done {
+    labelled: Labelled,
+    case: Case,
+    model: &'static str,
+    dropped: Unused,
+}
+
 /// Asks the model about one case.
-fn run(task: &Task, context: &Context, model: &mut &'static str) -> Result<(Labelled, Case), Failure> {
-    let ask: Ask = risk::ask(&task.settings)?;
+fn run(task: &Task, stop: &Arc<AtomicBool>, notices: &Notices) -> Result<Done, Failure> {
+    let ask: Ask = risk::ask(&task.settings, risk::EVAL_KEYS)?;
     let rejected = Arc::new(Rejected::beside("eval"));
-    let (mut source, names) = ask.open(&task.settings, context, &rejected)?;
-    let mut live = Live::default();
+    let (mut source, names) = ask.open(stop, notices, &rejected)?;
+    let (mut live, mut rows) = (Live::default(), 0);
     loop {
         match source.next().map_err(Failure::run)? {
-            Next::Item(item) => live.apply(&net(item.rows)),
+            Next::Item(item) => {
+                rows += item.rows.len();
+                live.apply(&net(item.rows));
+            }
             Next::Idle => {}
             Next::End => break,
         }
     }
-    if rejected.count() > 0 {
-        (context.warn)(&format!("{}: {} malformed rows", task.name, rejected.count()));
+    let mut dropped = Unused::new();
+    risk::count_rejected(&rejected, &mut dropped);
+    if let Some((reason, first)) = dropped.first_key_value().filter(|_| rows == 0) {
+        return Err(Failure::run(format!(
+            "{}: found nothing that could be used: {}",
+            source.name(),
+            finish::line(reason, first)
+        )));
     }
     let last = live.stamps().map_or(0, |(_, last)| last);
     let view = live.view(&names, task.settings.as_of.unwrap_or(last), ask.window);
@@ -288,7 +347,6 @@ fn run(task: &Task, context: &Context, model: &mut &'static str) -> Result<(Labe
     let start = Instant::now();
     let risk = asked.risk(&view.snapshot, task.settings.workers)?;
     let seconds = start.elapsed().as_secs_f64();
-    *model = asked.name();
 
     let names = names.list();
     let key = ask.key()?;
@@ -313,7 +371,7 @@ fn run(task: &Task, context: &Context, model: &mut &'static str) -> Result<(Labe
         converged: risk.converged,
         seconds,
     };
-    Ok((labelled, case))
+    Ok(Done { labelled, case, model: asked.name(), dropped })
 }
 
 impl std::fmt::Display for Scores {

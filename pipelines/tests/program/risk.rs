@@ -201,8 +201,9 @@ fn malformed_rows_are_kept_apart_and_unreadable_files_end_the_run() {
     assert!(!at.join("o.csv.rejected.csv").exists(), "what an older run rejected is still there");
 
     fs::remove_file(at.join("o.csv")).unwrap();
-    let arguments =
-        |contacts: &'static str| ["run", "risk", "--contacts", contacts, "--tests", "t.csv", "--output", "o.csv"];
+    let arguments = |contacts: &'static str| {
+        ["run", "risk", "--contacts", contacts, "--tests", "t.csv", "--output", "o.csv", "--set", "rate=1e-3"]
+    };
     fs::write(at.join("h.csv"), "t,i,k\n1,2,3\n").unwrap();
     let error = code(&arguments("h.csv"), at, 1);
     assert!(error.contains("h.csv") && error.contains("column j") && error.contains("t, i, k"), "{error}");
@@ -242,14 +243,20 @@ fn bad_settings_end_with_the_codes_of_the_contract() {
         &["--format", "las"],
         &["--input", "sim:street"],
     ] {
-        code(&run(more), at, 78);
+        code(&run(&[more, &["--set", "rate=1e-3"]].concat()), at, 78);
     }
+    let rate = code(&run(&[]), at, 78);
+    assert!(
+        rate.contains("--set rate: found none") && rate.contains("per second") && rate.contains("ln(1 - p)"),
+        "{rate}"
+    );
     assert!(!at.join("o.csv").exists());
     fs::write(at.join("good.toml"), "pipeline = \"risk\"\ncontacts = [\"c.csv\"]\ntests = \"t.csv\"\nevery = 86400\noutput = \"o.csv\"\n[columns]\nt = \"t\"\n[set]\nrate = 1e-3\n").unwrap();
     code(&["validate", "good.toml"], at, 0);
     code(&["run", "--config", "good.toml"], at, 0);
     fs::write(at.join("bad.toml"), "pipeline = \"risk\"\nevery = -1\n[set]\nlatency = -1\n").unwrap();
-    assert!(code(&["validate", "bad.toml"], at, 78).contains("every"));
+    let problems = code(&["validate", "bad.toml"], at, 78);
+    assert!(["every", "latency", "rate"].iter().all(|key| problems.contains(key)), "{problems}");
 }
 
 /// (as_of, person, score, because) by how often, a change counting by its `diff`.
@@ -411,6 +418,6 @@ fn tgnn_is_the_same_for_any_workers_and_takes_weights_of_a_file() {
     fs::write(at.join("torn.safetensors"), [7; 40]).unwrap();
     let torn =
         ["run", "risk", "--contacts", "c.csv", "--tests", "t.csv", "--model", "torn.safetensors", "--output", "o.csv"];
-    let said = code(&torn, at, 1);
+    let said = code(&[&torn[..], &["--set", "rate=1e-3"]].concat(), at, 1);
     assert!(said.contains("torn.safetensors"), "{said}");
 }

@@ -1,0 +1,83 @@
+//! Rows of one frame that lie in several files: one frame, points in the order in which they were read.
+
+use thalweg::Frame;
+
+use crate::points::format::ReadOptions;
+
+/// Appends the points of `more`. A column that only one of the two has is left out, with a warning. Coordinates are widened to f64 where one part
+/// has lost an origin and the other has not.
+pub(crate) fn append(frame: &mut Frame, mut more: Frame, options: &ReadOptions) {
+    let (before, after) = (frame.len(), more.len());
+    if frame.origin != more.origin && before > 0 && after > 0 {
+        let origin = if frame.origin == [0.0; 3] { more.origin } else { frame.origin };
+        less(frame, origin);
+        less(&mut more, origin);
+    }
+    if before == 0 {
+        frame.origin = more.origin;
+    }
+    let missing = |what: &str| {
+        if let (Some(path), true) = (more.path.as_deref(), before > 0 && after > 0) {
+            let text = format!("frame {} has {what} in one file and none in another: read without", more.id);
+            options.warn("columns of a frame", path, text);
+        }
+    };
+    frame.intensity = match (frame.intensity.take(), more.intensity) {
+        (Some(mut one), Some(two)) => {
+            one.extend(two);
+            Some(one)
+        }
+        (Some(one), None) if after == 0 => Some(one),
+        (None, Some(two)) if before == 0 => Some(two),
+        (None, None) => None,
+        _ => {
+            missing("intensities");
+            None
+        }
+    };
+    frame.truth = match (frame.truth.take(), more.truth) {
+        (Some(mut one), Some(two)) => {
+            one.class.extend(two.class);
+            one.instance.extend(two.instance);
+            Some(one)
+        }
+        (Some(one), None) if after == 0 => Some(one),
+        (None, Some(two)) if before == 0 => Some(two),
+        (None, None) => None,
+        _ => {
+            missing("classes");
+            None
+        }
+    };
+    frame.returns = match (frame.returns.take(), more.returns) {
+        (Some(mut one), Some(two)) => {
+            one.number.extend(two.number);
+            one.count.extend(two.count);
+            Some(one)
+        }
+        (Some(one), None) if after == 0 => Some(one),
+        (None, Some(two)) if before == 0 => Some(two),
+        _ => None,
+    };
+    frame.x.extend(more.x);
+    frame.y.extend(more.y);
+    frame.z.extend(more.z);
+    frame.time_ns = frame.time_ns.or(more.time_ns);
+    frame.pose = frame.pose.or(more.pose);
+    for (reason, dropped) in more.dropped {
+        let sum = frame.dropped.entry(reason).or_default();
+        if sum.count == 0 {
+            sum.first = dropped.first;
+        }
+        sum.count += dropped.count;
+    }
+}
+
+/// Makes the frame's coordinates what they are less `origin`.
+fn less(frame: &mut Frame, origin: [f64; 3]) {
+    for (axis, column) in [&mut frame.x, &mut frame.y, &mut frame.z].into_iter().enumerate() {
+        let shift = frame.origin[axis] - origin[axis];
+        column.iter_mut().for_each(|v| *v = (f64::from(*v) + shift) as f32);
+    }
+    frame.origin = origin;
+}

@@ -1,0 +1,160 @@
+//! Which column of a file is what: by name, case and surrounding blanks not counting, or by what the user says that files call it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use crate::error::{At, Error};
+
+/// A column that rows of a kind have.
+#[derive(Debug)]
+pub(crate) struct Column {
+    pub name: &'static str,
+    /// Other usual names.
+    pub aliases: &'static [&'static str],
+    pub must: bool,
+    /// Whether it holds an id: a number there is a name, too.
+    pub id: bool,
+}
+
+impl Column {
+    pub(crate) const fn must(name: &'static str) -> Column {
+        Column { name, aliases: &[], must: true, id: false }
+    }
+
+    pub(crate) const fn id(name: &'static str) -> Column {
+        Column { id: true, ..Column::must(name) }
+    }
+
+    pub(crate) const fn may(name: &'static str, aliases: &'static [&'static str]) -> Column {
+        Column { name, aliases, must: false, id: false }
+    }
+}
+
+/// A kind of rows.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    /// What a table of such rows is, in a word; `--columns WORD.NAME=…` speaks of it alone.
+    pub what: &'static str,
+    /// Whether its tables are read beside tables of another kind, which a name may be meant for.
+    pub shares: bool,
+    /// Which columns there must be, for messages.
+    pub needs: &'static str,
+    /// Its columns; a place in this list is a slot.
+    pub columns: &'static [Column],
+    /// A column that may stand for the first `n` ones: (its slot, n).
+    pub instead: Option<(usize, usize)>,
+    /// Whether a first line that names nothing may be a row of the first columns: what its cells must be.
+    pub bare: Option<fn(&[&str]) -> bool>,
+}
+
+/// What the files call the columns, where not by their usual names: `t=recorded_at`, or for one kind of table alone
+/// `contacts.t=recorded_at`.
+#[derive(Clone, Debug, Default)]
+pub struct ColumnNames {
+    names: BTreeMap<String, String>,
+    /// The columns whose said names some table had; clones share them.
+    found: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl ColumnNames {
+    /// For tables of contacts and tests, from pairs (column, what files call it).
+    ///
+    /// # Errors
+    /// A column that no such table has.
+    pub fn of_contacts(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+        ColumnNames::of(&[&crate::contacts::CONTACTS, &crate::contacts::TESTS], pairs)
+    }
+
+    /// For tables of points, from pairs (column, what files call it).
+    ///
+    /// # Errors
+    /// A column that no such table has.
+    pub fn of_points(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+        ColumnNames::of(&[&crate::points::table::POINTS], pairs)
+    }
+
+    fn of(kinds: &[&Kind], pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+        let names: BTreeMap<String, String> =
+            pairs.into_iter().map(|(column, name)| (column.trim().to_lowercase(), name.trim().to_string())).collect();
+        let known = || kinds.iter().flat_map(|kind| kind.columns.iter().map(|column| (kind.what, column.name)));
+        let is = |column: &str| match column.split_once('.') {
+            Some(qualified) => known().any(|known| known == qualified),
+            None => known().any(|(_, name)| name == column),
+        };
+        match names.iter().find(|(column, name)| !is(column) || name.is_empty()) {
+            Some((column, name)) => {
+                let names: Vec<_> = known().map(|(what, name)| format!("{what}.{name}")).collect();
+                let expected =
+                    format!("NAME=HEADER, NAME one of {}, or these without the first word", names.join(", "));
+                Err(Error::Value { what: "columns", found: format!("{column}={name}"), expected })
+            }
+            None => Ok(ColumnNames { names, found: Arc::default() }),
+        }
+    }
+
+    /// What files of a kind call a column, and whether that was said of this kind alone.
+    fn said(&self, kind: &Kind, column: &str) -> Option<(&str, bool)> {
+        let own = self.names.get(&format!("{}.{column}", kind.what)).map(|name| (name.as_str(), true));
+        own.or_else(|| self.names.get(column).map(|name| (name.as_str(), !kind.shares)))
+    }
+
+    /// Where a kind's columns stand among the names of a header, by slot. A name that was said of all kinds may be missing where the usual
+    /// one is there: it is another table's.
+    ///
+    /// # Errors
+    /// A column that must be there, or was named for this kind, and is not: the message has the names that are there.
+    pub(crate) fn find(&self, path: &Path, kind: &Kind, names: &[String]) -> Result<Vec<Option<usize>>, Error> {
+        let place = |name: &str| {
+            let same = |n: &&String| n.trim().eq_ignore_ascii_case(name.trim());
+            names.iter().position(|n| n == name).or_else(|| names.iter().position(|n| same(&n)))
+        };
+        let mut found = Vec::with_capacity(kind.columns.len());
+        for column in kind.columns {
+            let usual = || place(column.name).or_else(|| column.aliases.iter().find_map(|alias| place(alias)));
+            found.push(match self.said(kind, column.name) {
+                None => usual(),
+                Some((name, own)) => match (place(name), own) {
+                    (None, true) => return Err(missing(path, kind, name, names)),
+                    (None, false) => Some(usual().ok_or_else(|| missing(path, kind, name, names))?),
+                    (there, _) => {
+                        self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(column.name.into());
+                        there
+                    }
+                },
+            });
+        }
+        let stands_in = kind.instead.filter(|(slot, _)| found[*slot].is_some()).map_or(0, |(_, n)| n);
+        for (slot, column) in kind.columns.iter().enumerate().filter(|(_, column)| column.must) {
+            if found[slot].is_none() && slot >= stands_in {
+                let name = self.said(kind, column.name).map_or(column.name, |(name, _)| name);
+                return Err(missing(path, kind, name, names));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl ColumnNames {
+    /// Checks that each name which was said of all kinds was there in one of the tables of `kinds`, which have been opened.
+    ///
+    /// # Errors
+    /// One that was not.
+    pub(crate) fn check(&self, kinds: &[&Kind]) -> Result<(), Error> {
+        let found = self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let asked = |column: &str| kinds.iter().any(|kind| kind.columns.iter().any(|known| known.name == column));
+        match self.names.iter().find(|(column, _)| asked(column) && !found.contains(*column)) {
+            Some((column, name)) => {
+                let found = format!("{column}={name}, a name that no table has");
+                Err(Error::Value { what: "columns", found, expected: "the name of a column that is there".into() })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn missing(path: &Path, kind: &Kind, column: &str, names: &[String]) -> Error {
+    let found = if names.is_empty() { "no header".to_string() } else { format!("columns {}", names.join(", ")) };
+    let expected = format!("a column {column} ({})", kind.needs);
+    Error::malformed(path, At::Header, found, expected)
+}

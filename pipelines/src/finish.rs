@@ -1,0 +1,217 @@
+//! How a run ends: what was read and written is counted on the way, and one that used nothing of what it read publishes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use thalweg::contacts::{FactRows, Scores};
+use thalweg::map::{MapChanges, MapGraph};
+use thalweg::report::{Dropped, Stats};
+use thalweg::{BoxError, Epoch, Frame, KnnGraph, Next, Report, Segmentation, Sink, Source};
+use thalweg_connectors::Notices;
+
+/// What a run read and wrote so far.
+#[derive(Debug, Default)]
+pub struct Written {
+    read: AtomicU64,
+    total: AtomicU64,
+    counts: Mutex<Counts>,
+}
+
+/// Rows written, and points by class where there are classes.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Rows of the output.
+    pub rows: u64,
+    /// Points of each class, by its name.
+    pub classes: BTreeMap<String, u64>,
+}
+
+impl Written {
+    /// Frames or rows read.
+    pub fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Frames that the input holds in all, where that is known.
+    pub fn total(&self) -> Option<u64> {
+        Some(self.total.load(Ordering::Relaxed)).filter(|total| *total > 0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// What was written.
+    pub fn counts(&self) -> Counts {
+        self.lock().clone()
+    }
+}
+
+/// What counts as read.
+pub trait Read {
+    /// Frames, or rows.
+    fn size(&self) -> u64;
+}
+
+impl Read for Frame {
+    fn size(&self) -> u64 {
+        1
+    }
+}
+
+impl Read for FactRows {
+    fn size(&self) -> u64 {
+        self.rows.len() as u64
+    }
+}
+
+/// What counts as written. Rows of graphs are the edges that the run's report counts.
+pub trait Rows {
+    /// Adds what one item puts into the output.
+    fn count(&self, _: &mut Counts) {}
+}
+
+impl Rows for KnnGraph {}
+impl Rows for MapGraph {}
+impl Rows for MapChanges {}
+
+impl Rows for Segmentation {
+    fn count(&self, counts: &mut Counts) {
+        counts.rows += self.class.len() as u64;
+        let mut points = [0u64; 256];
+        self.class.iter().for_each(|&class| points[usize::from(class)] += 1);
+        for (code, name) in self.classes.iter().filter(|(code, _)| points[usize::from(*code)] > 0) {
+            *counts.classes.entry(name.into()).or_default() += points[usize::from(code)];
+        }
+    }
+}
+
+impl Rows for Scores {
+    fn count(&self, counts: &mut Counts) {
+        counts.rows += self.rows.len() as u64;
+    }
+}
+
+/// A source whose items are counted as they are read.
+pub struct Counted<S> {
+    source: S,
+    written: Arc<Written>,
+}
+
+impl<S: Source> Counted<S> {
+    /// Counts what `source` delivers.
+    pub fn new(source: S, written: &Arc<Written>) -> Counted<S> {
+        Counted { source, written: Arc::clone(written) }
+    }
+}
+
+impl<S: Source<Item: Read>> Source for Counted<S> {
+    type Item = S::Item;
+
+    fn name(&self) -> String {
+        self.source.name()
+    }
+
+    fn drain(&mut self) -> bool {
+        self.source.drain()
+    }
+
+    fn next(&mut self) -> Result<Next<S::Item>, BoxError> {
+        let next = self.source.next()?;
+        if let Next::Item(item) = &next {
+            self.written.read.fetch_add(item.size(), Ordering::Relaxed);
+        }
+        Ok(next)
+    }
+}
+
+/// A sink that counts what is written, and publishes nothing where nothing that was read could be used.
+pub struct Careful<S> {
+    sink: S,
+    written: Arc<Written>,
+    /// How the input is called, and whether any of it was used; asked at the end.
+    input: String,
+    used: Box<dyn Fn() -> Result<(), Unused> + Send>,
+    refused: bool,
+}
+
+/// What was left out of an input of which nothing was used.
+pub type Unused = BTreeMap<String, Dropped>;
+
+impl<S> Careful<S> {
+    /// Lets `sink` publish if `used` says that something of `input` was of use, or that there was nothing.
+    pub fn new(
+        sink: S,
+        input: String,
+        written: &Arc<Written>,
+        used: impl Fn() -> Result<(), Unused> + Send + 'static,
+    ) -> Careful<S> {
+        Careful { sink, written: Arc::clone(written), input, used: Box::new(used), refused: false }
+    }
+}
+
+impl<T: Rows, S: Sink<T>> Sink<T> for Careful<S> {
+    fn name(&self) -> String {
+        if self.refused { self.input.clone() } else { self.sink.name() }
+    }
+
+    fn write(&mut self, epoch: Epoch, item: T) -> Result<(), BoxError> {
+        item.count(&mut self.written.lock());
+        self.sink.write(epoch, item)
+    }
+
+    fn tick(&mut self) -> Result<(), BoxError> {
+        self.sink.tick()
+    }
+
+    fn finish(&mut self) -> Result<(), BoxError> {
+        if let Err(unused) = (self.used)() {
+            self.refused = true;
+            let reasons: Vec<_> = unused.iter().map(|(reason, dropped)| line(reason, dropped)).collect();
+            return Err(format!("found nothing that could be used: {}", reasons.join("; ")).into());
+        }
+        self.sink.finish()
+    }
+}
+
+/// What was left out for one reason, as a message says it.
+pub fn line(reason: &str, dropped: &Dropped) -> String {
+    let first = if dropped.first.is_empty() { String::new() } else { format!(", first: {}", dropped.first) };
+    format!("{} {reason}{first}", dropped.count)
+}
+
+/// All that a run left out: what its stages counted, and what its readers did.
+pub fn dropped(stats: &Stats, notices: &Notices) -> Unused {
+    let report = stats.report(0.0);
+    let mut all = Unused::new();
+    for (reason, count) in report.dropped {
+        let first = report.first_dropped.get(&reason).cloned().unwrap_or_default();
+        all.insert(reason, Dropped { count, first });
+    }
+    for (reason, more) in notices.drops() {
+        let sum = all.entry(reason.into()).or_default();
+        sum.count += more.count;
+        if sum.first.is_empty() {
+            sum.first = more.first;
+        }
+    }
+    all
+}
+
+/// Nothing is used of an input of points if none of its points entered a graph and some were left out.
+pub fn points_used(stats: &Arc<Stats>, notices: &Notices) -> impl Fn() -> Result<(), Unused> + Send + 'static {
+    let (stats, notices) = (Arc::clone(stats), notices.clone());
+    move || {
+        let unused = dropped(&stats, &notices);
+        if unused.is_empty() || stats.report(0.0).nodes > 0 { Ok(()) } else { Err(unused) }
+    }
+}
+
+/// Puts what the readers left out into a run's report.
+pub fn complete(report: &mut Report, notices: &Notices) {
+    for (reason, more) in notices.drops() {
+        *report.dropped.entry(reason.into()).or_default() += more.count;
+        report.first_dropped.entry(reason.into()).or_insert(more.first);
+    }
+}

@@ -1,0 +1,103 @@
+//! The options of `run` and `eval`, each once: the command line, configuration files, help and the check of what a pipeline uses go by this table.
+
+/// What an option takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing: it is on or off.
+    Nothing,
+    /// One value.
+    One,
+    /// One value, which may be a number below 0.
+    Number,
+    /// One value or more.
+    Many,
+    /// `KEY=VALUE`, as often as it is given.
+    Pairs,
+}
+
+/// An option.
+#[derive(Debug)]
+pub struct CliOption {
+    /// What configuration files call it; on the command line with `-` for `_`.
+    pub name: &'static str,
+    /// What it takes.
+    pub takes: Takes,
+    /// How help calls its value.
+    pub value: &'static str,
+    /// What it does, its default included.
+    pub what: &'static str,
+}
+
+impl CliOption {
+    /// What the command line calls it, without the dashes before it.
+    pub fn long(&self) -> String {
+        self.name.replace('_', "-")
+    }
+}
+
+const fn option(name: &'static str, takes: Takes, value: &'static str, what: &'static str) -> CliOption {
+    CliOption { name, takes, value, what }
+}
+
+/// All of them, in the order of help.
+pub static OPTIONS: &[CliOption] = &[
+    option("input", Takes::Many, "PATH|URI", "Files, folders, or a simulation (sim:street, sim:town)"),
+    option("contacts", Takes::Many, "FILE", "Tables of contacts: columns t, i, j, and where there duration, diff"),
+    option("tests", Takes::Many, "FILE", "Tables of tests: columns t, person, result, and where there diff"),
+    option("truth", Takes::One, "FILE", "The labels, where they are not beside the input"),
+    option(
+        "output",
+        Takes::One,
+        "PATH",
+        "One file (.parquet, .arrow, .csv, .jsonl), or a folder of segments (a name ending in /)",
+    ),
+    option(
+        "output_format",
+        Takes::One,
+        "NAME",
+        "table (the default), label (SemanticKITTI), or las (the input with its classification replaced)",
+    ),
+    option("format", Takes::One, "NAME", "The format of every input file; else guessed from the path"),
+    option("model", Takes::One, "NAME|FILE", "A model by name, or FILE.safetensors"),
+    option(
+        "as_of",
+        Takes::Number,
+        "T",
+        "The time to give the risk at: seconds, an RFC 3339 time or a date; else that of the last record",
+    ),
+    option("every", Takes::Number, "SECONDS", "Give the risk at each multiple of so many seconds"),
+    option(
+        "columns",
+        Takes::One,
+        "NAME=HEADER,...",
+        "What tables call their columns: t=time,i=from; contacts.t=... and tests.t=... for one kind alone",
+    ),
+    option("workers", Takes::Number, "N", "Threads, 1 to 256; the output does not depend on them [default: 1]"),
+    option("json", Takes::Nothing, "", "One JSON object on stdout when the run ends"),
+    option("follow", Takes::Nothing, "", "Go on as files or folders grow, until SIGINT or SIGTERM"),
+    option("loop", Takes::Nothing, "", "Begin again at the end, for ever"),
+    option("rate", Takes::Number, "X", "Replay speed: 1 as recorded, 0 as fast as possible [default: 0]"),
+    option(
+        "start_offset",
+        Takes::Number,
+        "N",
+        "Position of the first frame or row to read, over all inputs [default: 0]",
+    ),
+    option("until", Takes::Number, "N", "Position of the first frame or row that is not read any more"),
+    option(
+        "on_error",
+        Takes::One,
+        "stop|skip",
+        "An unreadable file or frame ends the run, or is counted and passed over [default: stop; with --follow: skip]",
+    ),
+    option("set", Takes::Pairs, "KEY=VALUE", "A key of the pipeline's own, repeatable"),
+    option("config", Takes::One, "FILE", "A TOML file in which all of these may stand; options win"),
+];
+
+/// The option of a name.
+pub fn by_name(name: &str) -> Option<&'static CliOption> {
+    OPTIONS.iter().find(|option| option.name == name)
+}
+
+/// Options that no pipeline can do without.
+pub const ALWAYS: [&str; 2] = ["set", "config"];
