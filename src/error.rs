@@ -51,6 +51,16 @@ pub enum Error {
         /// The values allowed.
         expected: String,
     },
+    /// Two things whose shapes must fit do not: matrices and graphs of a layer, columns of a frame.
+    #[error("{what}: found {found}, expected {expected}")]
+    Shape {
+        /// What was to be computed, or the thing itself.
+        what: String,
+        /// The shape that came.
+        found: String,
+        /// The shape that fits the rest.
+        expected: String,
+    },
     /// A model file that is not what its architecture needs.
     #[error("model {name}: {place}: found {found}, expected {expected}")]
     Model {
@@ -72,4 +82,14 @@ pub enum Error {
 fn named(name: &str, error: &BoxError) -> String {
     let text = error.to_string();
     if text.starts_with(name) { text } else { format!("{name}: {text}") }
+}
+
+impl Error {
+    /// An [`Error::Shape`] unless both are the same.
+    pub(crate) fn unless_same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), Error> {
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::Shape { what: what.into(), found: format!("{found:?}"), expected: format!("{expected:?}") })
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::Error;
 use crate::report::Dropped;
 
 /// One frame of points. Every column has one entry per point, in the order in which the points were read.
@@ -99,6 +100,35 @@ impl Frame {
     pub fn name(&self) -> String {
         let path = self.path.as_ref().map_or(String::new(), |path| format!(" ({})", path.display()));
         format!("frame {}{path}", self.id)
+    }
+
+    /// Checks that every column has one entry a point, and that a point's index fits into 32 bits.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] with the frame, the column, its length and that of `x`.
+    pub fn check(&self) -> Result<(), Error> {
+        let points = self.len();
+        let (returns, truth) = (self.returns.as_ref(), self.truth.as_ref());
+        let columns = [
+            ("y", Some(self.y.len())),
+            ("z", Some(self.z.len())),
+            ("intensity", self.intensity.as_ref().map(Vec::len)),
+            ("return number", returns.map(|r| r.number.len())),
+            ("number of returns", returns.map(|r| r.count.len())),
+            ("true class", truth.map(|t| t.class.len())),
+            ("true instance", truth.map(|t| t.instance.len())),
+        ];
+        for (column, found) in columns {
+            if let Some(found) = found.filter(|found| *found != points) {
+                let (found, expected) = (format!("{found} entries"), format!("{points} as in column x"));
+                return Err(Error::Shape { what: format!("{}: column {column}", self.name()), found, expected });
+            }
+        }
+        if points >= u32::MAX as usize {
+            let (found, expected) = (format!("{points} points"), format!("fewer than {}", u32::MAX));
+            return Err(Error::Shape { what: self.name(), found, expected });
+        }
+        Ok(())
     }
 
     /// Number of points read.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Frame, Returns};
+use crate::{Error, Frame, Returns};
 
 /// The nodes of one frame's graph: all finite points, or one representative per voxel, ordered by point index; or the voxels of a
 /// map as the frame sees them, ordered by voxel.
@@ -53,4 +53,41 @@ pub struct KnnGraph {
     pub dst: Vec<u32>,
     /// Squared distances in m², `[nodes, k]` row-major.
     pub d2: Vec<f32>,
+}
+
+impl KnnGraph {
+    /// Checks that every column has one entry a node, a list `k`, and that all ends are nodes there are.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] with the column.
+    pub fn check(&self) -> Result<(), Error> {
+        let (nodes, count) = (&self.nodes, self.nodes.len());
+        let edges = count.saturating_mul(self.k);
+        let scalars = |v: &Option<Vec<f32>>| v.as_ref().map_or(count, Vec::len);
+        let numbers = |pick: fn(&Returns) -> &Vec<u8>| nodes.returns.as_ref().map_or(count, |r| pick(r).len());
+        let columns = [
+            ("point", nodes.point.len(), count),
+            ("y", nodes.y.len(), count),
+            ("z", nodes.z.len(), count),
+            ("intensity", scalars(&nodes.intensity), count),
+            ("return number", numbers(|r| &r.number), count),
+            ("number of returns", numbers(|r| &r.count), count),
+            ("dst", self.dst.len(), edges),
+            ("d2", self.d2.len(), edges),
+        ];
+        for (column, found, expected) in columns {
+            if found != expected {
+                let (found, expected) = (format!("{found} entries"), format!("{expected} for {count} nodes"));
+                return Err(Error::Shape { what: format!("kNN graph: {column}"), found, expected });
+            }
+        }
+        // `NONE + 1` is 0, so the largest of these is the last node that a point has, and one.
+        let last = nodes.of_point.iter().map(|node| node.wrapping_add(1)).max().unwrap_or(0) as usize;
+        let end = self.dst.iter().max().map_or(0, |&end| end as usize + 1);
+        if last.max(end) > count {
+            let (found, expected) = (format!("node {}", last.max(end) - 1), format!("one of {count} nodes"));
+            return Err(Error::Shape { what: "kNN graph".into(), found, expected });
+        }
+        Ok(())
+    }
 }

@@ -97,12 +97,24 @@ struct Counters {
     origin: [f64; 3],
     dropped: BTreeMap<&'static str, (i64, Dropped)>,
     warnings: Vec<String>,
+    /// Frames held against what their model was trained on, those found unlike it, and the words for the first of them.
+    compared: u64,
+    unlike: u64,
+    words: Option<(i64, String)>,
     histograms: BTreeMap<&'static str, Histogram<u64>>,
     arrived: BTreeMap<Epoch, Instant>,
     fits: Vec<Fit>,
 }
 
 impl Counters {
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings.clone();
+        if let Some((_, words)) = self.words.as_ref().filter(|_| 2 * self.unlike > self.compared) {
+            warnings.push(format!("{words} ({} of {} frames)", self.unlike, self.compared));
+        }
+        warnings
+    }
+
     fn record(&mut self, stage: &'static str, time: Duration) {
         // Three significant digits, 1 µs to 1 h: construction cannot fail for these constants, and an hour saturates.
         let histogram = self.histograms.entry(stage).or_insert_with(|| {
@@ -166,6 +178,20 @@ impl Stats {
         }
     }
 
+    /// Notes whether a frame was found unlike what its model was trained on, and how. If more than half of a run's frames are, the report warns
+    /// with the words of the least `order`, such as the frame's number.
+    pub fn compared(&self, order: i64, unlike: Option<String>) {
+        let mut counters = self.lock();
+        counters.compared += 1;
+        if let Some(words) = unlike {
+            counters.unlike += 1;
+            match &counters.words {
+                Some((first, _)) if *first <= order => {}
+                _ => counters.words = Some((order, words)),
+            }
+        }
+    }
+
     /// Notes how a model did at an as-of time.
     pub fn fit(&self, fit: Fit) {
         self.lock().fits.push(fit);
@@ -208,6 +234,12 @@ impl Stats {
         self.lock().arrived.values().next().map_or(Duration::ZERO, Instant::elapsed)
     }
 
+    /// Notes that every epoch below this is done: whichever of them gave the sink nothing has no time to tell.
+    pub(crate) fn done_before(&self, epoch: Epoch) {
+        let mut counters = self.lock();
+        counters.arrived = counters.arrived.split_off(&epoch);
+    }
+
     /// The figures so far.
     pub fn report(&self, seconds: f64) -> Report {
         let counters = self.lock();
@@ -229,8 +261,28 @@ impl Stats {
                 .filter(|(_, (_, d))| !d.first.is_empty())
                 .map(|(reason, (_, d))| (reason.to_string(), d.first.clone()))
                 .collect(),
-            warnings: counters.warnings.clone(),
+            warnings: counters.warnings(),
             fits: counters.fits.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_that_give_the_sink_nothing_are_forgotten() {
+        let stats = Stats::default();
+        let start = Instant::now();
+        for epoch in 0..10_000 {
+            stats.arrived(epoch, start);
+            if epoch % 100 == 7 {
+                stats.handed_over(epoch, start);
+            }
+            stats.done_before(epoch);
+            assert!(stats.lock().arrived.len() <= 1);
+        }
+        assert_eq!((stats.report(1.0).frames, stats.lock().histograms["total"].len()), (10_000, 100));
     }
 }

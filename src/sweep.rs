@@ -34,7 +34,9 @@ fn pick_returns(returns: &Returns, rows: &[u32]) -> Returns {
 }
 
 /// Every finite point as a node.
-fn all_points(frame: Frame) -> Nodes {
+fn all_points(frame: Frame) -> Result<Nodes, Error> {
+    // A source's frames are sound; those that a stage made may not be.
+    frame.check()?;
     let frame = Arc::new(frame);
     let point: Vec<u32> = (0..frame.len() as u32).filter(|&i| frame.is_finite(i as usize)).collect();
     let mut of_point = vec![Nodes::NONE; frame.len()];
@@ -42,12 +44,12 @@ fn all_points(frame: Frame) -> Nodes {
     let (x, y, z) = (pick(&frame.x, &point), pick(&frame.y, &point), pick(&frame.z, &point));
     let intensity = frame.intensity.as_ref().map(|v| pick(v, &point));
     let returns = frame.returns.as_ref().map(|returns| pick_returns(returns, &point));
-    Nodes { frame, x, y, z, point, of_point, intensity, returns }
+    Ok(Nodes { frame, x, y, z, point, of_point, intensity, returns })
 }
 
 /// One node a voxel of edge `edge` (m) that holds a finite point.
-fn downsample(frame: Frame, edge: f64, stats: &Stats) -> Nodes {
-    let mut nodes = all_points(frame);
+fn downsample(frame: Frame, edge: f64, stats: &Stats) -> Result<Nodes, Error> {
+    let mut nodes = all_points(frame)?;
     let finite = nodes.len();
     let found = stats.time("voxels", || voxels(&nodes.x, &nodes.y, &nodes.z, edge));
     for node in nodes.of_point.iter_mut().filter(|node| **node != Nodes::NONE) {
@@ -59,7 +61,7 @@ fn downsample(frame: Frame, edge: f64, stats: &Stats) -> Nodes {
     nodes.intensity = nodes.intensity.map(|v| pick(&v, rows));
     nodes.returns = nodes.returns.map(|returns| pick_returns(&returns, rows));
     count(&nodes.frame, nodes.len(), finite, stats);
-    nodes
+    Ok(nodes)
 }
 
 impl<I: Send + 'static> Flow<I, Frame> {
@@ -72,7 +74,7 @@ impl<I: Send + 'static> Flow<I, Frame> {
                     let (found, expected) = (edge.to_string(), "a positive length in metres".into());
                     return Err(Error::Value { what: "voxel edge", found, expected }.into());
                 }
-                Ok(downsample(frame, edge, &stats))
+                Ok(downsample(frame, edge, &stats)?)
             })
         })
     }
@@ -82,7 +84,7 @@ impl<I: Send + 'static> Flow<I, Frame> {
         self.stage(move |stats| {
             let stats = Arc::clone(stats);
             Map::new("nodes", move |frame| {
-                let nodes = all_points(frame);
+                let nodes = all_points(frame)?;
                 count(&nodes.frame, nodes.len(), nodes.len(), &stats);
                 Ok(nodes)
             })

@@ -14,6 +14,7 @@ pub mod sim;
 mod tables;
 
 pub use error::{At, Error};
+pub use files::guard::quiet_decoder_panics;
 pub use inspect::{Field, Group, Report, inspect};
 pub use notices::Notices;
 pub use points::format::{FORMATS, Format, OriginRule, ReadOptions, Reader};

@@ -23,6 +23,7 @@ use thalweg_pipelines::pipeline::{self, Context, Measured};
 use thalweg_pipelines::{Failure, Settings, list};
 
 fn main() -> ExitCode {
+    thalweg_connectors::quiet_decoder_panics();
     let matches = match cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {

@@ -52,15 +52,17 @@ impl Control {
         lock(&self.error).take()
     }
 
-    /// Moves the progress on; never back.
-    pub fn advance(&self, computed: Option<Epoch>, written: Option<Epoch>) {
+    /// Moves the progress on; never back. True if it moved.
+    pub fn advance(&self, computed: Option<Epoch>, written: Option<Epoch>) -> bool {
         let mut progress = lock(&self.progress);
         let before = *progress;
         progress.computed = before.computed.max(computed.unwrap_or(0));
         progress.written = before.written.max(written.unwrap_or(0));
-        if progress.computed != before.computed || progress.written != before.written {
+        let moved = progress.computed != before.computed || progress.written != before.written;
+        if moved {
             self.moved.notify_all();
         }
+        moved
     }
 
     /// Waits until `enough` of the progress, or the run has failed. True if there is room.

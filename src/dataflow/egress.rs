@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::scheduling::SyncActivator;
@@ -17,6 +17,9 @@ use super::Control;
 use super::mail::{Held, MailBuilder, MailStream, to_first};
 use crate::report::Stats;
 use crate::{Epoch, Error, Sink};
+
+/// How long a sink waits for an item before it is told that time has passed.
+const TICK: Duration = Duration::from_millis(200);
 
 /// What a sink's thread gets.
 pub(crate) enum Order<T> {
@@ -82,7 +85,7 @@ pub(crate) fn egress<'scope, T: Send + 'static>(
     })
 }
 
-/// The body of the sink's thread: writes epochs as they come, publishes after the last unless the run has failed.
+/// The body of the sink's thread: writes epochs as they come, passes the time while none comes, publishes after the last unless the run has failed.
 pub(crate) fn drain<T, S: Sink<T>>(
     mut sink: S,
     receiver: Receiver<Order<T>>,
@@ -91,10 +94,10 @@ pub(crate) fn drain<T, S: Sink<T>>(
     stats: &Stats,
 ) {
     let mut waker = None;
-    for order in receiver {
-        match order {
-            Order::Waker(found) => waker = Some(found),
-            Order::Epoch(epoch, items) => {
+    loop {
+        match receiver.recv_timeout(TICK) {
+            Ok(Order::Waker(found)) => waker = Some(found),
+            Ok(Order::Epoch(epoch, items)) => {
                 stats.handed_over(epoch, Instant::now());
                 let written = stats.time("output", || items.into_iter().try_for_each(|item| sink.write(epoch, item)));
                 if let Err(error) = written {
@@ -102,6 +105,13 @@ pub(crate) fn drain<T, S: Sink<T>>(
                 }
                 acknowledged.store(epoch + 1, Ordering::Release);
             }
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(error) = sink.tick() {
+                    return control.fail(Error::Sink { name: sink.name(), error });
+                }
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
         }
         if let Some(waker) = &waker {
             // A failed activation means that the worker has gone, and nobody waits for the acknowledgement.

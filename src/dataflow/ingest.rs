@@ -3,6 +3,7 @@
 //! Epoch `e` goes to worker `e mod workers` through a bounded channel. Each worker's operator holds a capability for the
 //! next epoch that can be its own, so the frontier moves as items come, and closes when the thread drops its senders.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use timely::scheduling::SyncActivator;
 use super::Control;
 use super::control::lock;
 use super::mail::{Mail, MailBuilder, MailStream};
-use crate::{Epoch, Error, Next, Source};
+use crate::{BoxError, Epoch, Error, Frame, Next, Source};
 
 /// How long a source that has nothing is left alone.
 const IDLE: Duration = Duration::from_millis(2);
@@ -70,6 +71,16 @@ fn wake(wakers: &Wakers, shard: usize) {
     }
 }
 
+/// Holds a frame to what every stage relies on, so that whoever made a torn one is named; items of other types are as their stages want them.
+fn sound<T: 'static>(next: Next<T>) -> Result<Next<T>, BoxError> {
+    if let Next::Item(item) = &next
+        && let Some(frame) = (item as &dyn Any).downcast_ref::<Frame>()
+    {
+        frame.check()?;
+    }
+    Ok(next)
+}
+
 /// The body of the source's thread: reads while there is room, until the end, an error, or the wish to drain.
 pub(crate) fn pump<S: Source>(
     mut source: S,
@@ -87,7 +98,7 @@ pub(crate) fn pump<S: Source>(
             break;
         }
         let at = Instant::now();
-        match source.next() {
+        match source.next().and_then(sound) {
             Ok(Next::Item(item)) => {
                 let shard = (epoch % workers) as usize;
                 if senders[shard].send((epoch, Arrival { item, at })).is_err() {

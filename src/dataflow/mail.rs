@@ -42,16 +42,21 @@ impl<T> Accountable for Mail<T> {
     }
 }
 
-/// Workers are threads of one process, whose allocator moves containers and never asks for their bytes.
+/// Workers are threads of one process, whose allocator moves containers and never asks for their bytes. Under another allocator the first
+/// batch ends the run: a panic, the one way to say so that this trait leaves, which the run reports as its error.
 impl<T> ContainerBytes for Mail<T> {
     fn from_bytes(_: timely::bytes::arc::Bytes) -> Self {
-        Mail::default()
+        panic!("{NO_BYTES}")
     }
     fn length_in_bytes(&self) -> usize {
-        0
+        panic!("{NO_BYTES}")
     }
-    fn into_bytes<W: Write>(&self, _: &mut W) {}
+    fn into_bytes<W: Write>(&self, _: &mut W) {
+        panic!("{NO_BYTES}")
+    }
 }
+
+const NO_BYTES: &str = "a batch between stages has no form in bytes: workers must be threads of one process";
 
 /// Sends every batch to the shard on its address, or all of them to one shard.
 pub(crate) struct Route(Option<usize>);
@@ -77,4 +82,20 @@ pub(crate) fn by_address() -> DistributorPact<fn(usize) -> Route> {
 /// The pact in front of a sink, which stands on shard 0.
 pub(crate) fn to_first() -> DistributorPact<fn(usize) -> Route> {
     DistributorPact(|_| Route(Some(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[test]
+    fn mail_that_is_asked_for_its_bytes_does_not_arrive_empty() {
+        let mail = || Mail { dst: 0, src: 0, batch: Some(7) };
+        let bytes = || timely::bytes::arc::BytesMut::from(Vec::new()).freeze();
+        assert!(catch_unwind(|| mail().length_in_bytes()).is_err());
+        assert!(catch_unwind(|| mail().into_bytes(&mut Vec::new())).is_err());
+        assert!(catch_unwind(|| Mail::<u64>::from_bytes(bytes())).is_err());
+    }
 }

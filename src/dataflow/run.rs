@@ -71,9 +71,7 @@ where
             })
         });
         if let Some(probe) = probe {
-            while !probe.done() && context.control.guard(name, || turn(worker, &probe, &context.control)) == Some(true)
-            {
-            }
+            while !probe.done() && context.control.guard(name, || turn(worker, &probe, &context)) == Some(true) {}
         }
         for dataflow in worker.installed_dataflows() {
             worker.drop_dataflow(dataflow);
@@ -88,13 +86,15 @@ where
 }
 
 /// One step of a worker; false when the run has failed.
-fn turn(worker: &mut Worker, probe: &ProbeHandle<Epoch>, control: &Control) -> bool {
+fn turn(worker: &mut Worker, probe: &ProbeHandle<Epoch>, run: &Run) -> bool {
     worker.step_or_park(Some(PARK));
     if worker.index() == 0 {
         let written = probe.with_frontier(|frontier| frontier.first().copied().unwrap_or(Epoch::MAX));
-        control.advance(None, Some(written));
+        if run.control.advance(None, Some(written)) {
+            run.stats.done_before(written);
+        }
     }
-    !control.failed()
+    !run.control.failed()
 }
 
 /// The threads beside the workers.

@@ -28,13 +28,17 @@ impl EdgeConv {
             neighbour.row_mut(o).copy_from_slice(b);
             centre.row_mut(o).iter_mut().zip(a.iter().zip(b)).for_each(|(c, (a, b))| *c = a - b);
         }
-        Ok(EdgeConv { centre: Linear::new(centre, Some(bias)), neighbour: Linear::new(neighbour, None) })
+        Ok(EdgeConv { centre: Linear::new(centre, Some(bias))?, neighbour: Linear::new(neighbour, None)? })
     }
 
     /// `[nodes, in]` to `[nodes, out]`; a node without neighbours gets zeros.
-    pub fn forward(&self, x: &Matrix, graph: &Neighbors) -> Matrix {
-        let mut out = self.centre.forward(x);
-        let messages = self.neighbour.forward(x);
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `x` has another number of rows than the graph nodes, or of channels than the layer.
+    pub fn forward(&self, x: &Matrix, graph: &Neighbors) -> Result<Matrix, Error> {
+        Error::unless_same("EdgeConv: rows of x for the nodes of the graph", x.rows(), graph.nodes())?;
+        let mut out = self.centre.forward(x)?;
+        let messages = self.neighbour.forward(x)?;
         let mut best = vec![0.0; out.cols()];
         for i in 0..x.rows() {
             let (list, row) = (graph.of(i), out.row_mut(i));
@@ -50,6 +54,6 @@ impl EdgeConv {
             }
             row.iter_mut().zip(&best).for_each(|(v, b)| *v += b);
         }
-        out
+        Ok(out)
     }
 }

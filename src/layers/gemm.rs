@@ -7,15 +7,21 @@
 
 use gemm::{Parallelism, gemm};
 
+use super::Matrix;
+use crate::Error;
+
 /// Rows of every call.
 const BLOCK: usize = 192;
 
-/// Adds `x · wᵀ` to `out`: `x` `[rows, inputs]`, `w` `[outputs, inputs]`, `out` `[rows, outputs]`, all row-major.
-pub(super) fn multiply_add(rows: usize, inputs: usize, outputs: usize, x: &[f32], w: &[f32], out: &mut [f32]) {
-    debug_assert!(x.len() == rows * inputs && w.len() == outputs * inputs && out.len() == rows * outputs);
+/// Adds `x · wᵀ` to `out`: `x` `[rows, inputs]`, `w` `[outputs, inputs]`, `out` `[rows, outputs]`; an error where they are not.
+pub(super) fn multiply_add(x: &Matrix, w: &Matrix, out: &mut Matrix) -> Result<(), Error> {
+    let (rows, inputs, outputs) = (x.rows(), w.cols(), w.rows());
+    Error::unless_same("the input of a linear layer", x.shape(), [rows, inputs])?;
+    Error::unless_same("the output of a linear layer", out.shape(), [rows, outputs])?;
     if inputs == 0 || outputs == 0 {
-        return;
+        return Ok(());
     }
+    let (x, w, out) = (x.data(), w.data(), out.data_mut());
     let whole = rows / BLOCK * BLOCK;
     let (x_blocks, x_rest) = x.split_at(whole * inputs);
     let (out_blocks, out_rest) = out.split_at_mut(whole * outputs);
@@ -29,6 +35,7 @@ pub(super) fn multiply_add(rows: usize, inputs: usize, outputs: usize, x: &[f32]
         multiply_block(inputs, outputs, &x, w, &mut out);
         out_rest.copy_from_slice(&out[..out_rest.len()]);
     }
+    Ok(())
 }
 
 fn multiply_block(inputs: usize, outputs: usize, x: &[f32], w: &[f32], out: &mut [f32]) {
@@ -64,21 +71,28 @@ fn multiply_block(inputs: usize, outputs: usize, x: &[f32], w: &[f32], out: &mut
 mod tests {
     use super::*;
 
-    fn values(n: usize, seed: u32) -> Vec<f32> {
-        (0..n as u32).map(|i| ((i.wrapping_mul(2654435761) ^ seed) >> 8) as f32 / 1e7 - 0.8).collect()
+    fn values(rows: usize, cols: usize, seed: u32) -> Matrix {
+        let value = |i: u32| ((i.wrapping_mul(2654435761) ^ seed) >> 8) as f32 / 1e7 - 0.8;
+        Matrix::from_rows(rows, cols, (0..(rows * cols) as u32).map(value).collect()).unwrap()
+    }
+
+    fn filled(rows: usize, cols: usize, value: f32) -> Matrix {
+        Matrix::from_rows(rows, cols, vec![value; rows * cols]).unwrap()
     }
 
     #[test]
     fn a_row_of_the_product_does_not_depend_on_the_batch() {
         for (inputs, outputs) in [(3, 8), (16, 32), (32, 32), (44, 64), (128, 128), (172, 192), (300, 19), (1, 1)] {
-            let (x, w) = (values(513 * inputs, 1), values(outputs * inputs, 2));
-            let mut all = vec![0.5; 513 * outputs];
-            multiply_add(513, inputs, outputs, &x, &w, &mut all);
+            let (x, w) = (values(513, inputs, 1), values(outputs, inputs, 2));
+            let mut all = filled(513, outputs, 0.5);
+            multiply_add(&x, &w, &mut all).unwrap();
             for rows in 1..=512 {
                 for first in [0, 513 - rows] {
-                    let mut some = vec![0.5; rows * outputs];
-                    multiply_add(rows, inputs, outputs, &x[first * inputs..][..rows * inputs], &w, &mut some);
-                    let same = some.iter().zip(&all[first * outputs..]).all(|(a, b)| a.to_bits() == b.to_bits());
+                    let mut some = filled(rows, outputs, 0.5);
+                    let part = x.data()[first * inputs..][..rows * inputs].to_vec();
+                    multiply_add(&Matrix::from_rows(rows, inputs, part).unwrap(), &w, &mut some).unwrap();
+                    let expected = &all.data()[first * outputs..];
+                    let same = some.data().iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits());
                     assert!(same, "{rows} rows from {first}, {inputs} to {outputs} channels");
                 }
             }
@@ -88,14 +102,13 @@ mod tests {
     #[test]
     fn the_product_is_the_plain_sum_over_channels() {
         for (rows, inputs, outputs) in [(1, 5, 3), (7, 64, 33), (40, 130, 20)] {
-            let (x, w) = (values(rows * inputs, 3), values(outputs * inputs, 4));
-            let mut out = vec![0.25; rows * outputs];
-            multiply_add(rows, inputs, outputs, &x, &w, &mut out);
+            let (x, w) = (values(rows, inputs, 3), values(outputs, inputs, 4));
+            let mut out = filled(rows, outputs, 0.25);
+            multiply_add(&x, &w, &mut out).unwrap();
             for r in 0..rows {
                 for o in 0..outputs {
-                    let exact: f64 =
-                        (0..inputs).map(|i| f64::from(x[r * inputs + i]) * f64::from(w[o * inputs + i])).sum();
-                    assert!((f64::from(out[r * outputs + o]) - exact - 0.25).abs() < 1e-4);
+                    let exact: f64 = (0..inputs).map(|i| f64::from(x.row(r)[i]) * f64::from(w.row(o)[i])).sum();
+                    assert!((f64::from(out.row(r)[o]) - exact - 0.25).abs() < 1e-4);
                 }
             }
         }

@@ -27,24 +27,26 @@ impl GraphConv {
 
     /// `[nodes, in]` to `[nodes, out]`; `weight` is `[edges, K]` in the order of the lists. Sums go along the lists.
     ///
-    /// # Panics
-    /// If a shape does not fit.
-    pub fn forward(&self, x: &Matrix, graph: &Neighbors, weight: &Matrix) -> Matrix {
-        assert_eq!((graph.nodes(), graph.edges()), (x.rows(), weight.rows()), "nodes and edges of a graph convolution");
+    /// # Errors
+    /// [`Error::Shape`] if `x` has another number of rows than the graph nodes, `weight` than it has edges, or either another number of
+    /// columns than the layer asks for.
+    pub fn forward(&self, x: &Matrix, graph: &Neighbors, weight: &Matrix) -> Result<Matrix, Error> {
+        Error::unless_same("GraphConv: rows of x for the nodes of the graph", x.rows(), graph.nodes())?;
+        Error::unless_same("GraphConv: rows of weights for the edges of the graph", weight.rows(), graph.edges())?;
         let channels = x.cols();
         let mut sums = Matrix::zeros(x.rows(), weight.cols() * channels);
         for i in 0..x.rows() {
             let row = sums.row_mut(i);
             for (&j, edge) in graph.of(i).iter().zip(graph.edges_of(i)) {
-                for (sum, &w) in row.chunks_exact_mut(channels).zip(weight.row(edge)) {
+                for (sum, &w) in row.chunks_exact_mut(channels.max(1)).zip(weight.row(edge)) {
                     for (s, &v) in sum.iter_mut().zip(x.row(j as usize)) {
                         *s += w * v;
                     }
                 }
             }
         }
-        let mut out = self.neighbours.forward(&sums);
-        self.root.add_to(x, &mut out);
-        out
+        let mut out = self.neighbours.forward(&sums)?;
+        self.root.add_to(x, &mut out)?;
+        Ok(out)
     }
 }

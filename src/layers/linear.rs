@@ -23,33 +23,33 @@ impl Linear {
 
     /// A layer from its weight `[out_channels, in_channels]` and bias `[out_channels]`.
     ///
-    /// # Panics
-    /// If the bias has another length.
-    pub fn new(weight: Matrix, bias: Option<Vec<f32>>) -> Self {
-        assert!(bias.as_ref().is_none_or(|bias| bias.len() == weight.rows()), "one bias an output channel");
-        Linear { weight, bias }
+    /// # Errors
+    /// [`Error::Shape`] if the bias has another length.
+    pub fn new(weight: Matrix, bias: Option<Vec<f32>>) -> Result<Self, Error> {
+        if let Some(bias) = &bias {
+            Error::unless_same("the bias of a linear layer", bias.len(), weight.rows())?;
+        }
+        Ok(Linear { weight, bias })
     }
 
     /// `[rows, in_channels]` to `[rows, out_channels]`.
     ///
-    /// # Panics
-    /// If `x` has another number of channels.
-    pub fn forward(&self, x: &Matrix) -> Matrix {
+    /// # Errors
+    /// [`Error::Shape`] if `x` has another number of channels.
+    pub fn forward(&self, x: &Matrix) -> Result<Matrix, Error> {
         let mut out = Matrix::zeros(x.rows(), self.weight.rows());
         if let Some(bias) = &self.bias {
-            out.data_mut().chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias));
+            out.data_mut().chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
         }
-        self.add_to(x, &mut out);
-        out
+        self.add_to(x, &mut out)?;
+        Ok(out)
     }
 
     /// Adds `x Wᵀ` to `out`, the bias left aside.
     ///
-    /// # Panics
-    /// If a shape does not fit.
-    pub fn add_to(&self, x: &Matrix, out: &mut Matrix) {
-        let (inputs, outputs) = (self.weight.cols(), self.weight.rows());
-        assert_eq!((x.cols(), out.cols(), out.rows()), (inputs, outputs, x.rows()), "shapes of a linear layer");
-        gemm::multiply_add(x.rows(), inputs, outputs, x.data(), self.weight.data(), out.data_mut());
+    /// # Errors
+    /// [`Error::Shape`] if a shape does not fit.
+    pub fn add_to(&self, x: &Matrix, out: &mut Matrix) -> Result<(), Error> {
+        gemm::multiply_add(x, &self.weight, out)
     }
 }

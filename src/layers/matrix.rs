@@ -1,5 +1,7 @@
 //! A dense matrix of f32, row-major: one row a node, one column a channel.
 
+use crate::Error;
+
 /// `[rows, cols]`, row-major.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Matrix {
@@ -19,6 +21,11 @@ impl Matrix {
         (rows.checked_mul(cols)? == data.len()).then_some(Matrix { rows, cols, data })
     }
 
+    /// `[rows, cols]`.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.rows, self.cols]
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
@@ -30,11 +37,17 @@ impl Matrix {
     }
 
     /// Row `i`, `[cols]`.
+    ///
+    /// # Panics
+    /// If there is no such row.
     pub fn row(&self, i: usize) -> &[f32] {
         &self.data[i * self.cols..(i + 1) * self.cols]
     }
 
     /// Row `i`, `[cols]`.
+    ///
+    /// # Panics
+    /// If there is no such row.
     pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
         &mut self.data[i * self.cols..(i + 1) * self.cols]
     }
@@ -55,24 +68,30 @@ impl Matrix {
         self
     }
 
-    /// Adds `other`, of the same shape, and keeps what is positive.
-    pub fn add_relu(mut self, other: &Matrix) -> Self {
-        debug_assert_eq!((self.rows, self.cols), (other.rows, other.cols));
+    /// Adds `other` and keeps what is positive.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `other` has another shape.
+    pub fn add_relu(mut self, other: &Matrix) -> Result<Self, Error> {
+        Error::unless_same("a sum of matrices", other.shape(), self.shape())?;
         for (v, o) in self.data.iter_mut().zip(&other.data) {
             let sum = *v + o;
             *v = if sum > 0.0 { sum } else { 0.0 };
         }
-        self
+        Ok(self)
     }
 
     /// Columns of `self`, then of `other`, row by row.
-    pub fn beside(&self, other: &Matrix) -> Self {
-        debug_assert_eq!(self.rows, other.rows);
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `other` has another number of rows.
+    pub fn beside(&self, other: &Matrix) -> Result<Self, Error> {
+        Error::unless_same("matrices side by side", other.shape(), [self.rows, other.cols])?;
         let mut data = Vec::with_capacity(self.data.len() + other.data.len());
         for i in 0..self.rows {
             data.extend_from_slice(self.row(i));
             data.extend_from_slice(other.row(i));
         }
-        Matrix { rows: self.rows, cols: self.cols + other.cols, data }
+        Ok(Matrix { rows: self.rows, cols: self.cols + other.cols, data })
     }
 }

@@ -56,32 +56,38 @@ impl PointNetConv {
             (0..3).for_each(|axis| positions.row_mut(axis)[o] = whole.row(o)[inputs + axis]);
         }
         let bias = Some(weights.vector(&format!("{name}.local_nn.bias"), outputs)?);
-        Ok(PointNetConv { features: Linear::new(nbr, None), positions, bias, outputs })
+        Ok(PointNetConv { features: Linear::new(nbr, None)?, positions, bias, outputs })
     }
 
     /// `x` `[nodes, in]`, positions multiplied by `scale`, neighbour lists through `lists(i)`; `[nodes, out]`.
     /// A node without neighbours gets zeros.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if positions or lists are not those of the rows of `x`, or `x` has another number of channels than the layer.
     pub fn forward<'l>(
         &self,
         x: &Matrix,
         positions: Positions<'_>,
         scale: f32,
         lists: impl Fn(usize) -> &'l [u32],
-    ) -> Matrix {
-        let messages = self.features.forward(x);
+    ) -> Result<Matrix, Error> {
+        let Positions { x: px, y: py, z: pz } = positions;
+        let rows = [x.rows(); 3];
+        Error::unless_same("PointNetConv: positions of the rows of x", [px.len(), py.len(), pz.len()], rows)?;
+        let messages = self.features.forward(x)?;
         let mut out = Matrix::zeros(x.rows(), self.outputs);
         let mut offsets = Vec::new();
         for i in 0..x.rows() {
             let list = lists(i);
             offsets.clear();
-            offsets.extend(list.iter().map(|&j| {
+            for &j in list {
                 let j = j as usize;
-                [
-                    (positions.x[j] - positions.x[i]) * scale,
-                    (positions.y[j] - positions.y[i]) * scale,
-                    (positions.z[j] - positions.z[i]) * scale,
-                ]
-            }));
+                if j >= px.len() {
+                    let (found, expected) = (format!("neighbour {j}"), format!("one of {} nodes", px.len()));
+                    return Err(Error::Shape { what: format!("PointNetConv: list of node {i}"), found, expected });
+                }
+                offsets.push([(px[j] - px[i]) * scale, (py[j] - py[i]) * scale, (pz[j] - pz[i]) * scale]);
+            }
             if !list.is_empty() {
                 edge_max(list, &offsets, messages.data(), self.positions.data(), out.row_mut(i));
                 if let Some(bias) = &self.bias {
@@ -89,7 +95,7 @@ impl PointNetConv {
                 }
             }
         }
-        out
+        Ok(out)
     }
 }
 

@@ -43,7 +43,11 @@ impl SageConv {
     }
 
     /// `[nodes, in]` to `[nodes, out]`; the aggregate of an empty list is zero.
-    pub fn forward(&self, x: &Matrix, graph: &Neighbors) -> Matrix {
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if `x` has another number of rows than the graph nodes, or of channels than the layer.
+    pub fn forward(&self, x: &Matrix, graph: &Neighbors) -> Result<Matrix, Error> {
+        Error::unless_same("SAGEConv: rows of x for the nodes of the graph", x.rows(), graph.nodes())?;
         let mut aggregate = Matrix::zeros(x.rows(), x.cols());
         for i in 0..x.rows() {
             let (list, row) = (graph.of(i), aggregate.row_mut(i));
@@ -69,8 +73,8 @@ impl SageConv {
                 row.iter_mut().for_each(|a| *a /= count);
             }
         }
-        let mut out = self.neighbours.forward(&aggregate);
-        self.root.add_to(x, &mut out);
-        out
+        let mut out = self.neighbours.forward(&aggregate)?;
+        self.root.add_to(x, &mut out)?;
+        Ok(out)
     }
 }

@@ -35,20 +35,23 @@ impl<'a> Weights<'a> {
     /// A tensor of any shape, flat.
     ///
     /// # Errors
-    /// A tensor that is missing, or is not f32.
+    /// A tensor that is missing, is not f32, or holds NaN or an infinity.
     pub fn flat(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), Error> {
         let view = self.tensors.tensor(name).map_err(|error| self.error(name, error, "a tensor"))?;
         if view.dtype() != Dtype::F32 {
             return Err(self.error(name, format!("{:?}", view.dtype()), "F32"));
         }
-        let values = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        Ok((view.shape().to_vec(), values))
+        let values: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        match values.iter().find(|value| !value.is_finite()) {
+            Some(bad) => Err(self.error(name, bad, "finite weights")),
+            None => Ok((view.shape().to_vec(), values)),
+        }
     }
 
     /// A matrix of exactly this shape.
     ///
     /// # Errors
-    /// A tensor that is missing, is not f32, or has another shape.
+    /// Those of [`Weights::flat`]; another shape.
     pub fn matrix(&self, name: &str, rows: usize, cols: usize) -> Result<Matrix, Error> {
         let (shape, data) = self.flat(name)?;
         if shape != [rows, cols] {
@@ -61,7 +64,7 @@ impl<'a> Weights<'a> {
     /// A vector of exactly this length.
     ///
     /// # Errors
-    /// A tensor that is missing, is not f32, or has another shape.
+    /// Those of [`Weights::flat`]; another shape.
     pub fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, Error> {
         let (shape, data) = self.flat(name)?;
         if shape != [length] {

@@ -40,8 +40,9 @@ impl FrameCells {
     /// Puts a frame on the grid: `world = world_from_sensor · p` in f64, sums left to right, without fused multiply-add.
     ///
     /// # Errors
-    /// A frame without a pose, named.
+    /// A frame without a pose, or with columns of unequal length, named.
     pub fn new(frame: Arc<Frame>, grid: Grid) -> Result<FrameCells, BoxError> {
+        frame.check()?;
         let Some(pose) = frame.pose else {
             let (found, expected) = (format!("none with {}", frame.name()), "one for each frame of a map".into());
             return Err(Error::Value { what: "pose", found, expected }.into());

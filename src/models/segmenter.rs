@@ -6,6 +6,7 @@ use std::sync::Arc;
 use safetensors::SafeTensors;
 
 use super::decision::decide;
+use super::domain;
 use super::graph_unet::{Config, GraphUNet, Pyramid};
 use super::instances::instances;
 use crate::layers::Weights;
@@ -111,6 +112,17 @@ impl Model {
         &self.0.classes
     }
 
+    /// What of a frame is unlike the frames that the model was trained on, in words; `None` if nothing is, or nothing is known of the training.
+    pub fn unlike(&self, nodes: &Nodes) -> Option<String> {
+        let own = &self.config().trained_range;
+        let ranges = if own.is_empty() { domain::shipped(&self.0.name) } else { own };
+        let found = domain::outside(ranges, nodes);
+        (!found.is_empty()).then(|| {
+            let (name, found) = (&self.0.name, found.join("; "));
+            format!("model {name}: the input is unlike its training data, so its labels may be wrong: {found}")
+        })
+    }
+
     /// Labels every point of a graph's frame; the graph must be the one that the model was trained for.
     ///
     /// # Errors
@@ -125,10 +137,19 @@ impl Model {
         }
         let mut clock = Clock::default();
         let pyramid = Pyramid::build(graph, config, &mut clock)?;
+        if !nodes.is_empty() {
+            stats.compared(nodes.frame.id, self.unlike(nodes));
+        }
         let decided = clock.time("layers", || {
-            let logits = self.0.network.forward(&pyramid);
-            decide(&logits, config, self.0.groups.as_deref())
-        });
+            let logits = self.0.network.forward(&pyramid)?;
+            if logits.data().iter().any(|logit| !logit.is_finite()) {
+                stats.warn(format!(
+                    "model {}: the scores of some points overflow: their labels mean nothing",
+                    self.0.name
+                ));
+            }
+            Ok::<_, Error>(decide(&logits, config, self.0.groups.as_deref()))
+        })?;
         let labelled = clock.time("objects", || {
             let class: Vec<u8> = decided.iter().map(|(class, _)| *class).collect();
             let instance = instances(graph, &class, &self.0.reach2);

@@ -1,8 +1,8 @@
 //! Order, exchanges, errors, panics, draining and queries of the dataflow, with tiny stages whose answer is known.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use thalweg::sink::Collect;
@@ -176,6 +176,52 @@ fn a_slow_sink_slows_the_source() {
         let ahead = ahead.load(Ordering::SeqCst);
         assert!(ahead <= 2 * workers as u64 + 1, "{ahead} epochs ahead of the sink with {workers} workers");
     }
+}
+
+/// A sink that notes what happens to it, and refuses to wait for longer than it is told.
+struct Patient {
+    events: Arc<Mutex<Vec<String>>>,
+    ticks: usize,
+}
+
+impl Sink<u64> for Patient {
+    fn name(&self) -> String {
+        "patient".into()
+    }
+    fn write(&mut self, epoch: Epoch, _: u64) -> Result<(), BoxError> {
+        self.events.lock().unwrap().push(format!("write {epoch}"));
+        Ok(())
+    }
+    fn tick(&mut self) -> Result<(), BoxError> {
+        if self.ticks == 0 {
+            return Err("too long".into());
+        }
+        self.ticks -= 1;
+        self.events.lock().unwrap().push("tick".into());
+        Ok(())
+    }
+    fn finish(&mut self) -> Result<(), BoxError> {
+        self.events.lock().unwrap().push("finish".into());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_is_told_that_time_passes_while_nothing_comes() {
+    let run = |ticks| {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let sink = Patient { events: Arc::clone(&events), ticks };
+        let pause = |n| std::thread::sleep(Duration::from_millis(if n == 1 { 900 } else { 0 }));
+        let outcome = Pipeline::from_source(Numbers { next: 0, end: 2, hook: pause }).run(|n| n, sink);
+        let events = events.lock().unwrap();
+        (outcome.map(drop).map_err(|error| error.to_string()), events.join(", "))
+    };
+    let (outcome, events) = run(usize::MAX);
+    assert!(
+        outcome.is_ok() && events.starts_with("write 0, tick, tick,") && events.ends_with("write 1, finish"),
+        "{events}"
+    );
+    assert_eq!(run(2), (Err("patient: too long".into()), "write 0, tick, tick".into()));
 }
 
 #[test]

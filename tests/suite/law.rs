@@ -3,33 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::random::Random;
 use thalweg::changes::{Changes, Columns, PointColumns};
 use thalweg::stage::{Inbox, Outbox};
 use thalweg::{BoxError, Epoch, Stage};
 
-/// Splitmix64: small, seeded, the same everywhere.
-pub struct Rng(u64);
-
-impl Rng {
-    pub fn new(seed: u64) -> Rng {
-        Rng(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
-    }
-}
-
 /// Edits for `epochs` epochs on a small grid, full of ties: inserts, removals, moves, and ids that come back.
 pub fn script(seed: u64, epochs: usize) -> Vec<Changes<PointColumns>> {
-    let mut rng = Rng::new(seed);
+    let mut rng = Random::new(seed);
     let mut live: BTreeMap<u64, [f32; 3]> = BTreeMap::new();
     (0..epochs)
         .map(|_| {
@@ -54,7 +35,7 @@ pub fn script(seed: u64, epochs: usize) -> Vec<Changes<PointColumns>> {
 }
 
 /// Cuts an epoch's changes into single changes, shuffles them and deals them out to `shards`.
-fn deal(changes: &Changes<PointColumns>, shards: usize, rng: &mut Rng) -> Vec<Vec<Changes<PointColumns>>> {
+fn deal(changes: &Changes<PointColumns>, shards: usize, rng: &mut Random) -> Vec<Vec<Changes<PointColumns>>> {
     let mut pieces = Vec::new();
     let one = |make: &dyn Fn(&mut Changes<PointColumns>)| {
         let mut piece = Changes::default();
@@ -77,7 +58,7 @@ pub fn drive<S>(
     make: impl Fn() -> S,
     script: &[Changes<PointColumns>],
     shards: usize,
-    rng: &mut Rng,
+    rng: &mut Random,
 ) -> Vec<Vec<S::Output>>
 where
     S: Stage<Input = Changes<PointColumns>>,
@@ -121,7 +102,7 @@ pub fn assert_law<S, O>(
         let script = script(seed, epochs);
         for shards in [1, 2, 4] {
             for order in 0..3 {
-                let answers = drive(make, &script, shards, &mut Rng::new(seed * 31 + order));
+                let answers = drive(make, &script, shards, &mut Random::new(seed * 31 + order));
                 let mut live = BTreeMap::new();
                 for (epoch, (changes, answer)) in script.iter().zip(answers).enumerate() {
                     changes.apply(&mut live).unwrap();

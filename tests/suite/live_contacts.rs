@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::random::Random;
 use thalweg::contacts::{AsOf, Asked, ContactRow, Fact, FactRows, Names, Risk, RiskModel, Scores, Snapshot, TestRow};
 use thalweg::sink::Collect;
 use thalweg::{BoxError, Error, Next, Pipeline, Source};
@@ -40,21 +41,6 @@ impl Source for Batches {
     }
     fn next(&mut self) -> Result<Next<FactRows>, BoxError> {
         Ok(self.0.next().map_or(Next::End, Next::Item))
-    }
-}
-
-/// A small generator (xorshift64*), enough to shuffle with.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
-    }
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        (1..items.len()).rev().for_each(|i| items.swap(i, self.below(i + 1)));
     }
 }
 
@@ -203,7 +189,7 @@ fn batches(rows: &[(Fact, i32)], size: usize, due: impl Fn(usize) -> bool) -> Ve
 #[test]
 fn tables_are_those_of_the_sorted_rows_for_any_order_batches_and_workers() {
     for seed in 1..=12 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let rows = script(&mut random, 20 + 15 * seed as usize);
         for (as_of, window) in [
             (AsOf::Last, None),
@@ -231,7 +217,7 @@ fn tables_are_those_of_the_sorted_rows_for_any_order_batches_and_workers() {
 #[test]
 fn revisions_add_up_to_the_tables_of_the_rows_so_far() {
     for seed in 1..=8 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let rows = script(&mut random, 60);
         for (as_of, window) in
             [(AsOf::Last, None), (AsOf::At(30), None), (AsOf::Every(10), Some(20)), (AsOf::Every(20), None)]

@@ -6,4 +6,6 @@ mod law;
 mod live_contacts;
 mod map;
 mod parity;
+mod random;
 mod risk;
+mod shapes;

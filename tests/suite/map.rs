@@ -7,7 +7,7 @@ use thalweg::pipeline::Delta;
 use thalweg::sink::Collect;
 use thalweg::{BoxError, Flow, Frame, Next, Pipeline, Pose, Report, Source};
 
-use super::law::Rng;
+use crate::random::Random;
 
 /// Frames from memory.
 struct Recorded(std::vec::IntoIter<Frame>);
@@ -31,7 +31,7 @@ const VOXEL: f64 = 0.3;
 /// A drive through the same few places, so that voxels are left and occupied again: frames of any size, some empty, with
 /// duplicates, points that are not finite, and points beyond the grid.
 fn drive(seed: u64, frames: usize) -> Vec<Frame> {
-    let mut rng = Rng::new(seed);
+    let mut rng = Random::new(seed);
     (0..frames as i64)
         .map(|id| {
             let turn = rng.below(628) as f64 / 100.0;

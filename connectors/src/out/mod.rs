@@ -3,11 +3,12 @@
 mod arrow;
 pub mod batches;
 mod cells;
-mod crc32;
 mod csv;
 mod jsonl;
 pub mod label;
 pub mod las;
+mod lock;
+mod manifest;
 mod parquet;
 pub mod publish;
 pub mod records;

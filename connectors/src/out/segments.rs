@@ -1,7 +1,8 @@
 //! Output without end: a folder of Parquet segments, published by a manifest.
 //!
 //! A segment is written under a temporary name, made durable and renamed to `segment-00000000.parquet`; then `manifest.json`, which lists
-//! it, takes the place of the one before in one rename. What the manifest does not list is not part of the output.
+//! it, takes the place of the one before in one rename. What the manifest does not list is not part of the output. That happens when a segment
+//! is full, or old enough, whether or not rows come. While a sink lives no other writes into its folder.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -9,26 +10,22 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, SchemaRef};
-use serde::{Deserialize, Serialize};
 use thalweg::{BoxError, Epoch, Sink};
 
-use super::crc32::crc32;
+use super::lock::FolderLock;
+use super::manifest::Growing as GrowingManifest;
+pub use super::manifest::{Column, MANIFEST, Manifest, Segment};
 use super::parquet::ParquetWriter;
-use crate::error::{At, Error};
-use crate::files::read_regular;
+use crate::error::Error;
 use crate::out::publish::StagedFile;
 use crate::out::records::{Batches, RecordWriter};
-
-/// The manifest's file name.
-pub const MANIFEST: &str = "manifest.json";
-const VERSION: u32 = 1;
 
 /// When a segment is full.
 #[derive(Clone, Copy, Debug)]
 pub struct Roll {
     /// After so many items (frames).
     pub items: u64,
-    /// Or, at an item's end, once it is so old.
+    /// Or once it is so old, at an item's end or while none comes.
     pub age: Duration,
 }
 
@@ -39,110 +36,21 @@ impl Default for Roll {
     }
 }
 
-/// One published segment.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Segment {
-    /// Its file's name in the folder.
-    pub file: String,
-    /// Rows in it.
-    pub rows: u64,
-    /// The first row's value of the first column (`frame`, `as_of`, …), if there is a row.
-    pub first: Option<i64>,
-    /// The last row's.
-    pub last: Option<i64>,
-    /// Length of the file.
-    pub bytes: u64,
-    /// CRC-32 of the file.
-    pub crc32: u32,
-}
-
-/// A column's name and Arrow type.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// Its Arrow type, as the `arrow` crate shows it.
-    pub kind: String,
-}
-
-/// What a folder of segments holds.
-#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-pub struct Manifest {
-    /// Version of this layout: 1.
-    pub version: u32,
-    /// The columns of every segment.
-    pub schema: Vec<Column>,
-    /// True once the run has ended and no segment will follow.
-    pub complete: bool,
-    /// The segments, in order.
-    pub segments: Vec<Segment>,
-    /// CRC-32 of this object as compact JSON with this field 0.
-    pub crc32: u32,
-}
-
-impl Manifest {
-    fn new(schema: &SchemaRef) -> Manifest {
-        let column =
-            |f: &arrow::datatypes::FieldRef| Column { name: f.name().clone(), kind: f.data_type().to_string() };
-        let schema = schema.fields().iter().map(column).collect();
-        Manifest { version: VERSION, schema, complete: false, segments: Vec::new(), crc32: 0 }
-    }
-
-    fn seal(&self, path: &Path) -> Result<u32, Error> {
-        let bare = Manifest { crc32: 0, ..self.clone() };
-        let bytes = serde_json::to_vec(&bare).map_err(|e| Error::io(path, e.into()))?;
-        Ok(crc32(0, &bytes))
-    }
-
-    /// Reads a folder's manifest.
-    ///
-    /// # Errors
-    /// No manifest; one that is torn or of another version; a segment of it that is missing or has another length.
-    pub fn load(folder: &Path) -> Result<Manifest, Error> {
-        let path = folder.join(MANIFEST);
-        let bytes = read_regular(&path)?;
-        let manifest: Manifest = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::malformed(&path, At::Line(e.line() as u64), e.to_string(), "a manifest of segments"))?;
-        if manifest.version != VERSION {
-            let found = format!("manifest version {}", manifest.version);
-            return Err(Error::unsupported(&path, found, format!("version {VERSION}")));
-        }
-        let seal = manifest.seal(&path)?;
-        if seal != manifest.crc32 {
-            let found = format!("checksum {}", manifest.crc32);
-            return Err(Error::malformed(&path, At::Field("crc32".into()), found, seal.to_string()));
-        }
-        for segment in &manifest.segments {
-            let file = folder.join(&segment.file);
-            let length = std::fs::metadata(&file).map_err(|e| Error::io(&file, e))?.len();
-            if length != segment.bytes {
-                return Err(Error::malformed(&file, At::File, format!("{length} bytes"), format!("{}", segment.bytes)));
-            }
-        }
-        Ok(manifest)
-    }
-
-    fn publish(&mut self, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(MANIFEST);
-        self.crc32 = self.seal(&path)?;
-        let mut file = StagedFile::create(&path)?;
-        serde_json::to_writer_pretty(&mut file, self).map_err(|e| Error::io(&path, e.into()))?;
-        file.write_all(b"\n").map_err(|e| Error::io(&path, e))?;
-        file.publish()
-    }
-}
-
 /// A sink that writes every item's rows into a folder of segments.
 pub struct SegmentSink<T> {
     folder: PathBuf,
     schema: SchemaRef,
     batches: Batches<T>,
     roll: Roll,
-    manifest: Manifest,
+    manifest: GrowingManifest,
     open: Option<Growing>,
+    since: Instant,
+    /// True once there is a manifest.
+    published: bool,
     /// True if this sink made the folder: it goes again if nothing is published in it.
     made: bool,
     failed: bool,
+    lock: Option<FolderLock>,
 }
 
 /// The segment being written.
@@ -158,48 +66,85 @@ impl<T> SegmentSink<T> {
     /// A sink into `folder`, which may exist but not hold a manifest.
     ///
     /// # Errors
-    /// A folder with a manifest, or that cannot be made.
+    /// A folder with a manifest, that another run writes into, or that cannot be made.
     pub fn create(folder: &Path, schema: SchemaRef, batches: Batches<T>, roll: Roll) -> Result<SegmentSink<T>, Error> {
+        let made = match std::fs::create_dir(folder) {
+            Ok(()) => true,
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => false,
+            Err(e) => return Err(Error::io(folder, e)),
+        };
+        let lock = Some(FolderLock::take(folder)?);
         if folder.join(MANIFEST).exists() {
             return Err(Error::unsupported(folder, "a published manifest", "a folder without one"));
         }
-        let made = !folder.exists();
-        if made {
-            std::fs::create_dir(folder).map_err(|e| Error::io(folder, e))?;
-        }
-        let manifest = Manifest::new(&schema);
-        Ok(SegmentSink { folder: folder.into(), schema, batches, roll, manifest, open: None, made, failed: false })
+        let (manifest, folder, since) = (GrowingManifest::new(&schema), folder.into(), Instant::now());
+        Ok(SegmentSink {
+            folder,
+            schema,
+            batches,
+            roll,
+            manifest,
+            open: None,
+            since,
+            published: false,
+            made,
+            failed: false,
+            lock,
+        })
     }
 
     fn put(&mut self, item: &T) -> Result<(), Error> {
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => Growing::create(&self.folder, self.manifest.segments.len(), self.schema.clone())?,
+            None => Growing::create(&self.folder, self.manifest.segments(), self.schema.clone())?,
         };
         for batch in (self.batches)(item) {
             open.write(&batch?)?;
         }
         open.items += 1;
-        if open.items >= self.roll.items || open.since.elapsed() >= self.roll.age {
-            self.manifest.segments.push(open.publish()?);
-            self.manifest.publish(&self.folder)?;
-        } else {
-            self.open = Some(open);
+        let full = open.items >= self.roll.items;
+        self.open = Some(open);
+        if full { self.publish() } else { self.publish_by_time() }
+    }
+
+    /// Publishes the open segment once it is old enough, or, where there was nothing to write so long, a manifest without segments.
+    fn publish_by_time(&mut self) -> Result<(), Error> {
+        let since = match &self.open {
+            Some(open) => open.since,
+            None if !self.published => self.since,
+            None => return Ok(()),
+        };
+        if since.elapsed() >= self.roll.age { self.publish() } else { Ok(()) }
+    }
+
+    /// Publishes the open segment, if there is one, then the manifest and its parts.
+    fn publish(&mut self) -> Result<(), Error> {
+        if let Some(open) = self.open.take() {
+            self.manifest.push(open.publish()?);
         }
+        for (name, content) in self.manifest.files()? {
+            let path = self.folder.join(name);
+            let mut file = StagedFile::create(&path)?;
+            file.write_all(&content).map_err(|e| Error::io(&path, e))?;
+            file.publish()?;
+        }
+        self.published = true;
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), Error> {
-        if let Some(open) = self.open.take() {
-            self.manifest.segments.push(open.publish()?);
+    /// Runs one step of the writing; after one that failed nothing more is published.
+    fn attempt(&mut self, step: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), BoxError> {
+        if std::mem::replace(&mut self.failed, true) {
+            return Ok(());
         }
-        self.manifest.complete = true;
-        self.manifest.publish(&self.folder)
+        step(self)?;
+        self.failed = false;
+        Ok(())
     }
 }
 
 impl Growing {
-    fn create(folder: &Path, number: usize, schema: SchemaRef) -> Result<Growing, Error> {
+    fn create(folder: &Path, number: u64, schema: SchemaRef) -> Result<Growing, Error> {
         let file = format!("segment-{number:08}.parquet");
         let path = folder.join(&file);
         let segment = Segment { file, rows: 0, first: None, last: None, bytes: 0, crc32: 0 };
@@ -224,14 +169,15 @@ impl Growing {
         writer.end()?.publish()?;
         let io = |e| Error::io(&path, e);
         let mut file = std::fs::File::open(&path).map_err(io)?;
-        let mut buffer = vec![0; 1 << 18];
+        let (mut buffer, mut crc32) = (vec![0; 1 << 18], crc32fast::Hasher::new());
         loop {
             let read = file.read(&mut buffer).map_err(io)?;
             if read == 0 {
+                segment.crc32 = crc32.finalize();
                 return Ok(segment);
             }
             segment.bytes += read as u64;
-            segment.crc32 = crc32(segment.crc32, &buffer[..read]);
+            crc32.update(&buffer[..read]);
         }
     }
 }
@@ -242,23 +188,31 @@ impl<T> Sink<T> for SegmentSink<T> {
     }
 
     fn write(&mut self, _: Epoch, item: T) -> Result<(), BoxError> {
-        self.failed = true;
-        self.put(&item)?;
-        self.failed = false;
-        Ok(())
+        self.attempt(|sink| sink.put(&item))
+    }
+
+    fn tick(&mut self) -> Result<(), BoxError> {
+        self.attempt(Self::publish_by_time)
     }
 
     fn finish(&mut self) -> Result<(), BoxError> {
-        if !self.failed && !self.manifest.complete {
-            self.end()?;
+        if self.manifest.complete() {
+            return Ok(());
         }
-        Ok(())
+        self.manifest.end();
+        self.attempt(Self::publish)
     }
 }
 
 impl<T> Drop for SegmentSink<T> {
     fn drop(&mut self) {
         self.open = None;
+        let nothing = self.manifest.segments() == 0 && !self.manifest.complete();
+        if self.published && nothing {
+            // What could not be taken away says that there is nothing, which is true.
+            let _ = std::fs::remove_file(self.folder.join(MANIFEST));
+        }
+        self.lock = None;
         if self.made && !self.folder.join(MANIFEST).exists() {
             // Only an empty folder goes; a segment whose manifest could not be written stays for who looks into it.
             let _ = std::fs::remove_dir(&self.folder);

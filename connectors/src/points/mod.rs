@@ -11,7 +11,7 @@ pub mod kitti;
 pub mod label;
 pub mod las;
 pub(crate) mod laz;
-mod listing;
+pub(crate) mod listing;
 mod lzf;
 pub mod map_origin;
 pub mod npy;

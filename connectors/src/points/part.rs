@@ -158,7 +158,7 @@ impl Part {
         let scans = kitti::scans(&self.path);
         let folder = scans.as_deref().unwrap_or(&self.path);
         if options.follow {
-            self.supply = Supply::Watch(Box::new(Watch::new(folder, options.format, options.settle, &options.read)));
+            self.supply = Supply::Watch(Box::new(Watch::new(folder, options)));
             return Ok(());
         }
         let Some(listing) = listing::list(folder, options.format)? else {
@@ -248,7 +248,7 @@ impl Part {
             // A sequence may become one while its folders are being made.
             let scans = kitti::scans(&self.path);
             if let Some(scans) = &scans {
-                watch.move_to(scans);
+                watch.move_to(scans, options);
                 self.sequence.get_or_insert_with(|| Sequence::follow(&self.path, &options.read));
             }
         }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
+use crate::points::folder::{FilesOptions, OnError};
 use crate::points::format::{Format, ReadOptions};
 use crate::points::listing::{self, Choice};
 use crate::points::order;
@@ -100,6 +101,8 @@ pub(crate) struct Watch {
     folder: PathBuf,
     asked: Option<&'static Format>,
     settle: Duration,
+    /// What cannot be read is passed over.
+    skip: bool,
     options: ReadOptions,
     /// What its frames are, once one has been taken.
     choice: Option<Choice>,
@@ -133,13 +136,14 @@ impl PartialOrd for Name {
 }
 
 impl Watch {
-    /// Watches `folder`; `asked` is the format of its files, else they are known by their names.
-    pub(crate) fn new(folder: &Path, asked: Option<&'static Format>, settle: Duration, options: &ReadOptions) -> Watch {
+    /// Watches `folder` for frames, as the options say.
+    pub(crate) fn new(folder: &Path, options: &FilesOptions) -> Watch {
         Watch {
             folder: folder.into(),
-            asked,
-            settle,
-            options: options.clone(),
+            asked: options.format,
+            settle: options.settle,
+            skip: options.on_error == OnError::Skip,
+            options: options.read.clone(),
             choice: None,
             pending: BTreeMap::new(),
             taken: HashMap::new(),
@@ -153,9 +157,9 @@ impl Watch {
     }
 
     /// Watches another folder instead, as long as nothing of this one was taken.
-    pub(crate) fn move_to(&mut self, folder: &Path) {
+    pub(crate) fn move_to(&mut self, folder: &Path, options: &FilesOptions) {
         if self.taken.is_empty() && folder != self.folder {
-            *self = Watch::new(folder, self.asked, self.settle, &self.options);
+            *self = Watch::new(folder, options);
         }
     }
 
@@ -177,7 +181,7 @@ impl Watch {
 
     /// True if a file may become whole before the run ends.
     pub(crate) fn hopes(&self) -> bool {
-        !self.ready.is_empty() || self.pending.values().any(|p| p.own != Whole::No)
+        !self.ready.is_empty() || self.pending.values().any(|pending| pending.own != Whole::No)
     }
 
     /// True if there is nothing in the folder that is not read.
@@ -342,7 +346,9 @@ impl Watch {
             let rested = now.saturating_duration_since(pending.since);
             let is_whole = match pending.own {
                 Whole::Yes => true,
-                Whole::No => ending.is_none() && rested >= GIVEN_UP * self.settle,
+                // What rests is not written on: it cannot be read, and is said to be so.
+                Whole::No if ending.is_some() => self.skip && rested >= self.settle,
+                Whole::No => rested >= GIVEN_UP * self.settle,
                 Whole::Unknown => pending.renamed || (pending.moved && pending.looks > 1) || rested >= settle,
             };
             if !is_whole {
@@ -353,7 +359,7 @@ impl Watch {
                 continue;
             }
             let ready = *pending.ready.get_or_insert(now);
-            let earlier = waits_for.is_some_and(|first| first <= pending.first);
+            let earlier = waits_for.is_some_and(|first| first <= pending.first + 1);
             if earlier && ending.is_none() && now.saturating_duration_since(ready) < self.settle {
                 continue;
             }

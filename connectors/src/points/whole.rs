@@ -39,17 +39,31 @@ pub(crate) fn whole(format: &Format, path: &Path, size: u64) -> Whole {
     match format.name {
         name if name == bin::KITTI.name && !(size.is_multiple_of(16) || size.is_multiple_of(20)) => Whole::No,
         name if name == bin::NUSCENES.name && !size.is_multiple_of(20) => Whole::No,
-        name if name == pcd::FORMAT.name => by_length(head().and_then(|head| pcd::length(path, &head))),
-        name if name == ply::FORMAT.name => by_length(head().and_then(|head| ply::length(path, &head))),
-        name if name == npy::FORMAT.name => {
-            by_length(head().and_then(|head| npy::Header::parse(path, &head).ok()?.length()))
-        }
+        name if name == pcd::FORMAT.name => match head() {
+            Some(head) if cut(&head, format, b"\nDATA ") => Whole::No,
+            head => by_length(head.and_then(|head| pcd::length(path, &head))),
+        },
+        name if name == ply::FORMAT.name => match head() {
+            Some(head) if cut(&head, format, b"\nend_header") => Whole::No,
+            head => by_length(head.and_then(|head| ply::length(path, &head))),
+        },
+        name if name == npy::FORMAT.name => match head() {
+            Some(head) if cut(&head, format, b"}") => Whole::No,
+            head => by_length(head.and_then(|head| npy::Header::parse(path, &head).ok()?.length())),
+        },
         name if name == las::FORMAT.name => las_length(path).unwrap_or(Whole::Unknown),
         // The magic number stands at both ends, the length of the footer before the second.
         "parquet" => ends_with(path, size, b"PAR1"),
         "arrow" if head().is_some_and(|head| head.starts_with(b"ARROW1")) => ends_with(path, size, b"ARROW1"),
         _ => Whole::Unknown,
     }
+}
+
+/// True if a file begins as its format does, and ends before `end`, which ends its header, and the line in which it stands.
+fn cut(head: &[u8], format: &Format, end: &[u8]) -> bool {
+    let begins = format.magic.iter().any(|magic| head.starts_with(magic));
+    let place = head.windows(end.len()).position(|window| window == end);
+    begins && (head.len() as u64) < HEAD && place.is_none_or(|place| !head[place + 1..].contains(&b'\n'))
 }
 
 /// A file whose footer ends it: its length stands before the last bytes, `magic`.

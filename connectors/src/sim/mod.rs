@@ -1,4 +1,5 @@
 //! Built-in simulations: a drive of a LiDAR and a town with an outbreak.
 
+mod dice;
 pub mod street;
 pub mod town;

@@ -1,7 +1,7 @@
 //! `sim:street`: a simulated drive of a 64-beam spinning LiDAR through an endless street, every point labelled.
 //!
 //! Frame `n` of seed `s` is a pure function of `(s, n)`: whatever was generated before, and with the same bits on every
-//! platform, for it uses only exactly rounded arithmetic, `libm`, and a counter-based generator (splitmix64).
+//! platform, for it uses only exactly rounded arithmetic, `libm`, and random numbers that depend on a key alone ([`super::dice`]).
 //!
 //! The world is laid out beside a gently winding centre line `y = f(x)`: a place is named by `x` and by its distance `d` from
 //! the centre line (left positive). Blocks of 96 m begin with a crossing; six lots a side follow. Ground is a height field;
@@ -17,6 +17,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use super::dice::{Dice, mix};
 use crate::points::label;
 use libm::{asinf, atan, atan2f, cos, cosf, sin, sinf, tanf};
 use thalweg::{BoxError, Frame, Next, Pose, Source, Truth};
@@ -70,44 +71,6 @@ const TRUNK: u8 = 16;
 const TERRAIN: u8 = 17;
 const POLE: u8 = 18;
 const TRAFFIC_SIGN: u8 = 19;
-
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// Random numbers that depend on a key alone (splitmix64).
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64, what: u64, which: i64) -> Dice {
-        Dice(mix(seed ^ mix(what.wrapping_add(mix(which as u64).rotate_left(17)))))
-    }
-    pub(crate) fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-    /// Uniform in 0 ≤ u < 1.
-    fn unit(&mut self) -> f32 {
-        (self.bits() >> 40) as f32 / (1u32 << 24) as f32
-    }
-    fn between(&mut self, low: f32, high: f32) -> f32 {
-        low + (high - low) * self.unit()
-    }
-    fn chance(&mut self, probability: f32) -> bool {
-        self.unit() < probability
-    }
-    fn sign(&mut self) -> f32 {
-        if self.chance(0.5) { 1.0 } else { -1.0 }
-    }
-    /// Mean 0, deviation 1, nearly normal: the sum of four uniforms.
-    fn bell(&mut self) -> f32 {
-        let bits = self.bits();
-        let sum: u64 = (0..4).map(|i| bits >> (16 * i) & 0xffff).sum();
-        (sum as f32 / 65536.0 - 2.0) * 1.732_050_8
-    }
-}
 
 /// How a block is built up.
 #[derive(Clone, Copy, PartialEq)]

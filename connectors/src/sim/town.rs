@@ -13,10 +13,10 @@ use std::path::Path;
 use thalweg::Next;
 use thalweg::contacts::{ContactRow, Fact, Parameters, Prior, TestRow};
 
+use super::dice::Dice;
 use crate::contacts::{Feed, People};
 use crate::error::Error;
 use crate::out::publish::StagedFolder;
-use crate::sim::street::Dice;
 
 /// A day (s).
 const DAY: i64 = 86_400;

@@ -74,7 +74,7 @@ fn damaged_tables_end_in_rows_or_errors_within_their_memory() {
         let path = folder.path().join(name);
         for seed in 0..MUTATIONS {
             let mut damaged = bytes.clone();
-            let mut random = Random(seed);
+            let mut random = Random::new(seed);
             let other = &files[random.below(files.len())].1;
             mutate(&mut damaged, other, &mut random);
             std::fs::write(&path, &damaged).unwrap();

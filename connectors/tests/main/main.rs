@@ -2,11 +2,14 @@
 
 mod allocations;
 mod contacts;
+mod domain;
 mod fixtures;
+mod following;
 mod mutate;
 mod relabel;
 mod sinks;
 mod sources;
 mod support;
+mod table_kinds;
 mod tables;
 mod zoo;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Int64Type, SchemaRef, UInt8Type, UInt32Type, UInt64Type};
@@ -285,4 +286,76 @@ fn segments_stand_as_their_manifest_says() {
     assert!(
         Manifest::load(&path).unwrap_err().to_string().contains("segment-00000001.parquet: the file: found 4 bytes")
     );
+}
+
+#[test]
+fn segments_are_published_by_time_though_nothing_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out");
+    let roll = Roll { items: 100, age: Duration::from_millis(150) };
+    let create = || SegmentSink::create(&path, segmentation_schema(), segmentation_batches, roll).unwrap();
+    let rows = || Manifest::load(&path).map(|m| m.segments.iter().map(|s| s.rows).collect::<Vec<_>>()).ok();
+    let mut sink = create();
+    sink.tick().unwrap();
+    assert_eq!(rows(), None);
+    std::thread::sleep(roll.age);
+    sink.tick().unwrap();
+    assert_eq!(rows(), Some(vec![]), "a manifest says that there is nothing yet");
+    sink.write(0, segmentation(0, 5)).unwrap();
+    sink.tick().unwrap();
+    assert_eq!(rows(), Some(vec![]));
+    std::thread::sleep(roll.age);
+    sink.tick().unwrap();
+    assert_eq!(rows(), Some(vec![5]));
+    let manifest = std::fs::metadata(path.join(MANIFEST)).unwrap().modified().unwrap();
+    std::thread::sleep(roll.age);
+    sink.tick().unwrap();
+    assert_eq!(std::fs::metadata(path.join(MANIFEST)).unwrap().modified().unwrap(), manifest, "nothing to say");
+    drop(sink);
+    assert_eq!(rows(), Some(vec![5]), "what is published stays");
+
+    std::fs::remove_dir_all(&path).unwrap();
+    let mut sink = create();
+    std::thread::sleep(roll.age);
+    sink.tick().unwrap();
+    drop(sink);
+    assert!(!path.exists(), "a run that failed before its first row leaves nothing");
+}
+
+#[test]
+fn a_folder_has_one_writer_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out");
+    let create = || SegmentSink::create(&path, segmentation_schema(), segmentation_batches, Roll::default());
+    let mut first = create().unwrap();
+    for written in [false, true] {
+        if written {
+            first.write(0, segmentation(0, 5)).unwrap();
+        }
+        let error = create().err().unwrap();
+        assert!(matches!(error, thalweg_connectors::Error::Unsupported { .. }), "{error}");
+        let expected = format!("{}: found another run that is writing into it", path.display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+    first.finish().unwrap();
+    drop(first);
+    assert_eq!(Manifest::load(&path).unwrap().segments.len(), 1, "the one that was refused left it alone");
+    std::fs::remove_dir_all(&path).unwrap();
+    // What a killed run leaves is a file that nobody holds.
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join(".lock"), "").unwrap();
+    let mut second = create().unwrap();
+    second.finish().unwrap();
+    drop(second);
+    assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1, "the manifest alone");
+
+    // Two runs into one file: each stages its own, and the last rename stands.
+    let file = folder.path().join("out.csv");
+    let table = || TableSink::create(&file, segmentation_schema(), segmentation_batches).unwrap();
+    let (mut one, mut two) = (table(), table());
+    one.write(0, segmentation(0, 1)).unwrap();
+    two.write(0, segmentation(0, 2)).unwrap();
+    two.finish().unwrap();
+    one.finish().unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 2);
 }

@@ -1,21 +1,20 @@
-//! A small generator of numbers that a seed reproduces (SplitMix64).
+//! Random numbers that a seed reproduces: SplitMix64 from the crate `rand_xoshiro`.
 
-pub struct Random(u64);
+use rand_xoshiro::SplitMix64;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+pub struct Random(SplitMix64);
 
 impl Random {
     pub fn new(seed: u64, which: u64) -> Self {
-        let mut random = Random(seed);
-        random.0 = random.bits() ^ which.wrapping_mul(0xd134_2543_de82_ef95);
+        let first = SplitMix64::seed_from_u64(seed).next_u64();
+        let mut random = Random(SplitMix64::seed_from_u64(first ^ which.wrapping_mul(0xd134_2543_de82_ef95)));
         random.bits();
         random
     }
 
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     pub fn below(&mut self, n: u64) -> u64 {

@@ -37,7 +37,7 @@ impl Tgnn {
     /// # Errors
     /// Those of [`Inputs::new`].
     pub fn score(&self, snapshot: &Snapshot, rates: &Rates) -> Result<Vec<f64>, Error> {
-        let odds = self.network.forward(&Inputs::new(snapshot, &self.parameters, rates)?);
+        let odds = self.network.forward(&Inputs::new(snapshot, &self.parameters, rates)?)?;
         Ok(odds.into_iter().map(|odds| 1.0 / (1.0 + libm::exp(-odds))).collect())
     }
 }

@@ -62,11 +62,6 @@ impl Network {
         if !(1..=MOST_CHANNELS).contains(&config.channels) {
             return Err(weights.error("channels", config.channels, format!("1 to {MOST_CHANNELS}")));
         }
-        for (tensor, _) in header.tensors() {
-            if let Some(bad) = weights.flat(&tensor)?.1.iter().find(|value| !value.is_finite()) {
-                return Err(weights.error(&tensor, bad, "finite weights"));
-            }
-        }
         let c = config.channels;
         let linear = |name: &str, inputs, outputs| Linear::load(&weights, name, inputs, outputs, true);
         let conv = |name: &str| GraphConv::load(&weights, name, c, c, AGES);
@@ -81,20 +76,28 @@ impl Network {
     }
 
     /// Everybody's log odds `[people]`.
-    pub fn forward(&self, inputs: &Inputs) -> Vec<f64> {
-        let people = self.population.iter().fold(inputs.population.clone(), |x, layer| layer.forward(&x).relu());
-        let scale = self.scale.forward(&people);
-        let mixed = self.mix.forward(&people);
-        let mut h0 = self.input.forward(&inputs.node);
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the inputs do not fit together or are not those of this network.
+    pub fn forward(&self, inputs: &Inputs) -> Result<Vec<f64>, Error> {
+        Error::unless_same("inputs of a population", inputs.population.shape(), [1, POPULATION])?;
+        Error::unless_same("inputs of people", inputs.node.rows(), inputs.base.len())?;
+        let mut people = inputs.population.clone();
+        for layer in &self.population {
+            people = layer.forward(&people)?.relu();
+        }
+        let scale = self.scale.forward(&people)?;
+        let mixed = self.mix.forward(&people)?;
+        let mut h0 = self.input.forward(&inputs.node)?;
         for i in 0..h0.rows() {
             h0.row_mut(i).iter_mut().zip(mixed.row(0)).for_each(|(v, m)| *v += m);
         }
         let h0 = h0.relu();
-        let h1 = self.conv[0].forward(&h0, &inputs.graph, &inputs.weight).relu();
-        let h2 = self.conv[1].forward(&h1, &inputs.graph, &inputs.weight).relu();
-        let all: Matrix = h0.beside(&h1).beside(&h2);
-        let added = self.head[1].forward(&self.head[0].forward(&all).relu());
+        let h1 = self.conv[0].forward(&h0, &inputs.graph, &inputs.weight)?.relu();
+        let h2 = self.conv[1].forward(&h1, &inputs.graph, &inputs.weight)?.relu();
+        let all: Matrix = h0.beside(&h1)?.beside(&h2)?;
+        let added = self.head[1].forward(&self.head[0].forward(&all)?.relu())?;
         let (a, b) = (f64::from(scale.data()[0]), f64::from(scale.data()[1]));
-        inputs.base.iter().zip(added.data()).map(|(base, added)| (1.0 + a) * base + b + f64::from(*added)).collect()
+        Ok(inputs.base.iter().zip(added.data()).map(|(base, added)| (1.0 + a) * base + b + f64::from(*added)).collect())
     }
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::Error;
 use crate::layers::Weights;
+use crate::models::domain::TrainedRange;
 
 /// One output class.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -98,7 +99,13 @@ pub struct Config {
     /// What they were trained on.
     #[serde(default)]
     pub trained_on: String,
+    /// What its inputs were like in training; where it says nothing a shipped model has its own.
+    #[serde(default)]
+    pub trained_range: Vec<TrainedRange>,
 }
+
+/// Lengths that a configuration may name (m).
+const LENGTHS: std::ops::RangeInclusive<f64> = 1e-3..=1e6;
 
 fn by_class() -> Decision {
     Decision::Class
@@ -126,8 +133,8 @@ impl Config {
         if !(1..=16).contains(&levels) {
             return fail("levels", levels.to_string(), "1 to 16");
         }
-        if !(self.s0.is_finite() && self.s0 > 0.0) {
-            return fail("s0", self.s0.to_string(), "a positive length");
+        if !LENGTHS.contains(&self.s0) {
+            return fail("s0", self.s0.to_string(), "0.001 to 1000000 m");
         }
         if !(1..=64).contains(&self.k) {
             return fail("k", self.k.to_string(), "1 to 64");
@@ -140,14 +147,30 @@ impl Config {
         if self.channels.iter().chain(&self.dec_channels).chain([&self.head]).any(|&c| !(1..=4096).contains(&c)) {
             return fail("channels", format!("{:?}", self.channels), "1 to 4096 each");
         }
-        if self.columns.iter().any(|c| !(c.is_finite() && *c > 0.0)) || self.columns.len() > 16 {
-            return fail("columns", format!("{:?}", self.columns), "at most 16 positive lengths");
+        if self.columns.iter().any(|c| !LENGTHS.contains(c)) || self.columns.len() > 16 {
+            return fail("columns", format!("{:?}", self.columns), "at most 16 lengths of 0.001 to 1000000 m");
+        }
+        if !LENGTHS.contains(&f64::from(self.hag_scale)) {
+            return fail("hag_scale", self.hag_scale.to_string(), "0.001 to 1000000 m");
         }
         if self.inputs.len() != self.input_scales.len() {
             return fail("input_scales", self.input_scales.len().to_string(), "one for each of `inputs`");
         }
-        if self.classes.is_empty() || !(self.temperature.is_finite() && self.temperature > 0.0) {
-            return fail("classes, temperature", format!("{}, {}", self.classes.len(), self.temperature), "positive");
+        if let Some(scale) = self.input_scales.iter().find(|scale| !scale.is_finite()) {
+            return fail("input_scales", scale.to_string(), "finite numbers");
+        }
+        let mut ids: Vec<u8> = self.classes.iter().map(|class| class.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        if ids.is_empty() || ids.len() < self.classes.len() {
+            let found = format!("{} classes with {} ids", self.classes.len(), ids.len());
+            return fail("classes", found, "one or more, each with an id of its own");
+        }
+        if let Some(range) = self.trained_range.iter().find(|range| !(range.least <= range.most)) {
+            return fail("trained_range", format!("{range:?}"), "a least value at or below the most");
+        }
+        if !(1e-3..=1e3).contains(&self.temperature) {
+            return fail("temperature", self.temperature.to_string(), "0.001 to 1000");
         }
         Ok(())
     }

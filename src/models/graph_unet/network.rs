@@ -23,10 +23,10 @@ impl Block {
         })
     }
 
-    fn forward(&self, h: Matrix, level: &Level, edge: f64) -> Matrix {
-        let messages = self.conv.forward(&h, level.positions(), (1.0 / edge) as f32, |i| level.list(i));
-        let t = self.root.forward(&h).add_relu(&messages);
-        self.out.forward(&t).add_relu(&h)
+    fn forward(&self, h: Matrix, level: &Level, edge: f64) -> Result<Matrix, Error> {
+        let messages = self.conv.forward(&h, level.positions(), (1.0 / edge) as f32, |i| level.list(i))?;
+        let t = self.root.forward(&h)?.add_relu(&messages)?;
+        self.out.forward(&t)?.add_relu(&h)
     }
 }
 
@@ -92,18 +92,23 @@ impl GraphUNet {
     }
 
     /// Logits `[level-0 nodes, classes]`.
-    pub fn forward(&self, pyramid: &Pyramid) -> Matrix {
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the pyramid is not the one that the network was made for, or does not fit together.
+    pub fn forward(&self, pyramid: &Pyramid) -> Result<Matrix, Error> {
+        Error::unless_same("levels of the pyramid", pyramid.levels.len(), self.rungs.len())?;
+        pyramid.check()?;
         let mut skips: Vec<Matrix> = Vec::with_capacity(self.rungs.len());
         for (l, (rung, level)) in self.rungs.iter().zip(&pyramid.levels).enumerate() {
             let mut h = match skips.last() {
-                None => rung.enter.forward(&level.features).relu(),
+                None => rung.enter.forward(&level.features)?.relu(),
                 Some(below) => {
                     let pooled = pool(below, &pyramid.levels[l - 1].parent, level.len());
-                    rung.enter.forward(&pooled.beside(&level.features)).relu()
+                    rung.enter.forward(&pooled.beside(&level.features)?)?.relu()
                 }
             };
             for block in &rung.up {
-                h = block.forward(h, level, self.config.edge(l));
+                h = block.forward(h, level, self.config.edge(l))?;
             }
             skips.push(h);
         }
@@ -114,12 +119,12 @@ impl GraphUNet {
             else {
                 continue;
             };
-            h = lift_add_relu(skip.forward(&own), &up.forward(&h), &level.parent);
+            h = lift_add_relu(skip.forward(&own)?, &up.forward(&h)?, &level.parent);
             for block in blocks {
-                h = block.forward(h, level, self.config.edge(l));
+                h = block.forward(h, level, self.config.edge(l))?;
             }
         }
-        self.head.1.forward(&self.head.0.forward(&h).relu())
+        self.head.1.forward(&self.head.0.forward(&h)?.relu())
     }
 }
 

@@ -57,11 +57,34 @@ pub struct Pyramid {
 }
 
 impl Pyramid {
+    /// Checks that every level has one entry a node in each column, and that lists and parents are nodes there are.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] with the level.
+    pub fn check(&self) -> Result<(), Error> {
+        for (l, level) in self.levels.iter().enumerate() {
+            let nodes = level.len();
+            let above = self.levels.get(l + 1).map_or(0, Level::len);
+            let parents = if l + 1 < self.levels.len() { nodes } else { 0 };
+            let found = [level.y.len(), level.z.len(), level.features.rows(), level.dst.len(), level.parent.len()];
+            let what = || format!("level {l} of the pyramid: y, z, features, lists, parents");
+            Error::unless_same(&what(), found, [nodes, nodes, nodes, nodes.saturating_mul(level.k), parents])?;
+            for (what, ends, nodes) in [("list", &level.dst, nodes), ("parent", &level.parent, above)] {
+                if let Some(end) = ends.iter().max().filter(|end| **end as usize >= nodes) {
+                    let (what, expected) = (format!("a {what} of level {l}"), format!("one of {nodes} nodes"));
+                    return Err(Error::Shape { what, found: format!("node {end}"), expected });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Builds the levels above `graph`, which is level 0, and everyone's features; times go into `clock`.
     ///
     /// # Errors
-    /// None for a graph of finite points; the kNN engine's own otherwise.
+    /// Those of [`KnnGraph::check`] and of the kNN engine; none for a graph that the engine made of finite points.
     pub fn build(graph: &KnnGraph, config: &Config, clock: &mut Clock) -> Result<Pyramid, Error> {
+        graph.check()?;
         let nodes = &graph.nodes;
         let mut level = Level {
             x: nodes.x.clone(),

@@ -1,6 +1,7 @@
 //! All nodes at once, on every instruction set of the machine.
 
-use super::cloud::{Cloud, Rng, SHAPES, brute, cloud, point};
+use super::cloud::{Cloud, SHAPES, brute, cloud, point};
+use crate::random::Random;
 use kiddo::{ImmutableKdTree, SquaredEuclidean};
 use std::num::NonZero;
 use thalweg::knn::{KnnIndex, NeighborLists, Points3, Simd, knn_graph};
@@ -28,7 +29,7 @@ fn assert_graph(cloud: &Cloud, k: usize, every: usize, case: &str) {
 #[test]
 fn few_points_of_every_shape() {
     for (seed, shape) in SHAPES.iter().enumerate() {
-        let mut rng = Rng(seed as u64);
+        let mut rng = Random::new(seed as u64);
         for &k in KS {
             for n in [0, 1, 2, 3, k - 1, k, k + 1, k + 2, 31, 32, 33, 64, 65, 100] {
                 let cloud = cloud(shape, n, &mut rng);
@@ -41,7 +42,7 @@ fn few_points_of_every_shape() {
 #[test]
 fn many_points_of_every_shape() {
     for (seed, shape) in SHAPES.iter().enumerate() {
-        let mut rng = Rng(1000 + seed as u64);
+        let mut rng = Random::new(1000 + seed as u64);
         for &k in KS {
             let n = 200 + rng.below(2800);
             let cloud = cloud(shape, n, &mut rng);
@@ -53,7 +54,7 @@ fn many_points_of_every_shape() {
 #[test]
 fn two_shapes_at_once() {
     for seed in 0..60 {
-        let mut rng = Rng(2000 + seed);
+        let mut rng = Random::new(2000 + seed);
         let shapes = [SHAPES[rng.below(SHAPES.len())], SHAPES[rng.below(SHAPES.len())]];
         let mut cloud = Cloud::default();
         for _ in 0..1500 {
@@ -82,7 +83,7 @@ fn heaps_of_duplicates_are_quick() {
 #[test]
 fn queries_that_are_no_nodes() {
     for (seed, shape) in SHAPES.iter().enumerate() {
-        let mut rng = Rng(3000 + seed as u64);
+        let mut rng = Random::new(3000 + seed as u64);
         for k in [1, 3, 8, 16, 20, 64] {
             for n in [0, 1, k, 40, 700] {
                 let (nodes, mut queries) = (cloud(shape, n, &mut rng), cloud(shape, 150, &mut rng));
@@ -103,7 +104,7 @@ fn queries_that_are_no_nodes() {
 /// kiddo's immutable tree finds the same squared distances, rounding aside.
 #[test]
 fn kiddo_agrees() {
-    let mut rng = Rng(5);
+    let mut rng = Random::new(5);
     for shape in ["uniform", "rings", "clusters"] {
         let cloud = cloud(shape, 5000, &mut rng);
         let points: Vec<[f32; 3]> = (0..cloud.len()).map(|i| cloud.get(i)).collect();

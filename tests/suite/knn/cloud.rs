@@ -2,31 +2,11 @@
 
 use thalweg::knn::Points3;
 
-/// SplitMix64 (Steele, Lea, Flood 2014).
-pub struct Rng(pub u64);
+use crate::random::Random;
 
-impl Rng {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for i in (1..items.len()).rev() {
-            items.swap(i, self.below(i + 1));
-        }
-    }
-
-    /// Uniform in 0..1.
-    pub fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1u64 << 24) as f32
-    }
+/// Uniform in 0 ≤ u < 1.
+pub fn unit(random: &mut Random) -> f32 {
+    (random.bits() >> 40) as f32 / (1u64 << 24) as f32
 }
 
 /// Points as columns.
@@ -75,15 +55,15 @@ pub const SHAPES: &[&str] = &[
 ];
 
 /// One random point of a shape.
-pub fn point(shape: &str, rng: &mut Rng) -> [f32; 3] {
-    let p = [rng.unit(), rng.unit(), rng.unit()];
+pub fn point(shape: &str, rng: &mut Random) -> [f32; 3] {
+    let p = [unit(rng), unit(rng), unit(rng)];
     let uniform = |scale: f32| p.map(|v| v * scale);
     match shape {
         "uniform" => uniform(10.0),
         "rings" => {
             let (ring, turn) = (rng.below(16), rng.below(500) as f32 * 0.0125);
-            let range = 3.0 + ring as f32 * ring as f32 * 0.4 + rng.unit() * 0.02;
-            [range * turn.cos(), range * turn.sin(), -1.7 + rng.unit() * 0.02]
+            let range = 3.0 + ring as f32 * ring as f32 * 0.4 + unit(rng) * 0.02;
+            [range * turn.cos(), range * turn.sin(), -1.7 + unit(rng) * 0.02]
         }
         "clusters" => {
             let centre = rng.below(9) as f32 * 7.0;
@@ -118,7 +98,7 @@ pub fn point(shape: &str, rng: &mut Rng) -> [f32; 3] {
 }
 
 /// `n` points of a shape.
-pub fn cloud(shape: &str, n: usize, rng: &mut Rng) -> Cloud {
+pub fn cloud(shape: &str, n: usize, rng: &mut Random) -> Cloud {
     let mut cloud = Cloud::default();
     for _ in 0..n {
         cloud.push(point(shape, rng));

@@ -1,7 +1,8 @@
 //! Nodes that come, go and move: every list and every change against brute force.
 
 use super::changes::{Row, agree, rows};
-use super::cloud::{Rng, SHAPES, d2, point};
+use super::cloud::{SHAPES, d2, point};
+use crate::random::Random;
 use std::collections::BTreeMap;
 use thalweg::knn::{Edit, Effort, KnnMap, ListChanges, Simd};
 
@@ -55,7 +56,7 @@ fn edit(
     shape: &str,
     style: usize,
     nodes: &BTreeMap<u64, [f32; 3]>,
-    rng: &mut Rng,
+    rng: &mut Random,
 ) -> (Vec<u64>, Vec<Placed>, Vec<Placed>) {
     let (mut remove, mut insert, mut moves) = (Vec::new(), Vec::new(), Vec::new());
     let share = [0.02, 0.1, 0.5, 1.0][style % 4];
@@ -80,9 +81,9 @@ fn edit(
     let arrivals = rng.below(2 + (40.0 * share) as usize) + usize::from(nodes.is_empty());
     for _ in 0..arrivals {
         let id = match style / 4 {
-            0 => rng.next() >> 1,
-            1 => rng.next() % 500,
-            _ => (1 << 62) + rng.next() % 60,
+            0 => rng.bits() >> 1,
+            1 => rng.bits() % 500,
+            _ => (1 << 62) + rng.bits() % 60,
         };
         if !nodes.contains_key(&id) && insert.iter().all(|&(other, _)| other != id) {
             insert.push((id, point(shape, rng)));
@@ -95,7 +96,7 @@ fn edit(
 
 /// Runs a script on several maps at once; all must agree with the oracle after every epoch.
 fn run(shape: &str, seed: u64, k: usize, style: usize, epochs: usize, start: usize) {
-    let mut rng = Rng(seed);
+    let mut rng = Random::new(seed);
     let mut oracle = Oracle::default();
     let mut maps: Vec<(String, Effort, KnnMap)> = Vec::new();
     for simd in Simd::available() {

@@ -1,7 +1,8 @@
 //! Voxels that come and go: every list and every change against brute force, on every instruction set and any number of shards.
 
 use super::changes::{Row, agree, row, rows};
-use super::cloud::{Rng, d2, point};
+use super::cloud::{d2, point, unit};
+use crate::random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use thalweg::knn::{IdLists, ListChanges, Simd, VoxelKnn};
 
@@ -16,7 +17,7 @@ fn position(id: u64) -> [f32; 3] {
 }
 
 /// A voxel of a shape: dense and thin ones, sparse ones, all of the range and its corners.
-fn voxel(shape: &str, rng: &mut Rng) -> u64 {
+fn voxel(shape: &str, rng: &mut Random) -> u64 {
     let mut below = |n: usize| rng.below(n) as i64;
     let p = match shape {
         "box" => [below(9), below(9), below(9)],
@@ -63,12 +64,12 @@ fn graphs(k: usize) -> Vec<(String, Vec<VoxelKnn>)> {
 }
 
 fn run(shape: &str, seed: u64, k: usize, share: f32, epochs: usize, start: usize) {
-    let mut rng = Rng(seed);
+    let mut rng = Random::new(seed);
     let mut nodes = BTreeSet::new();
     let mut lists = BTreeMap::<u64, Row>::new();
     let mut graphs = graphs(k);
     for epoch in 0..epochs {
-        let mut remove: Vec<u64> = nodes.iter().copied().filter(|_| rng.unit() < share).collect();
+        let mut remove: Vec<u64> = nodes.iter().copied().filter(|_| unit(&mut rng) < share).collect();
         let arrivals = if epoch == 0 { start } else { rng.below(2 + (2.0 * share * start as f32) as usize) };
         let mut insert = BTreeSet::new();
         for _ in 0..arrivals {
