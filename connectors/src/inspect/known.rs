@@ -1,17 +1,19 @@
-//! Formats that `inspect` knows by sight and nothing here reads frames from: by first bytes, else by the name's ending.
+//! Formats that are known by sight and that nothing here reads frames from: by first bytes, else by the name's ending. What `inspect` says of
+//! such a file is what a run says that refuses it.
 
 use std::io::Read as _;
 use std::path::Path;
 
 use crate::files::open_regular;
+use crate::points::format::Format;
 
 /// A format known by sight.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
-    pub(super) name: &'static str,
-    pub(super) what: &'static str,
-    /// True if its first bytes said so, not only its name.
-    pub(super) sure: bool,
+pub(crate) struct Known {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    /// How many of its first bytes said so; 0 if only its name did.
+    pub(crate) sure: usize,
 }
 
 /// Offset and bytes that a file of the format has there, its name, what it is.
@@ -28,7 +30,7 @@ const MAGIC: &[Magic] = &[
     (0, b"#ROSBAG V2.0", "bag", "ROS 1 bag"),
     (0, b"\x89MCAP0\r\n", "mcap", "MCAP log"),
     (0, b"\xfd7zXZ\0", "xz", "xz-compressed file: decompress it first"),
-    (0, b"\x1f\x8b", "gzip", "gzip-compressed file: decompress it first"),
+    (0, b"\x1f\x8b\x08", "gzip", "gzip-compressed file: decompress it first"),
     (0, b"\x28\xb5\x2f\xfd", "zstd", "zstd-compressed file: decompress it first"),
     (0, b"PK\x03\x04", "zip", "zip archive; NumPy arrays if its name ends in .npz"),
     (0, b"\x93NUMPY", "npy", "NumPy array"),
@@ -59,15 +61,24 @@ const ENDINGS: &[(&str, &str, &str)] = &[
 ];
 
 /// What a file is by sight. First bytes decide over the name.
-pub(super) fn find(path: &Path) -> Option<Known> {
+pub(crate) fn find(path: &Path) -> Option<Known> {
     let mut head = Vec::new();
     open_regular(path).ok()?.take(32).read_to_end(&mut head).ok()?;
     let fits = |(at, magic, ..): &&Magic| head.get(*at..).is_some_and(|rest| rest.starts_with(magic));
-    if let Some((_, _, name, what)) = MAGIC.iter().find(fits) {
-        return Some(Known { name, what, sure: true });
+    if let Some((_, magic, name, what)) = MAGIC.iter().find(fits) {
+        return Some(Known { name, what, sure: magic.len() });
     }
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     let fits = |ending: &str| name.strip_suffix(ending).is_some_and(|stem| stem.is_empty() || stem.ends_with('.'));
     let (_, name, what) = ENDINGS.iter().find(|(ending, ..)| fits(ending))?;
-    Some(Known { name, what, sure: false })
+    Some(Known { name, what, sure: 0 })
+}
+
+/// What a file is, if its first bytes say that it is of another format than `named`. A few bytes say nothing of a format of bare numbers, in
+/// which they may stand by chance; packed text is text.
+pub(crate) fn foreign(path: &Path, named: Option<&Format>) -> Option<Known> {
+    let known = find(path).filter(|known| known.sure > 0)?;
+    let packed = known.name == "gzip" && path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+    let fits = |format: &Format| format.name == known.name || packed || (format.magic.is_empty() && known.sure < 4);
+    (!named.is_some_and(fits)).then_some(known)
 }

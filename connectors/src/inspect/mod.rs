@@ -1,17 +1,25 @@
 //! What a file or a folder is, whether it is read here, and what is wrong with it. Never fails: an error is one of the findings.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
-use thalweg::{Frame, Next};
+use thalweg::{BoxError, Dropped, Frame, Next, Source};
 
-use crate::points::format::{self, Format, ReadOptions};
+use crate::error::Error;
+use crate::points::folder::{Files, FilesOptions, OnError};
+use crate::points::format::{self, ReadOptions};
+use crate::points::table;
 
 mod folder;
 mod header;
-mod known;
+pub(crate) mod known;
 mod rows;
+
+/// How long a source that has nothing is left alone.
+const IDLE: Duration = Duration::from_millis(2);
 
 /// One field of a point, row or record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -89,75 +97,94 @@ pub fn inspect(path: &Path) -> Report {
             report.bytes = kind.len();
             file(path, &mut report);
         }
-        Ok(_) => (report.format, report.what) = ("special".into(), "a pipe or a device, which is not read here".into()),
+        Ok(_) => {
+            (report.format, report.what) = ("pipe".into(), "a pipe or a device: a run reads it as it comes".into());
+        }
     }
     report
 }
 
 fn file(path: &Path, report: &mut Report) {
-    let known = known::find(path);
-    let guessed = match known {
-        Some(known) if known.sure => None,
-        _ => format::guess(path).ok(),
-    };
-    let Some(format) = guessed else {
-        let (name, what) = known.map_or(("unknown", "of a format not known here"), |k| (k.name, k.what));
-        report.format = name.into();
-        report.what = format!("{what}; not read here");
-        return;
+    let format = match format::guess(path) {
+        Ok(format) => format,
+        Err(error) => return unread(path, error, report),
     };
     report.format = format.name.into();
     report.what = format.what.into();
     report.readable = true;
-    if ["csv", "jsonl", "parquet"].contains(&format.name) && rows::inspect(path, report) {
-        return;
-    }
-    let stated = match header::facts(path, format.name, report) {
-        Ok(stated) => stated,
-        Err(error) => {
-            report.problems.push(error.to_string());
+    if table::of(format).is_some() {
+        let written = rows::output(path, report);
+        if written || rows::inspect(path, format.name != "jsonl", report) {
             return;
         }
-    };
-    let mut extent = Extent::default();
-    frames(path, format, report, &mut extent);
-    extent.tell(report);
-    if let (Some(stated), Some((minimum, maximum))) = (stated, report.minimum.zip(report.maximum)) {
-        stated.compare(minimum, maximum, report);
     }
+    // What is wrong with a header is said by the reader, too.
+    let stated = header::facts(path, format.name, report).ok().and(report.points);
+    let mut extent = Extent::default();
+    report.points = frames(path, report, &mut extent).or(stated);
+    extent.tell(report);
 }
 
-/// Reads all frames of a file; counts them, their points and what is odd about them.
-fn frames(path: &Path, format: &Format, report: &mut Report, extent: &mut Extent) {
-    let outcome = (format.open)(path, &ReadOptions::default()).and_then(|mut reader| {
-        let (mut frames, mut points) = (0, 0);
-        while let Next::Item(frame) = reader.next_frame()? {
-            frames += 1;
-            points += frame.len() as u64;
-            for (reason, dropped) in &frame.dropped {
-                let count = dropped.count;
-                report.problems.push(format!("frame {}: {count} rows dropped: {reason}", frame.id));
-            }
-            if report.fields.is_empty() {
-                report.fields = columns(&frame);
-            }
-            extent.add(&frame);
-            if ["kitti-bin", "nuscenes"].contains(&format.name) && !frame.is_empty() && frame.intensity.is_none() {
-                let field = &report.fields[3].name;
-                report.problems.push(format!("{field} is off its scale: other records than this format's?"));
-            }
-        }
-        Ok((frames, points))
-    });
-    match outcome {
-        Ok((frames, points)) => {
-            if let Some(stated) = report.points.filter(|&stated| stated != points) {
-                report.problems.push(format!("{points} points, the header states {stated}"));
-            }
-            (report.frames, report.points) = (Some(frames), Some(points));
-        }
-        Err(error) => report.problems.push(error.to_string()),
+/// A file that holds no frames: rows for `risk`, or a format that is known by sight.
+fn unread(path: &Path, error: Error, report: &mut Report) {
+    let known = known::find(path);
+    if known.is_none_or(|known| known.sure == 0) && rows::inspect(path, false, report) {
+        (report.format, report.readable) = ("text".into(), true);
+        return;
     }
+    let (name, what) = known.map_or(("unknown", "of a format not known here"), |k| (k.name, k.what));
+    report.format = name.into();
+    report.what = format!("{what}; not read here");
+    report.problems.push(error.to_string());
+}
+
+/// Reads all frames at a path as a run does, passing over what cannot be read; their points, if there are any. What the readers have to say
+/// and what they leave out are problems.
+fn frames(path: &Path, report: &mut Report, extent: &mut Extent) -> Option<u64> {
+    let read = ReadOptions::default();
+    let options = FilesOptions { read: read.clone(), on_error: OnError::Skip, ..FilesOptions::default() };
+    let (mut frames, mut points) = (0, 0);
+    let mut left_out = BTreeMap::<&str, Dropped>::new();
+    let end = Files::open(path, options).map_err(BoxError::from).and_then(|mut files| {
+        loop {
+            match files.next()? {
+                Next::Item(frame) => {
+                    frames += 1;
+                    points += frame.len() as u64;
+                    extent.add(&frame);
+                    for (reason, dropped) in &frame.dropped {
+                        let sum = left_out.entry(reason).or_default();
+                        if sum.count == 0 {
+                            sum.first = dropped.first.clone();
+                        }
+                        sum.count += dropped.count;
+                    }
+                    if report.fields.is_empty() {
+                        report.fields = columns(&frame);
+                    }
+                }
+                Next::Idle => std::thread::sleep(IDLE),
+                Next::End => return Ok(()),
+            }
+        }
+    });
+    let passed = |text: String| text.replacen(": passed over: ", ": ", 1);
+    report.problems.extend(read.notices.warnings().into_iter().map(passed));
+    report.problems.extend(left_out.iter().map(|(reason, all)| dropped(reason, all)));
+    // The first of them are named already.
+    let unreadable = read.notices.drops().remove("unreadable").map_or(0, |dropped| dropped.count);
+    report.problems.extend((unreadable > 1).then(|| format!("{unreadable} unreadable")));
+    report.problems.extend(end.err().map(|error| error.to_string()));
+    if frames > 0 {
+        report.frames = Some(frames);
+    }
+    (frames > 0).then_some(points)
+}
+
+/// What is left out for a reason, in the words of a run.
+fn dropped(reason: &str, dropped: &Dropped) -> String {
+    let first = if dropped.first.is_empty() { String::new() } else { format!(", first: {}", dropped.first) };
+    format!("{} {reason}{first}", dropped.count)
 }
 
 /// The columns of a frame, where the file's own header is not described.
@@ -173,19 +200,17 @@ fn columns(frame: &Frame) -> Vec<Field> {
     fields
 }
 
-/// Extent and odd points over frames.
+/// Extent and non-finite points over frames.
 struct Extent {
     minimum: [f64; 3],
     maximum: [f64; 3],
-    non_finite: u64,
-    at_zero: u64,
-    points: u64,
+    non_finite: Dropped,
 }
 
 impl Default for Extent {
     fn default() -> Extent {
         let (minimum, maximum) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-        Extent { minimum, maximum, non_finite: 0, at_zero: 0, points: 0 }
+        Extent { minimum, maximum, non_finite: Dropped::default() }
     }
 }
 
@@ -199,23 +224,16 @@ impl Extent {
             self.minimum[axis] = self.minimum[axis].min(f64::from(ends.0) + frame.origin[axis]);
             self.maximum[axis] = self.maximum[axis].max(f64::from(ends.1) + frame.origin[axis]);
         }
-        self.points += frame.len() as u64;
-        self.non_finite += (frame.len() - frame.finite()) as u64;
-        let zero = |i: &usize| frame.x[*i] == 0.0 && frame.y[*i] == 0.0 && frame.z[*i] == 0.0;
-        if frame.origin == [0.0; 3] {
-            self.at_zero += (0..frame.len()).filter(zero).count() as u64;
-        }
+        let odd = (0..frame.len()).filter(|&point| !frame.is_finite(point));
+        odd.for_each(|point| self.non_finite.one(|| format!("point {point} of {}", frame.name())));
     }
 
     fn tell(&self, report: &mut Report) {
         if self.minimum.iter().chain(&self.maximum).all(|v| v.is_finite()) {
             (report.minimum, report.maximum) = (Some(self.minimum), Some(self.maximum));
         }
-        if self.non_finite > 0 {
-            report.problems.push(format!("{} points are not finite", self.non_finite));
-        }
-        if self.at_zero > 1 && self.at_zero < self.points {
-            report.problems.push(format!("{} points lie at exactly (0, 0, 0): no returns?", self.at_zero));
+        if self.non_finite.count > 0 {
+            report.problems.push(dropped("non_finite", &self.non_finite));
         }
     }
 }

@@ -13,6 +13,7 @@ use super::told::Told;
 use super::{bin, las, npy, pcd, ply, table, xyz};
 use crate::error::Error;
 use crate::files::open_regular;
+use crate::inspect::known;
 use crate::notices::Notices;
 use crate::tables::TableOptions;
 
@@ -165,19 +166,24 @@ pub static FORMATS: &[Format] = &[
 /// The format of a file: by its name's ending, else by its first bytes.
 ///
 /// # Errors
-/// A folder, a file that cannot be opened, or one of no format in [`FORMATS`].
+/// A folder, a file that cannot be opened, or one of no format in [`FORMATS`]: the message says what it is, where that is known.
 pub fn guess(path: &Path) -> Result<&'static Format, Error> {
-    if let Some(format) = by_extension(path) {
-        return Ok(format);
-    }
-    let mut head = Vec::new();
-    let file = open_regular(path)?;
-    file.take(16).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
-    let fits = |f: &&Format| f.magic.iter().any(|magic| head.starts_with(magic));
-    FORMATS.iter().find(fits).ok_or_else(|| {
-        let known: Vec<_> = FORMATS.iter().flat_map(|f| f.extensions).map(|e| format!(".{e}")).collect();
-        Error::unsupported(path, "a file of no known ending or first bytes", known.join(", "))
-    })
+    let named = match by_extension(path) {
+        Some(format) => Some(format),
+        None => {
+            let mut head = Vec::new();
+            open_regular(path)?.take(16).read_to_end(&mut head).map_err(|e| Error::io(path, e))?;
+            FORMATS.iter().find(|format| format.magic.iter().any(|magic| head.starts_with(magic)))
+        }
+    };
+    let refused = match (known::foreign(path, named), named) {
+        (None, Some(format)) => return Ok(format),
+        (Some(known), _) => Some(known),
+        (None, None) => known::find(path),
+    };
+    let found = refused.map_or("a file of no known ending or first bytes".into(), |known| format!("{}: not read here", known.what));
+    let endings: Vec<_> = FORMATS.iter().flat_map(|f| f.extensions).map(|e| format!(".{e}")).collect();
+    Err(Error::unsupported(path, found, endings.join(", ")))
 }
 
 /// The format whose ending, the longest that fits, the file name has; case does not count. Does not look at the file.
