@@ -142,6 +142,20 @@ fn scalar(name: &str) -> Option<Scalar> {
     })
 }
 
+/// True if all vertices are in `bytes`, of a binary file with lists among them or before; `None` for another.
+pub(crate) fn with_lists(path: &Path, bytes: &[u8]) -> Option<bool> {
+    let header = Header::parse(path, bytes).ok().filter(|header| header.encoding != Encoding::Ascii)?;
+    let place = header.vertex(path).ok()?;
+    let mut at = header.data;
+    for element in &header.elements[..=place] {
+        at = match skip_bytes(path, std::slice::from_ref(element), bytes, at, header.encoding) {
+            Ok(at) => at,
+            Err(_) => return Some(false),
+        };
+    }
+    (header.elements[place].count > 0).then_some(true)
+}
+
 /// Bytes up to the last vertex of a whole file that begins with `head`, where its header says so: rows of text and lists do not, nor does a
 /// count of 0, which a writer may fill in at the end.
 pub(crate) fn length(path: &Path, head: &[u8]) -> Option<u64> {

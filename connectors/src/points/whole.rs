@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use crate::files::read_regular;
 use crate::points::fields::first;
 use crate::points::format::Format;
 use crate::points::{bin, las, npy, pcd, ply};
@@ -45,7 +46,15 @@ pub(crate) fn whole(format: &Format, path: &Path, size: u64) -> Whole {
         },
         name if name == ply::FORMAT.name => match head() {
             Some(head) if cut(&head, format, b"\nend_header") => Whole::No,
-            head => by_length(head.and_then(|head| ply::length(path, &head))),
+            head => match head.and_then(|head| ply::length(path, &head)) {
+                Some(length) => by_length(Some(length)),
+                // Lists have to be gone through.
+                None => match read_regular(path).ok().and_then(|bytes| ply::with_lists(path, &bytes)) {
+                    Some(true) => Whole::Yes,
+                    Some(false) => Whole::No,
+                    None => Whole::Unknown,
+                },
+            },
         },
         name if name == npy::FORMAT.name => match head() {
             Some(head) if cut(&head, format, b"}") => Whole::No,

@@ -120,7 +120,7 @@ fn values(line: &Line, columns: usize) -> Option<Vec<f64>> {
 /// Reads the points of a text.
 ///
 /// # Errors
-/// A first line that is no point, or a name for x, y or z missing.
+/// A text without a point, or without a name for x, y or z.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
     let bytes = read_regular(path)?;
     let Some(layout) = Layout::find(path, &bytes)? else {
@@ -132,7 +132,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
     // A point takes six bytes at least.
     let points = points.min(rows.len() / 6 + 1);
     let mut row = vec![0.0; parts.fields.len()];
-    let mut malformed = Dropped::default();
+    let (mut malformed, mut none) = (Dropped::default(), None);
     let mut frame = frame(path, options, &parts, points, |take| {
         malformed = Dropped::default();
         for line in Lines::after(rows, layout.first.0) {
@@ -142,7 +142,9 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
             }
             let Some(values) = values(&line, layout.fields.len()) else {
                 let expected = format!("{} numbers", layout.fields.len());
-                malformed.one(|| Error::malformed(path, At::Line(line.number), line.shown(), expected).to_string());
+                let why = Error::malformed(path, At::Line(line.number), line.shown(), expected);
+                malformed.one(|| why.to_string());
+                none.get_or_insert(why);
                 continue;
             };
             row.iter_mut().zip(&parts.fields).for_each(|(value, &field)| *value = values[field]);
@@ -150,6 +152,9 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
         }
         Ok(())
     })?;
+    if let Some(why) = none.filter(|_| frame.is_empty()) {
+        return Err(why);
+    }
     let found = frame.len() as u64 + malformed.count;
     if let Some(stated) = layout.stated.filter(|&stated| stated as u64 != found) {
         options.warn("points stated", path, format!("{found} points, line 1 states {stated}"));
