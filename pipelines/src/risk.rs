@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use thalweg::contacts::{
-    AsOf, Asked, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Scores, Tgnn, Tracing,
+    AsOf, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Scores, ScoringOptions, Stop, Tgnn, Tracing,
 };
 use thalweg::{Pipeline, Report, Sink, Source};
 use thalweg_connectors::contacts::{
@@ -226,21 +226,26 @@ pub(crate) fn score(
     rejected: &Rejected,
     context: &Context,
 ) -> Result<Report, Failure> {
-    let asked = Asked { as_of: ask.as_of, window: ask.window, changes: ask.changes, threads: workers, names };
+    let options = ScoringOptions {
+        window: ask.window,
+        changes: ask.changes,
+        follow: ask.files.follow,
+        threads: workers,
+        stop: Stop::when(Arc::clone(&context.drain)),
+        ..ScoringOptions::new(ask.as_of, names)
+    };
     // The source itself stops when asked to: what it has read is scored before the run ends.
     let pipeline = Pipeline::from_source(source).workers(workers);
     (context.watch)(pipeline.stats());
     let (make, parameters) = (Arc::clone(&ask.make), ask.parameters);
-    let mut report = pipeline.run(|rows| rows.risk(asked, move || make(parameters)), sink)?;
+    let mut report = pipeline.run(|rows| rows.risk(options, move || make(parameters)), sink)?;
     if rejected.count() > 0 {
         report.dropped.insert("malformed".into(), rejected.count());
     }
     // An input without a row is no frame, and takes no time.
     report.latency.entry("total".into()).or_default();
     // A frame of this pipeline is an as-of time, a node a person there, an edge a contact.
-    report.frames = report.fits.len() as u64;
-    report.nodes = report.fits.iter().map(|fit| u64::from(fit.people)).sum();
-    report.edges = report.fits.iter().map(|fit| fit.contacts).sum();
+    (report.frames, report.nodes, report.edges) = (report.fitted.fits, report.fitted.people, report.fitted.contacts);
     for fit in report.fits.iter().filter(|fit| fit.contradictions > 0) {
         let people = fit.contradictions;
         (context.warn)(&format!("as of {}: no history explains the tests of {people} people", fit.as_of));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
+use thalweg::contacts::RiskOptions;
 use thalweg::contacts::live::{Live, net};
 use thalweg::contacts::score::{Scores as Measured, evaluate};
 use thalweg::{Next, Source};
@@ -286,7 +287,7 @@ fn run(task: &Task, context: &Context, model: &mut &'static str) -> Result<(Labe
     let view = live.view(&names, task.settings.as_of.unwrap_or(last), ask.window);
     let mut asked = (ask.make)(ask.parameters)?;
     let start = Instant::now();
-    let risk = asked.risk(&view.snapshot, task.settings.workers)?;
+    let risk = asked.risk(&view.snapshot, &RiskOptions::new(task.settings.workers))?;
     let seconds = start.elapsed().as_secs_f64();
     *model = asked.name();
 
