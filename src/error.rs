@@ -73,6 +73,9 @@ pub enum Error {
         /// What should.
         expected: String,
     },
+    /// A model was stopped from outside before it had come to a result.
+    #[error("stopped by a signal")]
+    Interrupted,
     /// The dataflow runtime could not start.
     #[error("dataflow runtime: {0}")]
     Runtime(String),

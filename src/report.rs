@@ -1,6 +1,6 @@
 //! What a run counts and times while it goes on: items, nodes, edges, drops, and a latency histogram a stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,8 @@ use crate::contacts::Fit;
 
 /// Warnings that a run keeps at most.
 const WARNINGS: usize = 100;
+/// Fits that a run keeps, the last ones.
+const FITS: usize = 1000;
 
 /// Median and 99th percentile of a stage's time, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
@@ -66,9 +68,25 @@ pub struct Report {
     /// What whoever runs it should be told, each once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// How a model of risk did, by as-of time scored; empty in other pipelines.
+    /// How a model of risk did, by as-of time scored, the last 1,000 of them; empty in other pipelines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fits: Vec<Fit>,
+    /// What the fits add up to, those included that are no longer kept.
+    #[serde(skip)]
+    pub fitted: Fitted,
+}
+
+/// Sums over fits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fitted {
+    /// How many there were.
+    pub fits: u64,
+    /// People known, over all as-of times scored.
+    pub people: u64,
+    /// Contacts that counted, over all as-of times scored.
+    pub contacts: u64,
+    /// How many had not come to rest.
+    pub not_converged: u64,
 }
 
 /// The time that one item spends in each part of a stage, added up before it is recorded once.
@@ -103,7 +121,8 @@ struct Counters {
     words: Option<(i64, String)>,
     histograms: BTreeMap<&'static str, Histogram<u64>>,
     arrived: BTreeMap<Epoch, Instant>,
-    fits: Vec<Fit>,
+    fits: VecDeque<Fit>,
+    fitted: Fitted,
 }
 
 impl Counters {
@@ -194,7 +213,16 @@ impl Stats {
 
     /// Notes how a model did at an as-of time.
     pub fn fit(&self, fit: Fit) {
-        self.lock().fits.push(fit);
+        let mut counters = self.lock();
+        let fitted = &mut counters.fitted;
+        fitted.fits += 1;
+        fitted.people += u64::from(fit.people);
+        fitted.contacts += fit.contacts;
+        fitted.not_converged += u64::from(!fit.converged);
+        if counters.fits.len() == FITS {
+            counters.fits.pop_front();
+        }
+        counters.fits.push_back(fit);
     }
 
     /// Counts a graph's nodes.
@@ -262,7 +290,8 @@ impl Stats {
                 .map(|(reason, (_, d))| (reason.to_string(), d.first.clone()))
                 .collect(),
             warnings: counters.warnings(),
-            fits: counters.fits.clone(),
+            fits: counters.fits.iter().cloned().collect(),
+            fitted: counters.fitted,
         }
     }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use thalweg::contacts::{AsOf, Asked, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, Tgnn, Tracing};
+use thalweg::contacts::{
+    AsOf, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, ScoringOptions, Stop, Tgnn, Tracing,
+};
 use thalweg::{Pipeline, Report, Source};
 use thalweg_connectors::Notices;
 use thalweg_connectors::contacts::{
@@ -84,6 +86,7 @@ const KEYS: Listed = &[
     &WINDOW,
     &EMIT,
     &HASH_IDS,
+    &BECAUSE,
     &input::TIME_UNIT,
     &sims::PEOPLE,
     &sims::DAYS,
@@ -109,6 +112,9 @@ pub(crate) const EVAL_KEYS: Listed = &[
     &sims::DAYS,
     &sims::SEED,
 ];
+
+const BECAUSE: Key =
+    key("because", "10", "a number of people, 0 to 1000", "how many contacts are named for each person");
 
 const PER_SECOND: &str = "a rate per second, 0 or more";
 const PROBABILITY: &str = "a probability, 0 to 1";
@@ -189,6 +195,7 @@ pub(crate) struct Ask {
     pub as_of: AsOf,
     pub window: Option<i64>,
     pub changes: bool,
+    pub because: usize,
     pub files: FilesOptions,
     pub pace: Pace,
     key: Option<String>,
@@ -264,10 +271,12 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
     let window: Maybe<f64> = keys.take(&WINDOW, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
     let key: String = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
     let mut changes = false;
+    let mut because = 10;
     let mut roll = Roll::default();
     if listed(&EMIT) {
         changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
         roll = output::roll(&mut keys);
+        because = keys.take(&BECAUSE, |n| (0..=1000).contains(n));
     }
     let time_unit = input::time_unit(&mut keys);
     keys.done()?;
@@ -294,7 +303,7 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
     };
     let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
     let key = Some(key).filter(|path| !path.is_empty());
-    Ok(Ask { make, parameters, town, as_of, window, changes, files, pace, key, roll })
+    Ok(Ask { make, parameters, town, as_of, window, changes, because, files, pace, key, roll })
 }
 
 impl Ask {
@@ -340,6 +349,15 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     };
     let called = source.name();
     let source = Counted::new(source, &context.written);
+    let options = ScoringOptions {
+        window: ask.window,
+        changes: ask.changes,
+        follow: ask.files.follow,
+        threads: settings.workers,
+        because: ask.because,
+        stop: Stop::when(Arc::clone(&context.drain)),
+        ..ScoringOptions::new(ask.as_of, names)
+    };
     // The source itself stops when asked to: what it has read is scored before the run ends.
     let pipeline = Pipeline::from_source(source).workers(settings.workers);
     let stats = pipeline.stats();
@@ -353,9 +371,8 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
         if unused.is_empty() || written.read() > idle { Ok(()) } else { Err(unused) }
     };
     let sink = WithRejected::new(Careful::new(sink, called, &context.written, used), Arc::clone(&rejected));
-    let asked = Asked { as_of: ask.as_of, window: ask.window, changes: ask.changes, threads: settings.workers, names };
     let (make, parameters) = (Arc::clone(&ask.make), ask.parameters);
-    let mut report = pipeline.run(|rows| rows.risk(asked, move || make(parameters)), sink)?;
+    let mut report = pipeline.run(|rows| rows.risk(options, move || make(parameters)), sink)?;
     let mut more = Unused::new();
     count_rejected(&rejected, &mut more);
     for (reason, dropped) in more {
@@ -378,9 +395,7 @@ fn summarise(report: &mut Report) {
     // An input without a row is no frame, and takes no time.
     report.latency.entry("total".into()).or_default();
     // A frame of this pipeline is an as-of time, a node a person there, an edge a contact.
-    report.frames = report.fits.len() as u64;
-    report.nodes = report.fits.iter().map(|fit| u64::from(fit.people)).sum();
-    report.edges = report.fits.iter().map(|fit| fit.contacts).sum();
+    (report.frames, report.nodes, report.edges) = (report.fitted.fits, report.fitted.people, report.fitted.contacts);
     for fit in report.fits.iter().filter(|fit| fit.contradictions > 0) {
         let people = fit.contradictions;
         report.warnings.push(format!("as of {}: no history explains the tests of {people} people", fit.as_of));

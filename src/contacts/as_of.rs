@@ -7,19 +7,41 @@ pub enum AsOf {
     Last,
     /// This time.
     At(i64),
-    /// The multiples of this (positive), from the first at or after the first row to the first at or after the last.
+    /// The multiples of this (positive), from the first at or after the first row to the first at or after the last. One beyond the
+    /// range of stamps is the end of the range.
     Every(i64),
 }
 
 impl AsOf {
     /// The as-of times of rows whose stamps run from `first` to `last`, ascending.
     pub fn times(self, first: i64, last: i64) -> impl Iterator<Item = i64> {
-        let (from, to, step) = match self {
-            AsOf::Last => (last, last, 1),
-            AsOf::At(t) => (t, t, 1),
-            AsOf::Every(step) => (multiple(first, step), multiple(last, step), step),
-        };
-        std::iter::successors(Some(from), move |t| t.checked_add(step)).take_while(move |t| *t <= to)
+        let (from, to, step) = self.bounds(first, last);
+        let times = std::iter::successors(Some(from), move |t| Some(t + step)).take_while(move |t| *t <= to);
+        times.map(|t| i64::try_from(t).unwrap_or(i64::MAX))
+    }
+
+    /// How many times those are.
+    pub fn count(self, first: i64, last: i64) -> u64 {
+        let (from, to, step) = self.bounds(first, last);
+        u64::try_from((to - from) / step + 1).unwrap_or(0)
+    }
+
+    /// True if one of them may lie in `from..to`, whatever the rows.
+    pub fn any(self, from: i64, to: i64) -> bool {
+        match self {
+            AsOf::Last => false,
+            AsOf::At(t) => from <= t && t < to,
+            AsOf::Every(step) => multiple(from, step) < i128::from(to),
+        }
+    }
+
+    /// The first time, the last, and the step; wider than stamps, since a multiple may lie beyond their range.
+    fn bounds(self, first: i64, last: i64) -> (i128, i128, i128) {
+        match self {
+            AsOf::Last => (last.into(), last.into(), 1),
+            AsOf::At(t) => (t.into(), t.into(), 1),
+            AsOf::Every(step) => (multiple(first, step), multiple(last, step), step.max(1).into()),
+        }
     }
 
     /// True if a row at `t`, after rows up to `last`, leaves an as-of time behind it.
@@ -27,15 +49,15 @@ impl AsOf {
         match self {
             AsOf::Last => false,
             AsOf::At(at) => last <= at && at < t,
-            AsOf::Every(step) => multiple(last, step) < t,
+            AsOf::Every(step) => multiple(last, step) < i128::from(t),
         }
     }
 }
 
-/// The first multiple of `step` at or after `t`; at the end of time, the last one there is.
-fn multiple(t: i64, step: i64) -> i64 {
-    let below = t.div_euclid(step) * step;
-    if below == t { t } else { below.checked_add(step).unwrap_or(below) }
+/// The first multiple of `step` at or after `t`.
+fn multiple(t: i64, step: i64) -> i128 {
+    let (t, step) = (i128::from(t), i128::from(step.max(1)));
+    -(-t).div_euclid(step) * step
 }
 
 #[cfg(test)]
@@ -49,9 +71,26 @@ mod tests {
         assert_eq!(every(10, 31), [10, 20, 30, 40]);
         assert_eq!(every(-5, -5), [0]);
         assert_eq!(every(-10, -9), [-10, 0]);
-        assert!(!every(i64::MAX - 1, i64::MAX).is_empty());
+        assert_eq!(AsOf::Every(10).count(-5, 31), 5);
         assert_eq!(AsOf::Last.times(1, 30).collect::<Vec<_>>(), [30]);
         assert_eq!(AsOf::At(7).times(10, 30).collect::<Vec<_>>(), [7]);
+    }
+
+    #[test]
+    fn at_the_ends_of_the_range_of_stamps_no_row_is_lost() {
+        let day = 86_400_000_000_000;
+        for (first, last) in
+            [(i64::MIN, i64::MIN), (i64::MIN, i64::MIN + 3), (i64::MAX - 5, i64::MAX), (i64::MAX, i64::MAX)]
+        {
+            for step in [1, 7, day, i64::MAX] {
+                let times: Vec<i64> = AsOf::Every(step).times(first, last).collect();
+                assert!(times.is_sorted_by(|a, b| a < b), "{first} {last} {step}: {times:?}");
+                assert!(times[0] >= first && times[times.len() - 1] >= last, "{first} {last} {step}: {times:?}");
+                assert_eq!(times.len() as u64, AsOf::Every(step).count(first, last));
+            }
+        }
+        assert_eq!(AsOf::Every(i64::MAX).count(i64::MIN, i64::MAX), 3);
+        assert!(AsOf::Every(day).passed(i64::MIN, 0) && !AsOf::Every(day).passed(i64::MAX - 1, i64::MAX));
     }
 
     #[test]

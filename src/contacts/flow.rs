@@ -1,6 +1,6 @@
 //! Contacts and tests in the dataflow: any differential query over the live rows, and the stage that scores them.
 
-use super::{Asked, Fact, FactRows, RiskModel, Scores, Scoring};
+use super::{Fact, FactRows, RiskModel, Scores, Scoring, ScoringOptions};
 use crate::dataflow::{ExchangeData, VecCollection};
 use crate::pipeline::{Delta, Flow};
 use crate::{Epoch, Error};
@@ -46,9 +46,9 @@ impl<I: Send + 'static> Flow<I, FactRows> {
     /// Everybody's risk by the model that `make` makes, whenever the source says that it is due. Each worker makes one, one asks it.
     pub fn risk(
         self,
-        asked: Asked,
+        options: ScoringOptions,
         make: impl Fn() -> Result<Box<dyn RiskModel>, Error> + Send + Sync + 'static,
     ) -> Flow<I, Scores> {
-        self.facts(|facts| facts.consolidate()).stage(move |stats| Scoring::new(asked.clone(), make(), stats))
+        self.facts(|facts| facts.consolidate()).stage(move |stats| Scoring::new(options.clone(), make(), stats))
     }
 }

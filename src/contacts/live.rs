@@ -46,6 +46,18 @@ impl<K: Ord + Copy> Runs<K> {
         }
         self.0.first().map_or(&[], Vec::as_slice)
     }
+
+    /// Lets go of the first rows of a run that `old` holds for, once they are a quarter of it; `gone` is told of each.
+    fn evict(&mut self, old: impl Fn(&K) -> bool, mut gone: impl FnMut(&K, i64)) {
+        for run in &mut self.0 {
+            let count = run.partition_point(|(row, _)| old(row));
+            if count > 0 && count >= run.len() / 4 {
+                run.drain(..count).for_each(|(row, n)| gone(&row, n));
+                run.shrink_to_fit();
+            }
+        }
+        self.0.retain(|run| !run.is_empty());
+    }
 }
 
 /// Merges two ascending runs, adding the sums of equal rows and leaving out those that come to 0.
@@ -94,13 +106,33 @@ pub fn net(rows: Vec<(Fact, i32)>) -> Vec<(Fact, isize)> {
     rows
 }
 
-/// What live rows do not count for.
+/// What rows do not count for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drops {
-    /// Copies beyond the first of contact rows equal in stamp, pair and duration.
+    /// Copies beyond the first of contact rows equal in stamp, pair and duration, and of tests equal in stamp, person and result.
     pub duplicate: u64,
     /// Contacts with oneself, copies included.
     pub self_contact: u64,
+    /// Rows that take back one that is not there.
+    pub unmatched: u64,
+}
+
+impl Drops {
+    fn contact(&mut self, row: &ContactRow, n: i64) {
+        if n > 0 && row.a == row.b {
+            self.self_contact += n.unsigned_abs();
+        } else {
+            self.row(n);
+        }
+    }
+
+    fn row(&mut self, n: i64) {
+        if n > 0 {
+            self.duplicate += n.unsigned_abs() - 1;
+        } else {
+            self.unmatched += n.unsigned_abs();
+        }
+    }
 }
 
 /// The live rows.
@@ -111,6 +143,9 @@ pub struct Live {
     /// All names, and the numbers of arrival in the order of the names' bytes.
     names: Vec<Arc<str>>,
     order: Vec<u32>,
+    /// Of rows that were let go: what they did not count for, and the first stamp of a live one.
+    gone: Drops,
+    began: Option<i64>,
 }
 
 /// A snapshot, and who is who in it.
@@ -147,17 +182,64 @@ impl Live {
         }
     }
 
-    /// What the live rows hold beside contacts that count.
+    /// The first stamp of a row that is live, or was when it was let go.
+    pub fn began(&mut self) -> Option<i64> {
+        let first = self.stamps().map(|(first, _)| first);
+        self.began.into_iter().chain(first).min()
+    }
+
+    /// What the rows so far hold beside those that count.
     pub fn drops(&mut self) -> Drops {
-        let mut drops = Drops::default();
-        for (row, n) in self.contacts.all().iter().filter(|(_, n)| *n > 0) {
-            if row.a == row.b {
-                drops.self_contact += n.unsigned_abs();
-            } else {
-                drops.duplicate += n.unsigned_abs() - 1;
+        let mut drops = self.gone;
+        self.contacts.all().iter().for_each(|(row, n)| drops.contact(row, *n));
+        self.tests.all().iter().for_each(|(_, n)| drops.row(*n));
+        drops
+    }
+
+    /// Lets go of rows with stamps before `t` (ns), which nobody will ask for. Some may stay for a while: at most a third more than what is kept.
+    pub fn evict(&mut self, t: i64) {
+        let (gone, began) = (&mut self.gone, &mut self.began);
+        let mut live = |t: i64, n: i64| {
+            if n > 0 {
+                *began = Some(began.map_or(t, |first| first.min(t)));
+            }
+        };
+        self.contacts.evict(
+            |row| row.t < t,
+            |row, n| {
+                live(row.t, n);
+                gone.contact(row, n);
+            },
+        );
+        self.tests.evict(
+            |row| row.t < t,
+            |row, n| {
+                live(row.t, n);
+                gone.row(n);
+            },
+        );
+    }
+
+    /// The two neighbouring stamps of live rows that lie farthest apart.
+    pub fn widest_gap(&mut self) -> Option<(i64, i64)> {
+        let contacts = self.contacts.all().iter().filter(|(_, n)| *n > 0).map(|(row, _)| row.t);
+        let tests = self.tests.all().iter().filter(|(_, n)| *n > 0).map(|(row, _)| row.t);
+        let (mut contacts, mut tests) = (contacts.peekable(), tests.peekable());
+        let mut widest: Option<(i64, i64)> = None;
+        let mut last = None;
+        loop {
+            let t = match (contacts.peek(), tests.peek()) {
+                (Some(a), Some(b)) if b < a => tests.next(),
+                (None, _) => tests.next(),
+                _ => contacts.next(),
+            };
+            let Some(t) = t else { return widest };
+            if let Some(last) = last.replace(t)
+                && widest.is_none_or(|(from, to)| to.abs_diff(from) < t.abs_diff(last))
+            {
+                widest = Some((last, t));
             }
         }
-        drops
     }
 
     /// What is known at `as_of` (ns), from rows not older than `as_of - window` (ns).
@@ -200,10 +282,8 @@ impl Live {
             snapshot.contacts.push(Contact { t: row.t, a, b, duration: row.duration });
         }
         sort_tail(&mut snapshot.contacts, stamp_begins);
-        for (row, n) in live_tests() {
-            let test = Test { t: row.t, person: number[row.person as usize], positive: row.positive };
-            snapshot.tests.extend(std::iter::repeat_n(test, usize::try_from(*n).unwrap_or(0)));
-        }
+        let test = |row: &TestRow| Test { t: row.t, person: number[row.person as usize], positive: row.positive };
+        snapshot.tests.extend(live_tests().map(|(row, _)| test(row)));
         snapshot.tests.sort_unstable();
         View { snapshot, arrival }
     }

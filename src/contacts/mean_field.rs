@@ -5,7 +5,7 @@
 //! multiplied by its likelihood; and a positive person is taken to have been in I since [`DAYS`] before the test, but not before its
 //! last negative one. The heuristic of Baker et al., PNAS 118, e2106548118 (2021), on the individual-based mean-field equations.
 
-use super::{Parameters, Risk, RiskModel, Snapshot, named};
+use super::{Parameters, Risk, RiskModel, RiskOptions, Snapshot, named, seconds, seeded};
 use crate::Error;
 
 /// How long before a positive test its person is taken to have been infectious (ns): five days.
@@ -28,10 +28,13 @@ impl MeanField {
     }
 }
 
+/// Stamps after which the wish to stop is looked at.
+const LOOK: usize = 1024;
+
 /// Probabilities of a person at a time.
 #[derive(Clone, Copy)]
 struct Person {
-    t: i64,
+    t: i128,
     s: f64,
     e: f64,
     i: f64,
@@ -40,13 +43,13 @@ struct Person {
 
 impl Person {
     fn wait(&mut self, t: i64, parameters: &Parameters) {
-        let dt = (t - self.t).max(0) as f64 * 1e-9;
+        let dt = seconds(self.t, t).max(0.0);
         let (onset, end) = (-libm::expm1(-parameters.latency * dt), -libm::expm1(-parameters.recovery * dt));
         let entering = self.e * onset;
         self.r += self.i * end;
         self.i += entering - self.i * end;
         self.e -= entering;
-        self.t = self.t.max(t);
+        self.t = self.t.max(t.into());
     }
 
     fn weigh(&mut self, infected: f64, other: f64) {
@@ -74,16 +77,16 @@ impl RiskModel for MeanField {
         "mean-field"
     }
 
-    fn risk(&mut self, snapshot: &Snapshot, _threads: usize) -> Result<Risk, Error> {
+    fn risk(&mut self, snapshot: &Snapshot, options: &RiskOptions) -> Result<Risk, Error> {
         let parameters = &self.parameters;
         let prior = parameters.prior(snapshot.people);
-        let start = snapshot.contacts.first().map_or(snapshot.as_of, |contact| contact.t) - 1_000_000_000;
+        let start = seeded(snapshot);
         let seed = Person { t: start, s: 1.0 - prior, e: 0.0, i: prior, r: 0.0 };
         let mut people = vec![seed; snapshot.people as usize];
         let events = events(snapshot, start);
         let mut due = events.iter().peekable();
-        let mut happen = |people: &mut Vec<Person>, until: i64| {
-            while let Some(&(t, person, event)) = due.next_if(|event| event.0 < until) {
+        let mut happen = |people: &mut Vec<Person>, until: Option<i64>| {
+            while let Some(&(t, person, event)) = due.next_if(|event| until.is_none_or(|until| event.0 < until)) {
                 let person = &mut people[person as usize];
                 person.wait(t, parameters);
                 let (miss, alarm) = (parameters.false_negative, parameters.false_positive);
@@ -96,9 +99,12 @@ impl RiskModel for MeanField {
             }
         };
         let mut flows = Vec::new();
-        for stamp in snapshot.contacts.chunk_by(|a, b| a.t == b.t) {
+        for (number, stamp) in snapshot.contacts.chunk_by(|a, b| a.t == b.t).enumerate() {
+            if number % LOOK == 0 {
+                options.stop.check()?;
+            }
             let t = stamp[0].t;
-            happen(&mut people, t);
+            happen(&mut people, Some(t));
             let mut spared = Vec::with_capacity(2 * stamp.len());
             for contact in stamp {
                 let passes = parameters.passes(contact.duration);
@@ -122,7 +128,7 @@ impl RiskModel for MeanField {
                 flows.push((own, other, infected));
             }
         }
-        happen(&mut people, i64::MAX);
+        happen(&mut people, None);
         let mut seen = vec![false; people.len()];
         snapshot.tests.iter().for_each(|test| seen[test.person as usize] |= test.positive);
         for (person, seen) in people.iter_mut().zip(seen) {
@@ -132,22 +138,22 @@ impl RiskModel for MeanField {
             }
         }
         let score = people.iter().map(|person| (person.e + person.i).clamp(0.0, 1.0)).collect();
-        Ok(Risk { score, because: named(people.len(), flows), converged: true, ..Risk::default() })
+        Ok(Risk { score, because: named(people.len(), flows, options.because), converged: true, ..Risk::default() })
     }
 }
 
 /// Tests, and when the positive are taken to have become infectious, in order.
-fn events(snapshot: &Snapshot, start: i64) -> Vec<(i64, u32, Event)> {
+fn events(snapshot: &Snapshot, start: i128) -> Vec<(i64, u32, Event)> {
     let mut events = Vec::new();
-    let mut cleared = vec![start; snapshot.people as usize];
+    let mut cleared = vec![i64::try_from(start).unwrap_or(i64::MIN); snapshot.people as usize];
     for test in &snapshot.tests {
         let cleared = &mut cleared[test.person as usize];
         if test.positive {
             events.push((test.t.saturating_sub(DAYS).max(*cleared), test.person, Event::Infectious));
         } else {
-            *cleared = test.t.max(start).saturating_add(1);
+            *cleared = test.t.saturating_add(1);
         }
-        events.push((test.t.max(start), test.person, Event::Tested(test.positive)));
+        events.push((test.t, test.person, Event::Tested(test.positive)));
     }
     events.sort_unstable();
     events
@@ -164,12 +170,13 @@ mod tests {
         let snapshot = Snapshot { as_of: 0, people: 2, contacts, tests: Vec::new() };
         let parameters = Parameters { rate: core::f64::consts::LN_2, ..Parameters::default() };
         // Each is a seed with 1/2: infected now with 1/2 + 1/2 · 1/2 · 1/2.
-        let risk = MeanField::new(parameters).unwrap().risk(&snapshot, 1).unwrap();
+        let risk = MeanField::new(parameters).unwrap().risk(&snapshot, &RiskOptions::default()).unwrap();
         assert!(risk.score.iter().all(|score| (score - 0.625).abs() < 1e-15));
         assert!(risk.because.iter().flatten().all(|(_, weight)| (weight - 0.125).abs() < 1e-7));
         // One tested positive was infectious at the contact: the other is infected with 1/2 + 1/2 · 1/2.
         let tests = vec![Test { t: 0, person: 0, positive: true }];
-        let risk = MeanField::new(parameters).unwrap().risk(&Snapshot { tests, ..snapshot }, 1).unwrap();
+        let risk =
+            MeanField::new(parameters).unwrap().risk(&Snapshot { tests, ..snapshot }, &RiskOptions::default()).unwrap();
         assert!((risk.score[0] - 1.0).abs() < 1e-15 && (risk.score[1] - 0.75).abs() < 1e-15);
     }
 }

@@ -8,6 +8,7 @@ mod bp;
 mod flow;
 pub mod live;
 mod mean_field;
+mod options;
 mod parameters;
 mod rows;
 pub mod score;
@@ -19,9 +20,10 @@ use crate::Error;
 pub use as_of::AsOf;
 pub use bp::Bp;
 pub use mean_field::MeanField;
+pub use options::{RiskOptions, Stop};
 pub use parameters::{Parameters, Prior};
 pub use rows::{ContactRow, Fact, FactRows, Names, TestRow};
-pub use scoring::{Asked, Fit, Score, Scores, Scoring};
+pub use scoring::{Fit, Score, Scores, Scoring, ScoringOptions};
 pub use tgnn::Tgnn;
 pub use tracing::Tracing;
 
@@ -58,7 +60,7 @@ pub struct Snapshot {
     pub people: u32,
     /// Contacts, ascending by (stamp, a, b), each pair and stamp once.
     pub contacts: Vec<Contact>,
-    /// Tests, ascending; equal rows are independent tests.
+    /// Tests, ascending, each once: rows equal in stamp, person and result are one test.
     pub tests: Vec<Test>,
 }
 
@@ -73,6 +75,8 @@ pub struct Risk {
     pub rounds: u32,
     /// Whether the rounds came to rest below the tolerance.
     pub converged: bool,
+    /// Whether they were given up early, since their changes had stopped falling: rates are far too high for the contacts, as a rule.
+    pub stuck: bool,
     /// The largest change of the last round.
     pub change: f64,
     /// People whose tests no history explains, or whose own history the model excludes; their evidence counts nevertheless, as far as it can.
@@ -87,33 +91,45 @@ pub trait RiskModel: Send {
     /// The name in outputs.
     fn name(&self) -> &'static str;
 
-    /// Everybody's risk, on up to `threads` threads, on whose number no bit depends.
+    /// Everybody's risk: scores are from 0 to 1, for any stamps and parameters.
     ///
     /// # Errors
-    /// Those of the model; a contradiction in the data is not one.
-    fn risk(&mut self, snapshot: &Snapshot, threads: usize) -> Result<Risk, Error>;
+    /// Those of the model, and [`Error::Interrupted`] where `options.stop` was raised before it had done; a contradiction in the data is no
+    /// error.
+    fn risk(&mut self, snapshot: &Snapshot, options: &RiskOptions) -> Result<Risk, Error>;
 }
 
-/// Contacts that a person's `because` names, at most.
-const NAMED: usize = 10;
-/// Least weight that it names.
+/// When everybody is seeded (ns): one second before the earliest row, contact or test. It can lie before all stamps.
+fn seeded(snapshot: &Snapshot) -> i128 {
+    let contact = snapshot.contacts.first().map(|contact| contact.t);
+    let test = snapshot.tests.iter().map(|test| test.t).min();
+    let earliest = contact.into_iter().chain(test).min().unwrap_or(snapshot.as_of);
+    i128::from(earliest) - 1_000_000_000
+}
+
+/// Seconds from one moment (ns) to another, however far apart.
+fn seconds(from: impl Into<i128>, to: impl Into<i128>) -> f64 {
+    (to.into() - from.into()) as f64 * 1e-9
+}
+
+/// Least weight that `because` names.
 const NAMED_FROM: f64 = 1e-3;
 
-/// `because` from (person, contact, weight), in any order: weights of a pair add up, the few largest stay.
-fn named(people: usize, mut flows: Vec<(u32, u32, f64)>) -> Vec<Vec<(u32, f32)>> {
+/// `because` from (person, contact, weight), in any order: weights of a pair add up, the `most` largest stay.
+fn named(people: usize, mut flows: Vec<(u32, u32, f64)>, most: usize) -> Vec<Vec<(u32, f32)>> {
     flows.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2)));
     let mut because = vec![Vec::new(); people];
     for of_person in flows.chunk_by(|a, b| a.0 == b.0) {
         let pairs = of_person.chunk_by(|a, b| a.1 == b.1).map(|pair| (pair[0].1, pair.iter().map(|flow| flow.2).sum()));
-        because[of_person[0].0 as usize] = largest(pairs);
+        because[of_person[0].0 as usize] = largest(pairs, most);
     }
     because
 }
 
-/// The few largest weights, largest first, then by number.
-fn largest(weights: impl Iterator<Item = (u32, f64)>) -> Vec<(u32, f32)> {
+/// The `most` largest weights, largest first, then by number.
+fn largest(weights: impl Iterator<Item = (u32, f64)>, most: usize) -> Vec<(u32, f32)> {
     let mut weights: Vec<_> = weights.filter(|(_, weight)| *weight >= NAMED_FROM).collect();
     weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    weights.truncate(NAMED);
-    weights.into_iter().map(|(person, weight)| (person, weight as f32)).collect()
+    weights.truncate(most);
+    weights.into_iter().map(|(person, weight)| (person, weight.min(1.0) as f32)).collect()
 }

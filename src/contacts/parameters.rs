@@ -1,8 +1,11 @@
-//! What a model of spread is told: rates, the quality of tests, the prior. INTERFACE's "What risk's inputs mean" has the equations.
+//! What a model of spread is told: rates, the quality of tests, the prior.
+//!
+//! A contact of duration d passes infection on with probability `1 - exp(-rate · d)`. Waiting times from E to I and from I to R are
+//! exponential. At the seeding, one second before the earliest row, each person is in I with the prior's probability, else in S.
 
 use crate::Error;
 
-/// Probability of being infected one second before the first contact.
+/// Probability of being infected one second before the earliest row, contact or test.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Prior {
     /// This many seeds among the people known: `seeds / people` each.
@@ -14,7 +17,8 @@ pub enum Prior {
 /// Parameters of the spread and of the tests; rates are per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameters {
-    /// Infection: a contact passes it on with probability `1 - exp(-rate * duration)`.
+    /// Infection: a contact passes it on with probability `1 - exp(-rate * duration)`. No rate fits all contacts: it depends on the disease,
+    /// on what counts as a contact and on how its duration is measured. Take it from outbreaks on contacts measured in the same way.
     pub rate: f64,
     /// E to I; 0 means that there is no latent state.
     pub latency: f64,
@@ -30,6 +34,8 @@ pub struct Parameters {
     pub prior: Prior,
 }
 
+/// SI without test errors and one seed. Its `rate` of 1e-3 is a place holder, to be replaced by one that fits the contacts: it suits
+/// meetings of some minutes that are few; on the contacts of a whole town it infects everybody.
 impl Default for Parameters {
     fn default() -> Self {
         Parameters {

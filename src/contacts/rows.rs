@@ -70,7 +70,8 @@ pub struct FactRows {
     pub due: bool,
 }
 
-/// Names of people by their number of arrival. Clones share one list, to which the source appends and on which sinks look names up.
+/// Names of people by their number of arrival. Clones share one list, to which the source appends and on which sinks look names up. In a run
+/// without end it grows with the number of distinct people, and with nothing else: some 40 bytes and the name for each.
 #[derive(Clone, Debug, Default)]
 pub struct Names(Arc<RwLock<Vec<Arc<str>>>>);
 

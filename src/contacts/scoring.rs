@@ -2,31 +2,54 @@
 //!
 //! The table of an as-of time is a function of the live rows; it is made again only where a row between `as_of - window` and `as_of`
 //! changed. With revisions the tables given are kept, and what differs in its bits goes out as the old row (−1) and the new (+1).
+//!
+//! A run that follows growing inputs with a window W may go on for ever, so it lets go of what is behind. With N the newest stamp of a row so
+//! far: tables of as-of times before N − W are final, are given once and for all and forgotten; rows before N − 2 W concern final tables
+//! only, so they are let go of, and one that comes is dropped and counted `late`. All other tables have the bits that they would have with
+//! every row kept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::live::Live;
 use super::rows::{Fact, Names};
-use super::{AsOf, RiskModel};
+use super::{AsOf, RiskModel, RiskOptions, Stop};
 use crate::pipeline::Delta;
 use crate::report::{Dropped, Stats};
 use crate::stage::{Inbox, Outbox, Stage};
 use crate::{BoxError, Epoch, Error};
 
+/// Most as-of times between two neighbouring stamps, and in all.
+const BETWEEN: u64 = 20_000;
+const IN_ALL: u64 = 1_000_000;
+
 /// What is asked for.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ScoringOptions {
     /// The as-of times.
     pub as_of: AsOf,
     /// Rows older than as-of minus this (ns) are out.
     pub window: Option<i64>,
-    /// Revisions as they come; else the tables at the end.
+    /// Revisions as they come; else each table once.
     pub changes: bool,
+    /// Whether the inputs may grow without end: with a window, what is behind it is final then and forgotten.
+    pub follow: bool,
     /// Threads of the model.
     pub threads: usize,
+    /// Contacts that `because` names, at most.
+    pub because: usize,
+    /// Gives up a run of the model that is under way when it is raised. A scoring that begins afterwards is done in full.
+    pub stop: Stop,
     /// The names behind the rows' numbers.
     pub names: Names,
+}
+
+impl ScoringOptions {
+    /// One table of everybody in `names` as of some time; all else as [`RiskOptions::default`] has it.
+    pub fn new(as_of: AsOf, names: Names) -> Self {
+        let RiskOptions { threads, because, stop } = RiskOptions::default();
+        ScoringOptions { as_of, window: None, changes: false, follow: false, threads, because, stop, names }
+    }
 }
 
 /// A person's risk.
@@ -77,6 +100,8 @@ pub struct Fit {
     pub rounds: u32,
     /// Whether the rounds came to rest below the tolerance.
     pub converged: bool,
+    /// Whether they were given up early, since their changes had stopped falling.
+    pub stuck: bool,
     /// The largest change of the last round.
     pub change: f64,
     /// People whose tests no history explains.
@@ -89,7 +114,7 @@ pub struct Fit {
 
 /// The state machine; it works on the one shard that gets the rows.
 pub struct Scoring {
-    asked: Asked,
+    options: ScoringOptions,
     /// The model, or why there is none, which is told when it is asked.
     model: Result<Box<dyn RiskModel>, Error>,
     stats: Arc<Stats>,
@@ -97,42 +122,91 @@ pub struct Scoring {
     /// Stamps between which rows changed since the tables were made.
     changed: Option<(i64, i64)>,
     tables: BTreeMap<i64, Vec<Score>>,
+    /// The newest stamp of a row so far.
+    newest: Option<i64>,
+    /// Tables of earlier as-of times are final.
+    open: i64,
+}
+
+/// Where scores go, and who is who in them.
+struct Output<'a> {
+    out: &'a mut Outbox<(), Scores>,
+    model: &'static str,
+    names: Arc<Vec<Arc<str>>>,
+    /// What stops the models from here on.
+    stop: Stop,
+}
+
+impl Output<'_> {
+    fn give(&mut self, as_of: i64, rows: Vec<Score>) {
+        self.out.give(Scores { as_of, model: self.model, rows, names: Arc::clone(&self.names) });
+    }
 }
 
 impl Scoring {
     /// A stage that asks `model`.
-    pub fn new(asked: Asked, model: Result<Box<dyn RiskModel>, Error>, stats: &Arc<Stats>) -> Scoring {
+    pub fn new(options: ScoringOptions, model: Result<Box<dyn RiskModel>, Error>, stats: &Arc<Stats>) -> Scoring {
         Scoring {
-            asked,
+            options,
             model,
             stats: Arc::clone(stats),
             live: Live::default(),
             changed: None,
             tables: BTreeMap::new(),
+            newest: None,
+            open: i64::MIN,
         }
     }
 
-    fn take(&mut self, rows: &[(Fact, isize)]) {
+    /// The window of a run that lets go of what is behind it.
+    fn horizon(&self) -> Option<i64> {
+        self.options.window.filter(|_| self.options.follow)
+    }
+
+    fn take(&mut self, epoch: Epoch, rows: &[(Fact, isize)]) {
+        let Some((window, newest)) = self.horizon().zip(self.newest) else { return self.apply(rows) };
+        let least = newest.saturating_sub(window).saturating_sub(window);
+        let (late, rows): (Vec<_>, Vec<_>) = rows.iter().partition(|(fact, _)| fact.t().is_some_and(|t| t < least));
+        if let Some((first, _)) = late.first() {
+            let count = late.iter().map(|(_, diff)| diff.unsigned_abs() as u64).sum();
+            let (t, newest) = (stamp(first.t().unwrap_or(least)), stamp(newest));
+            let first = format!("a row at {t}, more than two windows before the newest, at {newest}");
+            self.stats.dropped(epoch as i64, "late", Dropped { count, first });
+        }
+        self.apply(&rows);
+    }
+
+    fn apply(&mut self, rows: &[(Fact, isize)]) {
         self.live.apply(rows);
-        for t in rows.iter().filter_map(|(fact, _)| fact.t()) {
+        for (t, diff) in rows.iter().filter_map(|(fact, diff)| Some((fact.t()?, *diff))) {
             let (first, last) = self.changed.unwrap_or((t, t));
             self.changed = Some((first.min(t), last.max(t)));
+            if diff > 0 {
+                self.newest = self.newest.max(Some(t));
+            }
         }
     }
 
     /// True if the table of `as_of` may have changed.
     fn stale(&self, as_of: i64) -> bool {
-        let from = self.asked.window.map_or(i64::MIN, |window| as_of.saturating_sub(window));
+        let from = self.options.window.map_or(i64::MIN, |window| as_of.saturating_sub(window));
         !self.tables.contains_key(&as_of) || self.changed.is_some_and(|(first, last)| first <= as_of && last >= from)
     }
 
-    /// The table of an as-of time.
-    fn table(&mut self, as_of: i64) -> Result<Vec<Score>, BoxError> {
-        let Scoring { asked, model, stats, live, .. } = self;
+    /// The table of an as-of time; none if the model was stopped.
+    fn table(&mut self, as_of: i64, stop: &Stop) -> Result<Option<Vec<Score>>, BoxError> {
+        let Scoring { options, model, stats, live, .. } = self;
         let model = model.as_mut().map_err(|error| error.to_string())?;
-        let view = stats.time("snapshot", || live.view(&asked.names, as_of, asked.window));
+        let view = stats.time("snapshot", || live.view(&options.names, as_of, options.window));
         let start = std::time::Instant::now();
-        let risk = stats.time("model", || model.risk(&view.snapshot, asked.threads))?;
+        let of_model = RiskOptions { threads: options.threads, because: options.because, stop: stop.clone() };
+        let risk = match stats.time("model", || model.risk(&view.snapshot, &of_model)) {
+            Err(Error::Interrupted) => {
+                stats.warn(format!("as of {}: not scored: stopped by a signal", stamp(as_of)));
+                return Ok(None);
+            }
+            risk => risk?,
+        };
         stats.fit(Fit {
             as_of: as_of.div_euclid(1_000_000_000),
             people: view.snapshot.people,
@@ -140,6 +214,7 @@ impl Scoring {
             tests: view.snapshot.tests.len() as u64,
             rounds: risk.rounds,
             converged: risk.converged,
+            stuck: risk.stuck,
             change: risk.change,
             contradictions: risk.contradictions,
             log_evidence: risk.log_evidence,
@@ -155,41 +230,111 @@ impl Scoring {
             because: because.iter().filter_map(who).collect(),
             diff: 1,
         });
-        Ok(rows.collect())
+        Ok(Some(rows.collect()))
     }
 
-    fn score(&mut self, out: &mut Outbox<(), Scores>) -> Result<(), BoxError> {
-        let names = Arc::new(self.asked.names.list());
-        let scores = |as_of, model, rows| Scores { as_of, model, rows, names: Arc::clone(&names) };
-        let model = self.model.as_ref().map_or("none", |model| model.name());
-        let times = self.live.stamps().map(|(first, last)| self.asked.as_of.times(first, last));
-        if !self.asked.changes {
-            for as_of in times.into_iter().flatten() {
-                let rows = self.table(as_of)?;
-                out.give(scores(as_of, model, rows));
+    /// The as-of times whose tables are not final, for rows up to `last`.
+    fn times(&mut self, last: i64) -> Result<Box<dyn Iterator<Item = i64>>, Error> {
+        let Some(first) = self.live.began() else { return Ok(Box::new(std::iter::empty())) };
+        let as_of = self.options.as_of;
+        let first = match as_of {
+            AsOf::Every(_) => first.max(self.open).min(last),
+            _ => first,
+        };
+        let count = as_of.count(first, last);
+        if count > BETWEEN {
+            let error = |count, (from, to), most| Error::Value {
+                what: "every",
+                found: format!("{count} as-of times between rows at {} and {}", stamp(from), stamp(to)),
+                expected: format!("at most {most}: a wrong stamp, or too short an interval"),
+            };
+            let gap = self.live.widest_gap().unwrap_or((first, last));
+            let between = as_of.count(gap.0.max(first), gap.1.max(first));
+            if between > BETWEEN {
+                return Err(error(between, gap, BETWEEN));
             }
-            return Ok(());
+            if count > IN_ALL {
+                return Err(error(count, (first, last), IN_ALL));
+            }
         }
+        let open = if matches!(as_of, AsOf::Last) { i64::MIN } else { self.open };
+        Ok(Box::new(as_of.times(first, last).filter(move |t| *t >= open)))
+    }
+
+    fn output<'a>(&self, out: &'a mut Outbox<(), Scores>) -> Output<'a> {
+        let model = self.model.as_ref().map_or("none", |model| model.name());
+        let stop = if self.options.stop.raised() { Stop::default() } else { self.options.stop.clone() };
+        Output { out, model, names: Arc::new(self.options.names.list()), stop }
+    }
+
+    /// Makes the table of an as-of time, if it is not made, and gives what differs from the one given before. False if the model was stopped.
+    fn score(&mut self, as_of: i64, output: &mut Output<'_>) -> Result<bool, BoxError> {
+        if self.options.changes && !self.stale(as_of) {
+            return Ok(true);
+        }
+        let Some(table) = self.table(as_of, &output.stop)? else { return Ok(false) };
+        if !self.options.changes {
+            output.give(as_of, table);
+            return Ok(true);
+        }
+        let old = self.tables.insert(as_of, table).unwrap_or_default();
+        let rows = revision(&old, &self.tables[&as_of], &output.names);
+        if !rows.is_empty() {
+            output.give(as_of, rows);
+        }
+        Ok(true)
+    }
+
+    /// Scores everything that is not final.
+    fn score_all(&mut self, out: &mut Outbox<(), Scores>) -> Result<(), BoxError> {
+        let mut output = self.output(out);
+        let times = match self.live.stamps() {
+            Some((_, last)) => self.times(last)?,
+            None => Box::new(std::iter::empty()),
+        };
         let mut gone = std::mem::take(&mut self.tables);
-        for as_of in times.into_iter().flatten() {
+        for as_of in times {
             let before = gone.remove(&as_of);
             self.tables.extend(before.map(|table| (as_of, table)));
-            if self.stale(as_of) {
-                let table = self.table(as_of)?;
-                let old = self.tables.insert(as_of, table).unwrap_or_default();
-                let rows = revision(&old, &self.tables[&as_of], &names);
-                if !rows.is_empty() {
-                    out.give(scores(as_of, model, rows));
-                }
+            if !self.score(as_of, &mut output)? {
+                self.tables.append(&mut gone);
+                return Ok(());
             }
         }
         for (as_of, mut rows) in gone {
             rows.iter_mut().for_each(|row| row.diff = -1);
-            out.give(scores(as_of, model, rows));
+            output.give(as_of, rows);
         }
         self.changed = None;
         Ok(())
     }
+
+    /// Scores for the last time what the newest row makes final, and lets go of it.
+    fn let_go(&mut self, out: &mut Outbox<(), Scores>) -> Result<(), BoxError> {
+        let Some((window, newest)) = self.horizon().zip(self.newest) else { return Ok(()) };
+        let open = newest.saturating_sub(window);
+        if open <= self.open {
+            return Ok(());
+        }
+        if self.options.as_of.any(self.open, open) {
+            let mut output = self.output(out);
+            for as_of in self.times(newest)?.take_while(|as_of| *as_of < open) {
+                if !self.score(as_of, &mut output)? {
+                    return Ok(());
+                }
+            }
+            self.tables = self.tables.split_off(&open);
+        }
+        self.open = open;
+        self.live.evict(open.saturating_sub(window));
+        Ok(())
+    }
+}
+
+/// A stamp as messages name it.
+fn stamp(t: i64) -> String {
+    let (seconds, rest) = (t.div_euclid(1_000_000_000), t.rem_euclid(1_000_000_000));
+    if rest == 0 { format!("{seconds} s") } else { format!("{} s", t as f64 * 1e-9) }
 }
 
 /// What turns the old table into the new one; both ascend by name.
@@ -227,7 +372,7 @@ impl Stage for Scoring {
 
     fn step(
         &mut self,
-        _: Epoch,
+        epoch: Epoch,
         _: usize,
         inbox: Inbox<Delta<Fact>, ()>,
         out: &mut Outbox<(), Scores>,
@@ -236,13 +381,17 @@ impl Stage for Scoring {
         let mut due = false;
         for delta in &deltas {
             due |= delta.rows.iter().any(|(fact, diff)| matches!(fact, Fact::Due(_)) && *diff > 0);
-            self.take(&delta.rows);
+            self.take(epoch, &delta.rows);
         }
+        self.let_go(out)?;
         if due {
             let drops = self.live.drops();
-            self.stats.dropped_in_all("duplicate", Dropped { count: drops.duplicate, ..Dropped::default() });
-            self.stats.dropped_in_all("self_contact", Dropped { count: drops.self_contact, ..Dropped::default() });
-            self.score(out)?;
+            for (reason, count) in
+                [("duplicate", drops.duplicate), ("self_contact", drops.self_contact), ("unmatched", drops.unmatched)]
+            {
+                self.stats.dropped_in_all(reason, Dropped { count, ..Dropped::default() });
+            }
+            self.score_all(out)?;
         }
         Ok(())
     }

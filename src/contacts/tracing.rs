@@ -4,7 +4,7 @@
 //! `λ = 1 - exp(-rate · duration)`; 1 for somebody whose own last test is positive. The heuristic of Baker et al., PNAS 118, e2106548118
 //! (2021), which counts such contacts; here they are weighed by their probability of infection.
 
-use super::{Parameters, Risk, RiskModel, Snapshot, named};
+use super::{Parameters, Risk, RiskModel, RiskOptions, Snapshot, named};
 use crate::Error;
 
 /// How far back contacts and positive tests count (ns): seven days.
@@ -32,7 +32,8 @@ impl RiskModel for Tracing {
         "tracing"
     }
 
-    fn risk(&mut self, snapshot: &Snapshot, _threads: usize) -> Result<Risk, Error> {
+    fn risk(&mut self, snapshot: &Snapshot, options: &RiskOptions) -> Result<Risk, Error> {
+        options.stop.check()?;
         let people = snapshot.people as usize;
         let since = snapshot.as_of.saturating_sub(DAYS);
         let (mut positive, mut last) = (vec![false; people], vec![false; people]);
@@ -52,7 +53,12 @@ impl RiskModel for Tracing {
             }
         }
         let score = last.iter().zip(&escape).map(|(last, escape)| if *last { 1.0 } else { 1.0 - escape });
-        Ok(Risk { score: score.collect(), because: named(people, flows), converged: true, ..Risk::default() })
+        Ok(Risk {
+            score: score.collect(),
+            because: named(people, flows, options.because),
+            converged: true,
+            ..Risk::default()
+        })
     }
 }
 
@@ -69,7 +75,7 @@ mod tests {
         let tests = vec![Test { t: 6 * day, person: 0, positive: true }];
         let snapshot = Snapshot { as_of: 8 * day, people: 3, contacts, tests };
         let parameters = Parameters { rate: core::f64::consts::LN_2, ..Parameters::default() };
-        let risk = Tracing::new(parameters).unwrap().risk(&snapshot, 1).unwrap();
+        let risk = Tracing::new(parameters).unwrap().risk(&snapshot, &RiskOptions::default()).unwrap();
         assert_eq!(risk.score, [1.0, 0.75, 0.0]);
         assert_eq!(risk.because, [vec![], vec![(0, 1.0)], vec![]]);
     }

@@ -103,6 +103,11 @@ impl Growing {
         if read == 0 {
             return Ok(Got::Nothing);
         }
+        if !self.tail_stands() {
+            // Cut while it was read: these bytes may lie anywhere in what was written since.
+            buffer.truncate(start);
+            return Ok(Got::Nothing);
+        }
         self.offset += read as u64;
         self.tail.extend_from_slice(&buffer[buffer.len() - read.min(TAIL)..]);
         self.tail.drain(..self.tail.len().saturating_sub(TAIL));

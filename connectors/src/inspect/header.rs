@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::{Field, Report};
-use crate::error::{At, Error};
+use crate::error::Error;
 use crate::files::{open_regular, read_regular};
 use crate::points::{las, pcd, ply};
 

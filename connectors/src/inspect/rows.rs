@@ -24,7 +24,10 @@ pub(super) fn inspect(path: &Path, certain: bool, report: &mut Report) -> bool {
 /// What the rows are, by the file's header alone, if it has one.
 pub(super) fn by_header(path: &Path, format: &str) -> Option<&'static str> {
     let opens = |options: &FilesOptions| contacts::open(options, &Arc::new(Rejected::beside(""))).is_ok();
-    kinds(path, &Notices::default()).into_iter().find(|(_, options)| format != "jsonl" && opens(options)).map(|(what, _)| what)
+    kinds(path, &Notices::default())
+        .into_iter()
+        .find(|(_, options)| format != "jsonl" && opens(options))
+        .map(|(what, _)| what)
 }
 
 fn kinds(path: &Path, notices: &Notices) -> [(&'static str, FilesOptions); 2] {
@@ -81,7 +84,8 @@ fn rows(what: &str, options: &FilesOptions, certain: bool, report: &mut Report) 
         problems.push(format!("{taken_back} rows take another back (diff -1)"));
     }
     if alone > 0 {
-        problems.push(format!("{alone} self_contact: rows of a person with itself make it known and are else left out"));
+        problems
+            .push(format!("{alone} self_contact: rows of a person with itself make it known and are else left out"));
     }
     if rejected.count() > 0 {
         problems.push(dropped("malformed", &rejected.dropped()));
@@ -137,7 +141,9 @@ static RISKS: Kind = kind(&[
 static OUTPUTS: [Output; 3] = [
     Output {
         kind: &LABELS,
-        types: &["int64", "uint32", "float32", "float32", "float32", "text", "int64", "uint8", "text", "float32", "uint32"],
+        types: &[
+            "int64", "uint32", "float32", "float32", "float32", "text", "int64", "uint8", "text", "float32", "uint32",
+        ],
         what: "labels written by `run segment`",
     },
     Output {
@@ -206,7 +212,8 @@ pub(super) fn published(folder: &Path, report: &mut Report) {
             let count = manifest.segments.len();
             report.what = format!("{count} segments published by a run; {ended}; not read as an input");
             report.rows = Some(manifest.segments.iter().map(|segment| segment.rows).sum());
-            report.fields = manifest.schema.iter().map(|column| Field::new(&column.name, plain(&column.kind))).collect();
+            report.fields =
+                manifest.schema.iter().map(|column| Field::new(&column.name, plain(&column.kind))).collect();
         }
         Err(error) => report.problems.push(error.to_string()),
     }

@@ -181,7 +181,8 @@ pub fn guess(path: &Path) -> Result<&'static Format, Error> {
         (Some(known), _) => Some(known),
         (None, None) => known::find(path),
     };
-    let found = refused.map_or("a file of no known ending or first bytes".into(), |known| format!("{}: not read here", known.what));
+    let found = refused
+        .map_or("a file of no known ending or first bytes".into(), |known| format!("{}: not read here", known.what));
     let endings: Vec<_> = FORMATS.iter().flat_map(|f| f.extensions).map(|e| format!(".{e}")).collect();
     Err(Error::unsupported(path, found, endings.join(", ")))
 }

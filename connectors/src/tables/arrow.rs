@@ -100,6 +100,12 @@ impl ArrowTable {
         } else {
             (4, i32::from_le_bytes([first[0], first[1], first[2], first[3]]))
         };
+        if length == 0 && self.file && self.slots.is_none() {
+            // Some writers pad the mark at the beginning of a file to 64 bytes.
+            self.bytes.pass(8);
+            self.offset += 8;
+            return self.message();
+        }
         if length == 0 {
             return Ok(Message::End);
         }
@@ -167,8 +173,9 @@ impl ArrowTable {
                         Ok(Got::End)
                     }
                     Got::End => {
-                        let found = format!("{had} bytes, the end within a message");
-                        self.bad(self.offset, found, EXPECTED)
+                        let found = format!("{had} bytes");
+                        let what = if self.slots.is_some() { "a whole record batch" } else { EXPECTED };
+                        self.bad(self.offset, found, what)
                     }
                     Got::Anew { .. } => {
                         Err(Error::unsupported(&self.path, "another file under its name", "one stream to follow"))

@@ -28,7 +28,7 @@ pub fn write(data: &Path, out: &Path, cases: usize, seed: u64) -> Result<()> {
         for _ in 0..EACH.min(cases - done) {
             let (outbreak, truth) = outbreak(&network, random);
             let given = misjudged(&truth, random);
-            let rates = Rates::new(&outbreak.snapshot, &given, 1)?;
+            let rates = Rates::new(&outbreak.snapshot, &given, &RiskOptions::new(1))?;
             let inputs = Inputs::new(&outbreak.snapshot, &given, &rates)?;
             node.extend_from_slice(inputs.node.data());
             population.extend_from_slice(inputs.population.data());

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thalweg::contacts::score::evaluate;
 use thalweg::contacts::tgnn::Rates;
-use thalweg::contacts::{MeanField, Parameters, RiskModel, Tgnn};
+use thalweg::contacts::{MeanField, Parameters, RiskModel, RiskOptions, Tgnn};
 
 use crate::Result;
 use crate::networks::Office;
@@ -77,9 +77,9 @@ fn outbreaks(number: usize, setting: &Setting, office: &Office, cases: u64, seed
 /// What each model says of an outbreak.
 fn scores(outbreak: &Outbreak, given: Parameters, weights: &[u8]) -> Result<[Vec<f64>; 4]> {
     let snapshot = &outbreak.snapshot;
-    let mut rates = Rates::new(snapshot, &given, 1)?;
+    let mut rates = Rates::new(snapshot, &given, &RiskOptions::new(1))?;
     let tgnn = Tgnn::from_bytes("tgnn", weights, given)?.score(snapshot, &rates)?;
-    let field = MeanField::new(given)?.risk(snapshot, 1)?.score;
+    let field = MeanField::new(given)?.risk(snapshot, &RiskOptions::new(1))?.score;
     Ok([std::mem::take(&mut rates.risk.score), rates.score, tgnn, field])
 }
 

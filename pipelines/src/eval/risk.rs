@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::json;
+use thalweg::contacts::RiskOptions;
 use thalweg::contacts::live::{Live, net};
 use thalweg::contacts::score::{self, evaluate};
 use thalweg::{Next, Report, Source};
@@ -345,7 +346,7 @@ fn run(task: &Task, stop: &Arc<AtomicBool>, notices: &Notices) -> Result<Done, F
     let view = live.view(&names, task.settings.as_of.unwrap_or(last), ask.window);
     let mut asked = (ask.make)(ask.parameters)?;
     let start = Instant::now();
-    let risk = asked.risk(&view.snapshot, task.settings.workers)?;
+    let risk = asked.risk(&view.snapshot, &RiskOptions::new(task.settings.workers))?;
     let seconds = start.elapsed().as_secs_f64();
 
     let names = names.list();

@@ -2,15 +2,19 @@
 //!
 //! A history is (τ, u, v): infected at stamp number τ (0: the seeding, in I), infectious from epoch `u` until before epoch `v`. Epochs are
 //! runs of the person's own stamps, each with a middle stamp where E→I and I→R are looked at; between two middles the waiting is
-//! exponential and tests weigh in exactly, as 3 × 3 matrices over (E, I, R). With one stamp an epoch nothing is left out; a person with
-//! more stamps than the budget allows has onset and recovery rounded to the nearest epoch, its infection still at the exact stamp.
+//! exponential and tests weigh in exactly, as 3 × 3 matrices over (E, I, R) (`step.rs`). With one stamp an epoch nothing is left out; a person
+//! with more stamps than the budget allows has onset and recovery rounded to the nearest epoch, its infection still at the exact stamp.
 //!
 //! Nothing has probability 0: a test is wrong with at least [`WRONG`], a person is seeded, or spared, with at least [`OUTSIDE`].
-//! So tests that no history explains have a most likely reading, and no sum is ever 0.
+//! So tests that no history explains have a most likely reading. No sum is ever 0 either, though a chain of wrong tests soon leaves the range
+//! of numbers: with `b(x)` the weight of all that follows from state x, kept with an exponent of its own, a step from x to y is given as
+//! `step(x, y) b(y) / b(x)`, a probability, and a start in x with `b(x)` in it, relative to the largest. The product along a history is the same.
 
-use super::network::{Network, seconds};
+use super::network::Network;
 use super::person::{QUAD, QUADS};
-use crate::contacts::{Parameters, Test};
+use super::step::{Step, Steps, Weight};
+use crate::Error;
+use crate::contacts::{Parameters, Stop, Test, seconds};
 
 /// Least probability of infection from outside, at the seeding and relative at each stamp.
 pub(super) const OUTSIDE: f64 = 1e-24;
@@ -60,71 +64,23 @@ impl Shape {
     }
 }
 
-/// Upper triangular transitions over (E, I, R), tests included.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Step {
-    pub ee: f64,
-    pub ei: f64,
-    pub er: f64,
-    pub ii: f64,
-    pub ir: f64,
-    pub rr: f64,
-}
-
-impl Step {
-    const NONE: Step = Step { ee: 1.0, ei: 0.0, er: 0.0, ii: 1.0, ir: 0.0, rr: 1.0 };
-
-    /// Exponential waiting of `dt` seconds.
-    fn wait(parameters: &Parameters, dt: f64) -> Self {
-        let (latency, recovery) = (parameters.latency, parameters.recovery);
-        let ii = libm::exp(-recovery * dt);
-        let ir = -libm::expm1(-recovery * dt);
-        if latency == 0.0 {
-            return Step { ee: 0.0, ii, ir, ..Step::NONE };
-        }
-        let ee = libm::exp(-latency * dt);
-        let apart = (latency - recovery) * dt;
-        let mean = if apart.abs() < 1e-12 { 1.0 } else { -libm::expm1(-apart) / apart };
-        let ei = latency * dt * ii * mean;
-        Step { ee, ei, er: (-libm::expm1(-latency * dt) - ei).max(0.0), ii, ir, rr: 1.0 }
-    }
-
-    fn then(self, next: Step) -> Self {
-        Step {
-            ee: self.ee * next.ee,
-            ei: self.ee * next.ei + self.ei * next.ii,
-            er: self.ee * next.er + self.ei * next.ir + self.er * next.rr,
-            ii: self.ii * next.ii,
-            ir: self.ii * next.ir + self.ir * next.rr,
-            rr: self.rr * next.rr,
-        }
-    }
-
-    /// Weighs the state reached: infected by `infected`, R by `other`.
-    fn weigh(self, infected: f64, other: f64) -> Self {
-        Step {
-            ee: self.ee * infected,
-            ei: self.ei * infected,
-            er: self.er * other,
-            ii: self.ii * infected,
-            ir: self.ir * other,
-            rr: self.rr * other,
-        }
-    }
-}
-
 /// One person's course: what waiting and its own tests say of each of its histories.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Course {
-    /// For τ = 0..=stamps: weight of being infected then and in (E, I, R) at the next middle `[stamps + 1]`.
+    /// For τ = 0..=stamps: weight of all histories infected then, by the state (E, I, R) at the next middle `[stamps + 1]`.
     pub start: Vec<[f64; 3]>,
-    /// From each middle to the next, the last to the as-of time `[epochs]`.
+    /// Probabilities from each middle to the next, the last to the as-of time, given all that follows `[epochs]`.
     pub step: Vec<Step>,
     /// Weight of never being infected.
     pub never: f64,
     /// log2 of what all weights were divided by.
     pub scale: f64,
     evidence: Vec<Evidence>,
+    /// `start` before it is brought to one scale, and log2 of what each is to be multiplied by.
+    raw: Vec<([f64; 3], [f64; 3])>,
+    steps: Vec<Steps>,
+    /// b(x) at each middle and at the as-of time `[epochs + 1]`.
+    follows: Vec<[Weight; 3]>,
 }
 
 /// Everybody's course, tests included, in flat arrays.
@@ -137,17 +93,22 @@ pub(super) struct Courses {
 }
 
 impl Courses {
-    pub fn new(network: &Network, parameters: &Parameters) -> Self {
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn new(network: &Network, parameters: &Parameters, stop: &Stop) -> Result<Self, Error> {
         let (mut start, mut step, mut step_start, mut rest) = (Vec::new(), Vec::new(), vec![0], Vec::new());
         let mut course = Course::default();
         for person in 0..network.people() {
+            if person % 64 == 0 {
+                stop.check()?;
+            }
             course.fill(network, parameters, person, true);
             start.extend_from_slice(&course.start);
             step.extend_from_slice(&course.step);
             step_start.push(step.len());
             rest.push((course.never, course.scale));
         }
-        Courses { start, step, step_start, rest }
+        Ok(Courses { start, step, step_start, rest })
     }
 
     pub fn of(&self, network: &Network, person: usize) -> Weights<'_> {
@@ -190,83 +151,104 @@ impl Course {
     pub fn fill(&mut self, network: &Network, parameters: &Parameters, person: usize, tested: bool) {
         let times = network.times(person);
         let (stamps, epochs) = (times.len(), Shape::new(parameters).epochs(times.len()));
-        self.weigh_tests(if tested { network.tests(person) } else { &[] }, network, parameters, tested);
+        self.take_tests(if tested { network.tests(person) } else { &[] }, network, parameters, tested);
 
         let middle = |epoch: usize| {
             let (first, next) = (first_stamp(epoch, stamps, epochs), first_stamp(epoch + 1, stamps, epochs));
-            times[(first + next - 1) / 2 - 1]
+            i128::from(times[(first + next - 1) / 2 - 1])
         };
-        let end = |epoch: usize| if epoch < epochs { middle(epoch) } else { i64::MAX };
-        self.step.clear();
+        let end = |epoch: usize| if epoch < epochs { middle(epoch) } else { i128::MAX };
+        self.steps.clear();
         let mut from = 0;
         for epoch in 0..epochs {
-            from += self.evidence[from..].partition_point(|e| e.t < middle(epoch));
-            let step = self.between(from, middle(epoch), end(epoch + 1), network.as_of, parameters);
-            self.step.push(step);
+            from += self.evidence[from..].partition_point(|e| i128::from(e.t) < middle(epoch));
+            let steps = self.between(from, middle(epoch), end(epoch + 1), network.as_of, parameters);
+            self.steps.push(steps);
         }
+        self.look_ahead();
 
         let prior = parameters.prior(network.people() as u32);
-        self.start.clear();
+        self.raw.clear();
         let seeded = self.between(0, network.seeded, end(0), network.as_of, parameters);
-        let seed = prior.max(OUTSIDE);
-        self.start.push([0.0, seed * seeded.ii, seed * seeded.ir]);
-        let mut spared = (1.0 - prior).max(OUTSIDE);
+        let seed = Weight::new(prior.max(OUTSIDE));
+        self.raw.push(seeded.from(1, seed, &self.follows[0]));
+        let mut spared = Weight::new((1.0 - prior).max(OUTSIDE));
         let (mut from, mut epoch) = (0, 0);
+        let infected = usize::from(parameters.latency == 0.0);
         for (number, &t) in times.iter().enumerate() {
             while epoch < epochs && number + 1 >= first_stamp(epoch + 1, stamps, epochs) {
                 epoch += 1;
             }
-            while self.evidence.get(from).is_some_and(|e| e.t < t) {
-                spared *= self.evidence[from].other;
+            while let Some(evidence) = self.evidence.get(from).filter(|e| e.t < t) {
+                spared = spared.times(evidence.other);
                 from += 1;
             }
-            let step = self.between(from, t, end(epoch + 1), network.as_of, parameters);
-            self.start.push(if parameters.latency > 0.0 {
-                [spared * step.ee, spared * step.ei, spared * step.er]
-            } else {
-                [0.0, spared * step.ii, spared * step.ir]
-            });
+            let steps = self.between(from, t.into(), end(epoch + 1), network.as_of, parameters);
+            self.raw.push(steps.from(infected, spared, &self.follows[epoch + 1]));
         }
-        self.never = spared * self.evidence[from..].iter().map(|e| e.other).product::<f64>();
+        let never = self.evidence[from..].iter().fold(spared, |never, evidence| never.times(evidence.other));
+        self.bring_near(never);
     }
 
     /// From `start` to `end` (or the as-of time, whichever is earlier) with the evidence in between, that at `end` excluded.
-    fn between(&self, from: usize, start: i64, end: i64, as_of: i64, parameters: &Parameters) -> Step {
-        let mut step = Step::NONE;
+    fn between(&self, from: usize, start: i128, end: i128, as_of: i64, parameters: &Parameters) -> Steps {
+        let mut steps = Steps::NONE;
         let mut t = start;
-        for evidence in self.evidence[from..].iter().take_while(|e| e.t < end) {
-            step = step.then(Step::wait(parameters, seconds(evidence.t - t))).weigh(evidence.infected, evidence.other);
-            t = evidence.t;
+        for evidence in self.evidence[from..].iter().take_while(|e| i128::from(e.t) < end) {
+            steps.wait(parameters, seconds(t, evidence.t));
+            steps.weigh(evidence.infected, evidence.other);
+            t = evidence.t.into();
         }
-        let end = end.min(as_of);
-        if end > t { step.then(Step::wait(parameters, seconds(end - t))) } else { step }
+        let end = end.min(as_of.into());
+        if end > t {
+            steps.wait(parameters, seconds(t, end));
+        }
+        steps
     }
 
-    /// Turns tests into evidence, each divided by about its probability given those before, so that products stay near 1.
-    fn weigh_tests(&mut self, tests: &[Test], network: &Network, parameters: &Parameters, tested: bool) {
+    fn take_tests(&mut self, tests: &[Test], network: &Network, parameters: &Parameters, tested: bool) {
         let seen = parameters.ascertainment;
         let (miss, alarm) =
             if seen > 0.0 { (0.0, 0.0) } else { (parameters.false_negative, parameters.false_positive) };
         self.evidence.clear();
-        self.scale = 0.0;
         for test in tests {
             let (infected, other) = if test.positive { (1.0 - miss, alarm) } else { (miss, 1.0 - alarm) };
-            let (infected, other) = (infected.max(WRONG), other.max(WRONG));
-            self.evidence.push(Evidence { t: test.t.max(network.seeded), infected, other });
+            self.evidence.push(Evidence { t: test.t, infected: infected.max(WRONG), other: other.max(WRONG) });
         }
         if seen > 0.0 && tested && !tests.iter().any(|test| test.positive) {
             self.evidence.push(Evidence { t: network.as_of, infected: (1.0 - seen).max(WRONG), other: 1.0 });
         }
-        let turn = 0.1 / (self.evidence.len() as f64 + 1.0);
-        let recovers = if parameters.recovery > 0.0 { turn } else { 0.0 };
-        let [mut s, mut i, mut r] = [1.0 - turn, turn, 0.0];
-        for evidence in &mut self.evidence {
-            let expected = (s + r) * evidence.other + i * evidence.infected;
-            evidence.infected /= expected;
-            evidence.other /= expected;
-            self.scale += libm::log2(expected);
-            [s, i, r] = [s * evidence.other, i * evidence.infected, r * evidence.other];
-            [s, i, r] = [s * (1.0 - turn), i * (1.0 - recovers) + s * turn, r + i * recovers];
+    }
+
+    /// Makes probabilities of the steps, each state's given all that follows.
+    fn look_ahead(&mut self) {
+        let epochs = self.steps.len();
+        self.follows.clear();
+        self.follows.resize(epochs + 1, [Weight::new(1.0); 3]);
+        self.step.clear();
+        self.step.resize(epochs, Step::default());
+        for epoch in (0..epochs).rev() {
+            let (before, step) = self.steps[epoch].given(&self.follows[epoch + 1]);
+            (self.follows[epoch], self.step[epoch]) = (before, step);
         }
+    }
+
+    /// Brings all weights to one scale, the largest between about 1e-30 and 1e30.
+    fn bring_near(&mut self, never: Weight) {
+        let lifts = self.raw.iter().flat_map(|(value, lift)| value.iter().zip(lift));
+        let mut top = lifts.filter(|(value, _)| **value > 0.0).map(|(_, lift)| *lift).fold(never.lift, f64::max);
+        let at = |top: f64, value: f64, lift: f64| {
+            if lift == top { value } else { libm::ldexp(value, (lift - top).clamp(-4096.0, 4096.0) as i32) }
+        };
+        let values = self.raw.iter().flat_map(|(value, lift)| value.iter().zip(lift));
+        let largest =
+            values.map(|(value, lift)| at(top, *value, *lift)).fold(at(top, never.value, never.lift), f64::max);
+        if !(1e-30..1e30).contains(&largest) {
+            top += f64::from(libm::frexp(largest).1);
+        }
+        self.start.clear();
+        let brought = |(value, lift): &([f64; 3], [f64; 3])| [0, 1, 2].map(|x| at(top, value[x], lift[x]));
+        self.start.extend(self.raw.iter().map(brought));
+        (self.never, self.scale) = (at(top, never.value, never.lift), top);
     }
 }

@@ -33,8 +33,8 @@ fn largest(message: &[Message], escape: &[f64]) -> f64 {
     1.0 + largest
 }
 
-/// Mixes `damping` of the old message into the new one, both scaled to a largest value of 1, where the slice of the new one holds the
-/// message before the old until then. Gives the change before the mixing and whether it turned back.
+/// Mixes `damping` of the `old` message into the `new` one, both scaled to a largest value of 1; `older` is the one before the old. Gives the
+/// change before the mixing, infinite if it is no number, and whether it turned back.
 pub(super) fn damp(
     new: &mut [Message],
     old: &[Message],
@@ -57,5 +57,21 @@ pub(super) fn damp(
             new.gain += keep * gain;
         }
     }
-    (change, along < 0.0)
+    let numbers = new.iter().all(|contact| contact.infects.is_finite() && contact.gain.is_finite());
+    (if numbers { change } else { f64::INFINITY }, along < 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_is_no_number_has_not_come_to_rest() {
+        let old = [Message { infects: 0.5, gain: 0.1 }; 2];
+        for bad in [f64::NAN, f64::INFINITY] {
+            let mut new = [old[0], Message { infects: 0.5, gain: bad }];
+            assert_eq!(damp(&mut new, &old, &old, &[0.5; 2], 0.0).0, f64::INFINITY);
+        }
+        assert_eq!(damp(&mut old.clone(), &old, &old, &[0.5; 2], 0.0).0, 0.0);
+    }
 }

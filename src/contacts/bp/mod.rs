@@ -9,9 +9,10 @@ mod message;
 mod network;
 mod person;
 mod rounds;
+mod step;
 
 use crate::Error;
-use crate::contacts::{Parameters, Risk, RiskModel, Snapshot};
+use crate::contacts::{Parameters, Risk, RiskModel, RiskOptions, Snapshot};
 use course::Shape;
 use network::Network;
 use rounds::Rounds;
@@ -40,16 +41,16 @@ impl Bp {
         Bp { tolerance, most_rounds, ..self }
     }
 
-    fn spread<const Q: usize>(&self, network: &Network, threads: usize) -> Risk {
-        let mut rounds = Rounds::<Q>::new(network, &self.parameters, self.tolerance, threads);
+    fn spread<const Q: usize>(&self, network: &Network, options: &RiskOptions) -> Result<Risk, Error> {
+        let mut rounds = Rounds::<Q>::new(network, &self.parameters, self.tolerance, options)?;
         let mut risk = Risk { converged: network.stamp.is_empty(), ..Risk::default() };
         while !risk.converged && risk.rounds < self.most_rounds {
-            risk.change = rounds.go_on();
+            risk.change = rounds.go_on()?;
             risk.rounds += 1;
             risk.converged = risk.change <= self.tolerance;
         }
-        rounds.read(&mut risk);
-        risk
+        rounds.read(&mut risk)?;
+        Ok(risk)
     }
 }
 
@@ -58,13 +59,13 @@ impl RiskModel for Bp {
         "bp"
     }
 
-    fn risk(&mut self, snapshot: &Snapshot, threads: usize) -> Result<Risk, Error> {
-        let network = Network::build(snapshot, &self.parameters);
+    fn risk(&mut self, snapshot: &Snapshot, options: &RiskOptions) -> Result<Risk, Error> {
+        let network = Network::build(snapshot, &self.parameters, &options.stop)?;
         // In SI there is but one window.
-        Ok(if Shape::new(&self.parameters).is_si() {
-            self.spread::<1>(&network, threads)
+        if Shape::new(&self.parameters).is_si() {
+            self.spread::<1>(&network, options)
         } else {
-            self.spread::<{ person::QUADS }>(&network, threads)
-        })
+            self.spread::<{ person::QUADS }>(&network, options)
+        }
     }
 }

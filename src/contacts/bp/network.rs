@@ -6,12 +6,16 @@
 
 use std::ops::Range;
 
-use crate::contacts::{Parameters, Snapshot, Test};
+use crate::Error;
+use crate::contacts::{Parameters, Snapshot, Stop, Test, seeded};
+
+/// Rows or people after which the wish to stop is looked at.
+const LOOK: usize = 8192;
 
 /// The contacts of a snapshot as a graph.
 pub(super) struct Network {
-    /// When people are seeded (ns): one second before the earliest contact (before the earliest test, where nobody met).
-    pub seeded: i64,
+    /// When people are seeded (ns).
+    pub seeded: i128,
     /// The as-of time (ns).
     pub as_of: i64,
     times: Vec<i64>,
@@ -24,8 +28,9 @@ pub(super) struct Network {
     slot_start: Vec<usize>,
     /// Number (from 1) of a slot's stamp among those of the arc's owner.
     pub stamp: Vec<u32>,
-    /// Probability that a slot's contact does not pass infection on.
+    /// Probability that a slot's contact does not pass infection on; and that it does, which has digits of its own where it is small.
     pub escape: Vec<f64>,
+    pub passes: Vec<f64>,
     tests: Vec<Test>,
     test_start: Vec<usize>,
     /// By person: whether everybody it is connected with forms a tree, pairs that met being its edges.
@@ -33,7 +38,9 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub fn build(snapshot: &Snapshot, parameters: &Parameters) -> Self {
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn build(snapshot: &Snapshot, parameters: &Parameters, stop: &Stop) -> Result<Self, Error> {
         let people = snapshot.people as usize;
         let mut owned = vec![0; people + 1];
         for contact in &snapshot.contacts {
@@ -50,6 +57,9 @@ impl Network {
         let mut stamps_of = vec![0usize; people + 1];
         let mut last = vec![i64::MIN; people];
         for (number, contact) in snapshot.contacts.iter().enumerate() {
+            if number % LOOK == 0 {
+                stop.check()?;
+            }
             for (own, other) in [(contact.a, contact.b), (contact.b, contact.a)] {
                 let i = own as usize;
                 if last[i] != contact.t || stamps_of[i + 1] == 0 {
@@ -75,11 +85,15 @@ impl Network {
             slot_start: Vec::new(),
             stamp: vec![0; slots],
             escape: vec![0.0; slots],
+            passes: vec![0.0; slots],
             tests: Vec::new(),
             test_start: vec![0; people + 1],
             tree: Vec::new(),
         };
         for i in 0..people {
+            if i % LOOK == 0 {
+                stop.check()?;
+            }
             let own = &mut rows[owned[i]..owned[i + 1]];
             own.sort_unstable();
             for (slot, &(other, stamp, number)) in own.iter().enumerate() {
@@ -91,7 +105,8 @@ impl Network {
                 }
                 network.times[network.time_start[i] + stamp as usize - 1] = contact.t;
                 network.stamp[slot] = stamp;
-                network.escape[slot] = libm::exp(-parameters.rate * seconds(contact.duration));
+                network.escape[slot] = libm::exp(-parameters.rate * (contact.duration as f64 * 1e-9));
+                network.passes[slot] = parameters.passes(contact.duration);
             }
             network.arc_start[i + 1] = network.peer.len();
         }
@@ -99,7 +114,7 @@ impl Network {
         network.pair_up();
         network.find_trees();
         network.take_tests(&snapshot.tests);
-        network
+        Ok(network)
     }
 
     pub fn people(&self) -> usize {
@@ -191,17 +206,6 @@ impl Network {
     }
 }
 
-/// Seconds of a span of time in ns.
-pub(super) fn seconds(ns: i64) -> f64 {
-    ns as f64 * 1e-9
-}
-
-fn seeded(snapshot: &Snapshot) -> i64 {
-    let first = snapshot.contacts.first().map(|contact| contact.t);
-    let earliest = first.or(snapshot.tests.first().map(|test| test.t)).unwrap_or(snapshot.as_of);
-    earliest.saturating_sub(1_000_000_000)
-}
-
 fn accumulate(counts: &mut [usize]) {
     let mut sum = 0;
     for count in counts {
@@ -220,7 +224,8 @@ mod tests {
         let contact = |t, a, b| Contact { t, a, b, duration: 1_000_000_000 };
         let contacts = vec![contact(5, 0, 1), contact(5, 0, 2), contact(5, 1, 2), contact(9, 0, 2)];
         let snapshot = Snapshot { as_of: 9, people: 4, contacts, tests: Vec::new() };
-        let network = Network::build(&snapshot, &Parameters { rate: 1.0, ..Parameters::default() });
+        let parameters = Parameters { rate: 1.0, ..Parameters::default() };
+        let network = Network::build(&snapshot, &parameters, &Stop::default()).unwrap();
         assert_eq!((network.times(0), network.times(1), network.times(3)), (&[5, 9][..], &[5][..], &[][..]));
         let met: Vec<_> = (0..4).map(|i| network.peer[network.arcs(i)].to_vec()).collect();
         assert_eq!(met, [vec![1, 2], vec![0, 2], vec![0, 1], vec![]]);

@@ -23,7 +23,8 @@ use super::course::{Course, Courses, Shape};
 use super::message::{Message, damp};
 use super::network::Network;
 use super::person::{Room, send, weigh};
-use crate::contacts::{Parameters, Risk, largest};
+use crate::Error;
+use crate::contacts::{Parameters, Risk, RiskOptions, Stop, largest};
 
 /// A person whose tests are less probable than this, given all else, is a contradiction.
 const UNEXPLAINED: f64 = 1e-18;
@@ -50,7 +51,7 @@ pub(super) struct Rounds<'a, const Q: usize> {
     courses: Courses,
     tolerance: f64,
     level: f64,
-    threads: usize,
+    options: &'a RiskOptions,
     /// People of each piece of work.
     pieces: Vec<Range<usize>>,
     /// By slot of the sender: what it says; and what it said before or, while a group is visited, will say next.
@@ -83,7 +84,15 @@ struct Piece<'a> {
 
 impl<'a, const Q: usize> Rounds<'a, Q> {
     /// Before the first message.
-    pub fn new(network: &'a Network, parameters: &'a Parameters, tolerance: f64, threads: usize) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn new(
+        network: &'a Network,
+        parameters: &'a Parameters,
+        tolerance: f64,
+        options: &'a RiskOptions,
+    ) -> Result<Self, Error> {
         let people = network.people();
         let mut pieces = Vec::new();
         let mut start = 0;
@@ -94,44 +103,48 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
             }
         }
         let slots = network.stamp.len();
-        Rounds {
+        Ok(Rounds {
             network,
             parameters,
             shape: Shape::new(parameters),
-            courses: Courses::new(network, parameters),
+            courses: Courses::new(network, parameters, &options.stop)?,
             tolerance,
             level: 0.5f64.max(tolerance),
-            threads: threads.max(1),
+            options,
             pieces,
             says: vec![Message::default(); slots],
             spare: vec![Message::default(); slots],
             arcs: vec![Arc { damping: 0.0, wear: WEAR, change: 0.0 }; network.peer.len()],
             residual: (0..people).map(|_| AtomicU32::new(f32::MAX.to_bits())).collect(),
             visited: vec![false; people],
-        }
+        })
     }
 
     /// One round; gives the largest residual left.
-    pub fn go_on(&mut self) -> f64 {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], after which there is no going on.
+    pub fn go_on(&mut self) -> Result<f64, Error> {
         for group in 0..GROUPS {
-            self.visit(group);
-            self.publish();
+            self.visit(group)?;
+            self.publish()?;
         }
-        let residuals = self.residual.iter().map(|residual| f32::from_bits(residual.load(Ordering::Relaxed)));
-        let largest = f64::from(residuals.fold(0.0, f32::max));
+        // By their bits, in whose order what is no number would be largest.
+        let residuals = self.residual.iter().map(|residual| residual.load(Ordering::Relaxed));
+        let largest = f64::from(f32::from_bits(residuals.max().unwrap_or(0)));
         while self.level > self.tolerance && largest <= self.level {
             self.level = (0.5 * self.level).max(self.tolerance);
         }
-        largest
+        Ok(largest)
     }
 
     /// Has those of a group who are due write what they will say.
-    fn visit(&mut self, group: usize) {
+    fn visit(&mut self, group: usize) -> Result<(), Error> {
         let (network, shape, level, courses) = (self.network, self.shape, self.level, &self.courses);
         let says = std::mem::take(&mut self.says);
         let (inbox, residual) = (&says[..], &self.residual[..]);
         let pieces = pieces(network, &self.pieces, &mut [], &mut self.spare, &mut self.arcs, &mut self.visited);
-        shared(self.threads, &pieces, |(room, older): &mut (Room<Q>, Vec<Message>), piece: Piece| {
+        let done = shared(self.options, &pieces, |(room, older): &mut (Room<Q>, Vec<Message>), piece: Piece| {
             let (mut spare, mut arcs) = (piece.spare, piece.arcs);
             for (person, visited) in piece.people.zip(piece.visited) {
                 let slots = network.slots_of(person..person + 1);
@@ -169,14 +182,15 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
             }
         });
         self.says = says;
+        done.map(drop)
     }
 
     /// Publishes what those just visited say.
-    fn publish(&mut self) {
+    fn publish(&mut self) -> Result<(), Error> {
         let (network, residual) = (self.network, &self.residual[..]);
         let (says, spare) = (&mut self.says, &mut self.spare);
         let pieces = pieces(network, &self.pieces, says, spare, &mut self.arcs, &mut self.visited);
-        shared(self.threads, &pieces, |(): &mut (), piece: Piece| {
+        let done = shared(self.options, &pieces, |(): &mut (), piece: Piece| {
             let (mut says, mut spare, mut arcs) = (piece.says, piece.spare, piece.arcs);
             for (person, visited) in piece.people.zip(piece.visited) {
                 let slots = network.slots_of(person..person + 1).len();
@@ -197,14 +211,19 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
                 residual[person].fetch_max(largest.to_bits(), Ordering::Relaxed);
             }
         });
+        done.map(drop)
     }
 
     /// Reads everybody's risk from the messages.
-    pub fn read(&self, risk: &mut Risk) {
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`].
+    pub fn read(&self, risk: &mut Risk) -> Result<(), Error> {
         let pieces: Vec<_> = self.pieces.iter().map(|people| Mutex::new(Some(people.clone()))).collect();
         let (network, parameters, shape, inbox) = (self.network, self.parameters, self.shape, &self.says[..]);
         let prior = parameters.prior(network.people() as u32);
-        let read = shared(self.threads, &pieces, |(room, course): &mut (Room<Q>, Course), people: Range<usize>| {
+        let most = self.options.because;
+        let read = shared(self.options, &pieces, |(room, course): &mut (Room<Q>, Course), people: Range<usize>| {
             let (mut weights, mut outbox) = (Vec::new(), Vec::new());
             let mut part = Risk::default();
             let mut evidence = 0.0;
@@ -225,11 +244,11 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
                 let unexplained = untested.is_some_and(|untested| belief.evidence - untested < libm::log2(UNEXPLAINED));
                 part.contradictions += u32::from(unexplained || excluded > EXCLUDED);
                 part.score.push(belief.now);
-                part.because.push(because(network, person, &weights));
+                part.because.push(because(network, person, &weights, most));
             }
             part.log_evidence = Some(evidence * std::f64::consts::LN_2);
             part
-        });
+        })?;
         risk.log_evidence = Some(0.0);
         for part in read {
             risk.score.extend(part.score);
@@ -237,6 +256,7 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
             risk.contradictions += part.contradictions;
             risk.log_evidence = risk.log_evidence.zip(part.log_evidence).map(|(all, part)| all + part);
         }
+        Ok(())
     }
 }
 
@@ -269,28 +289,32 @@ fn pieces<'a>(
     people.iter().map(of).collect()
 }
 
-/// The few by whom a person was infected most probably.
-fn because(network: &Network, person: usize, weights: &[f64]) -> Vec<(u32, f32)> {
+/// The `most` by whom a person was infected most probably.
+fn because(network: &Network, person: usize, weights: &[f64], most: usize) -> Vec<(u32, f32)> {
     let first = network.slots_of(person..person + 1).start;
     let by = network.arcs(person).map(|arc| {
         let slots = network.slots(arc);
         let weight = weights[slots.start - first..slots.end - first].iter().sum::<f64>();
         (network.peer[arc], weight)
     });
-    largest(by)
+    largest(by, most)
 }
 
-/// Does the pieces on `threads` threads, each with room of its own; results come in the order of pieces.
+/// Does the pieces on several threads, each with room of its own; results come in the order of pieces.
+///
+/// # Errors
+/// [`Error::Interrupted`], with some of the pieces not done.
 fn shared<T: Default, P: Send, R: Send>(
-    threads: usize,
+    options: &RiskOptions,
     pieces: &[Mutex<Option<P>>],
     work: impl Fn(&mut T, P) -> R + Sync,
-) -> Vec<R> {
+) -> Result<Vec<R>, Error> {
+    let (threads, stop): (usize, &Stop) = (options.threads.max(1), &options.stop);
     let next = AtomicUsize::new(0);
     let done: Vec<Mutex<Option<R>>> = pieces.iter().map(|_| Mutex::new(None)).collect();
     let run = || {
         let mut room = T::default();
-        loop {
+        while !stop.raised() {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some((piece, done)) = pieces.get(number).zip(done.get(number)) else { break };
             let piece = piece.lock().ok().and_then(|mut piece| piece.take());
@@ -306,5 +330,6 @@ fn shared<T: Default, P: Send, R: Send>(
         }
         run();
     });
-    done.into_iter().filter_map(|done| done.into_inner().ok().flatten()).collect()
+    let done: Vec<R> = done.into_iter().filter_map(|done| done.into_inner().ok().flatten()).collect();
+    if done.len() == pieces.len() { Ok(done) } else { Err(Error::Interrupted) }
 }

@@ -5,7 +5,7 @@
 
 use super::rates::{LANES, Rates};
 use crate::Error;
-use crate::contacts::{MeanField, Parameters, RiskModel, Snapshot};
+use crate::contacts::{MeanField, Parameters, RiskModel, RiskOptions, Snapshot, seeded};
 use crate::layers::{Matrix, Neighbors};
 
 /// Numbers of a person.
@@ -54,8 +54,8 @@ impl Inputs {
         let people = snapshot.people as usize;
         let (bp, likely) = (&rates.score[..], rates.likely(parameters));
         let parameters = &likely;
-        let field = MeanField::new(likely)?.risk(snapshot, 1)?.score;
-        let start = snapshot.contacts.first().map_or(snapshot.as_of, |contact| contact.t).saturating_sub(1_000_000_000);
+        let field = MeanField::new(likely)?.risk(snapshot, &RiskOptions::default())?.score;
+        let start = seeded(snapshot);
         let mut tested = vec![Tested::default(); people];
         for test in &snapshot.tests {
             let (own, which) = (&mut tested[test.person as usize], usize::from(test.positive));
@@ -106,8 +106,8 @@ impl Inputs {
 }
 
 /// Days before the as-of time.
-fn age(snapshot: &Snapshot, t: i64) -> f64 {
-    (snapshot.as_of - t).max(0) as f64 / DAY
+fn age(snapshot: &Snapshot, t: impl Into<i128>) -> f64 {
+    (i128::from(snapshot.as_of) - t.into()).max(0) as f64 / DAY
 }
 
 fn log_odds(p: f64) -> f64 {
@@ -160,7 +160,7 @@ fn population(
     field: &[f64],
     tested: &[Tested],
     met: &[f64],
-    start: i64,
+    start: i128,
 ) -> Vec<f64> {
     let people = f64::from(snapshot.people.max(1));
     let days = age(snapshot, start).max(1e-3);

@@ -9,7 +9,7 @@ mod inputs;
 mod network;
 mod rates;
 
-use super::{Parameters, Risk, RiskModel, Snapshot};
+use super::{Parameters, Risk, RiskModel, RiskOptions, Snapshot, Stop};
 use crate::Error;
 pub use inputs::{AGES, Inputs, NODE, POPULATION};
 use network::Network;
@@ -37,8 +37,15 @@ impl Tgnn {
     /// # Errors
     /// Those of [`Inputs::new`].
     pub fn score(&self, snapshot: &Snapshot, rates: &Rates) -> Result<Vec<f64>, Error> {
-        let odds = self.network.forward(&Inputs::new(snapshot, &self.parameters, rates)?)?;
-        Ok(odds.into_iter().map(|odds| 1.0 / (1.0 + libm::exp(-odds))).collect())
+        self.score_until(snapshot, rates, &Stop::default())
+    }
+
+    fn score_until(&self, snapshot: &Snapshot, rates: &Rates, stop: &Stop) -> Result<Vec<f64>, Error> {
+        let inputs = Inputs::new(snapshot, &self.parameters, rates)?;
+        let odds = self.network.forward(&inputs, stop)?;
+        // Weights so large that their sums are no number correct nothing.
+        let odds = odds.into_iter().zip(&inputs.base).map(|(odds, base)| if odds.is_nan() { *base } else { odds });
+        Ok(odds.map(|odds| 1.0 / (1.0 + libm::exp(-odds))).collect())
     }
 }
 
@@ -47,9 +54,9 @@ impl RiskModel for Tgnn {
         "tgnn"
     }
 
-    fn risk(&mut self, snapshot: &Snapshot, threads: usize) -> Result<Risk, Error> {
-        let rates = Rates::new(snapshot, &self.parameters, threads)?;
-        let score = self.score(snapshot, &rates)?;
+    fn risk(&mut self, snapshot: &Snapshot, options: &RiskOptions) -> Result<Risk, Error> {
+        let rates = Rates::new(snapshot, &self.parameters, options)?;
+        let score = self.score_until(snapshot, &rates, &options.stop)?;
         Ok(Risk { score, ..rates.risk })
     }
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::inputs::{AGES, Inputs, NODE, POPULATION};
 use crate::Error;
+use crate::contacts::Stop;
 use crate::layers::{GraphConv, Linear, Matrix, Weights};
 
 /// Most channels that a file may ask for.
@@ -78,8 +79,9 @@ impl Network {
     /// Everybody's log odds `[people]`.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the inputs do not fit together or are not those of this network.
-    pub fn forward(&self, inputs: &Inputs) -> Result<Vec<f64>, Error> {
+    /// [`Error::Interrupted`]; [`Error::Shape`] if the inputs do not fit together or are not those of this network.
+    pub fn forward(&self, inputs: &Inputs, stop: &Stop) -> Result<Vec<f64>, Error> {
+        stop.check()?;
         Error::unless_same("inputs of a population", inputs.population.shape(), [1, POPULATION])?;
         Error::unless_same("inputs of people", inputs.node.rows(), inputs.base.len())?;
         let mut people = inputs.population.clone();
@@ -93,11 +95,15 @@ impl Network {
             h0.row_mut(i).iter_mut().zip(mixed.row(0)).for_each(|(v, m)| *v += m);
         }
         let h0 = h0.relu();
+        stop.check()?;
         let h1 = self.conv[0].forward(&h0, &inputs.graph, &inputs.weight)?.relu();
+        stop.check()?;
         let h2 = self.conv[1].forward(&h1, &inputs.graph, &inputs.weight)?.relu();
+        stop.check()?;
         let all: Matrix = h0.beside(&h1)?.beside(&h2)?;
         let added = self.head[1].forward(&self.head[0].forward(&all)?.relu())?;
         let (a, b) = (f64::from(scale.data()[0]), f64::from(scale.data()[1]));
-        Ok(inputs.base.iter().zip(added.data()).map(|(base, added)| (1.0 + a) * base + b + f64::from(*added)).collect())
+        let odds = inputs.base.iter().zip(added.data());
+        Ok(odds.map(|(base, added)| (1.0 + a) * base + b + f64::from(*added)).collect())
     }
 }

@@ -6,7 +6,7 @@
 //! evidence counts on loops what it knows more than once.
 
 use crate::Error;
-use crate::contacts::{Bp, Parameters, Risk, RiskModel, Snapshot};
+use crate::contacts::{Bp, Parameters, Risk, RiskModel, RiskOptions, Snapshot};
 
 /// Lanes: what infection is multiplied by, and what latency and recovery are.
 const FACTORS: [(f64, f64); LANES] =
@@ -43,9 +43,9 @@ impl Rates {
     /// Asks belief propagation in every lane.
     ///
     /// # Errors
-    /// Those of [`Parameters::check`].
-    pub fn new(snapshot: &Snapshot, parameters: &Parameters, threads: usize) -> Result<Self, Error> {
-        let mut risk = Bp::new(*parameters)?.risk(snapshot, threads)?;
+    /// Those of [`Parameters::check`], and [`Error::Interrupted`].
+    pub fn new(snapshot: &Snapshot, parameters: &Parameters, options: &RiskOptions) -> Result<Self, Error> {
+        let mut risk = Bp::new(*parameters)?.risk(snapshot, options)?;
         let own = risk.log_evidence.unwrap_or(0.0);
         let mut lanes: [Vec<f64>; LANES] = Default::default();
         lanes[0].clone_from(&risk.score);
@@ -62,7 +62,7 @@ impl Rates {
             let near = before == 0 || log[before] - most > SOMETHING;
             let (tolerance, rounds) = ROUGH;
             let asked = told_apart && near && rates.check().is_ok();
-            let there = asked.then(|| Bp::new(rates)?.until(tolerance, rounds).risk(snapshot, threads)).transpose()?;
+            let there = asked.then(|| Bp::new(rates)?.until(tolerance, rounds).risk(snapshot, options)).transpose()?;
             let Some(there) = there.filter(|there| there.converged) else {
                 lanes[lane] = lanes[before].clone();
                 continue;

@@ -1,4 +1,4 @@
-//! The oracle: a forward pass over all joint states of a few people, as INTERFACE states the model.
+//! The oracle: a forward pass over all joint states of a few people, kept near 1, whatever the stamps and rates.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ const E: usize = 1;
 const I: usize = 2;
 const R: usize = 3;
 
-/// Each person's probability of being E or I at the as-of time, and that of all tests; none if that is 0.
+/// Each person's probability of being E or I at the as-of time, and the logarithm of that of all tests; none if that is 0.
 pub fn infected(snapshot: &Snapshot, parameters: &Parameters) -> Option<(Vec<f64>, f64)> {
     let people = snapshot.people as usize;
     let joint = 4usize.pow(people as u32);
@@ -25,7 +25,9 @@ pub fn infected(snapshot: &Snapshot, parameters: &Parameters) -> Option<(Vec<f64
             })
             .product();
     }
-    let mut now = snapshot.contacts[0].t - 1_000_000_000;
+    let rows = snapshot.contacts.iter().map(|c| c.t).chain(snapshot.tests.iter().map(|t| t.t));
+    let mut now = i128::from(rows.min().unwrap_or(snapshot.as_of)) - 1_000_000_000;
+    let mut log = 0.0;
     let stamps: BTreeSet<i64> = snapshot
         .contacts
         .iter()
@@ -34,8 +36,8 @@ pub fn infected(snapshot: &Snapshot, parameters: &Parameters) -> Option<(Vec<f64
         .chain([snapshot.as_of])
         .collect();
     for t in stamps {
-        let dt = (t - now) as f64 / 1e9;
-        now = t;
+        let dt = (i128::from(t) - now) as f64 / 1e9;
+        now = t.into();
         for person in 0..people {
             weight = wait(&weight, person, dt, parameters);
         }
@@ -52,6 +54,12 @@ pub fn infected(snapshot: &Snapshot, parameters: &Parameters) -> Option<(Vec<f64
                 };
             }
         }
+        let all: f64 = weight.iter().sum();
+        if all == 0.0 {
+            return None;
+        }
+        log += all.ln();
+        weight.iter_mut().for_each(|weight| *weight /= all);
     }
     if parameters.ascertainment > 0.0 {
         for person in 0..people {
@@ -68,14 +76,24 @@ pub fn infected(snapshot: &Snapshot, parameters: &Parameters) -> Option<(Vec<f64
         let ill = (0..joint).filter(|&number| matches!(state(number, person), E | I));
         ill.map(|number| weight[number]).sum::<f64>() / all
     };
-    (all > 0.0).then(|| ((0..people).map(share).collect(), all))
+    (all > 0.0).then(|| ((0..people).map(share).collect(), log + all.ln()))
 }
 
-/// The waiting of one person: two exponential clocks, one after the other.
+/// The waiting of one person: two exponential clocks, one after the other. A short waiting by its series, then doubled again and again, so
+/// that nothing small is a difference of large numbers.
 fn wait(weight: &[f64], person: usize, dt: f64, parameters: &Parameters) -> Vec<f64> {
-    let (latency, recovery) = (parameters.latency, parameters.recovery);
-    let (ee, ii) = ((-latency * dt).exp(), (-recovery * dt).exp());
-    let ei = if latency == recovery { latency * dt * ee } else { latency / (latency - recovery) * (ii - ee) };
+    let (a, b) = (parameters.latency * dt, parameters.recovery * dt);
+    let doublings = (a.max(b) * 1e4).max(1.0).log2().ceil();
+    let (mut a, mut b) = (a / doublings.exp2(), b / doublings.exp2());
+    let onset = a * (1.0 - (a + b) / 2.0 + (a * a + a * b + b * b) / 6.0);
+    let both = a * b / 2.0 * (1.0 - (a + b) / 3.0 + (a * a + a * b + b * b) / 12.0);
+    let (mut ei, mut er) = (onset, both);
+    for _ in 0..doublings as u32 {
+        let (ee, ii, ir) = ((-a).exp(), (-b).exp(), -(-b).exp_m1());
+        (ei, er) = (ee * ei + ei * ii, ee * er + ei * ir + er);
+        (a, b) = (2.0 * a, 2.0 * b);
+    }
+    let (ee, ii, ir) = ((-a).exp(), (-b).exp(), -(-b).exp_m1());
     let mut out = vec![0.0; weight.len()];
     for (number, weight) in weight.iter().enumerate() {
         let mut go = |to: usize, p: f64| out[number & !(3 << (2 * person)) | to << (2 * person)] += weight * p;
@@ -84,11 +102,11 @@ fn wait(weight: &[f64], person: usize, dt: f64, parameters: &Parameters) -> Vec<
             E => {
                 go(E, ee);
                 go(I, ei);
-                go(R, 1.0 - ee - ei);
+                go(R, er);
             }
             I => {
                 go(I, ii);
-                go(R, 1.0 - ii);
+                go(R, ir);
             }
             _ => go(R, 1.0),
         }
@@ -102,22 +120,23 @@ fn meet(weight: &[f64], snapshot: &Snapshot, t: i64, parameters: &Parameters) ->
     let mut out = vec![0.0; weight.len()];
     for (number, &weight) in weight.iter().enumerate() {
         let state = |person: usize| number >> (2 * person) & 3;
-        let mut spared = vec![1.0; people];
+        let mut exposed = vec![0.0; people];
         for contact in snapshot.contacts.iter().filter(|contact| contact.t == t) {
-            let escape = (-parameters.rate * contact.duration as f64 / 1e9).exp();
+            let exposure = parameters.rate * contact.duration as f64 / 1e9;
             for (from, to) in [(contact.a as usize, contact.b as usize), (contact.b as usize, contact.a as usize)] {
                 if state(from) == I && state(to) == S {
-                    spared[to] *= escape;
+                    exposed[to] += exposure;
                 }
             }
         }
         let infected = if parameters.latency > 0.0 { E } else { I };
         let mut reached = vec![(number, weight)];
-        for person in (0..people).filter(|&person| spared[person] < 1.0) {
+        for person in (0..people).filter(|&person| exposed[person] > 0.0) {
+            let (spared, caught) = ((-exposed[person]).exp(), -(-exposed[person]).exp_m1());
             for at in 0..reached.len() {
                 let (number, weight) = reached[at];
-                reached[at].1 = weight * spared[person];
-                reached.push((number | infected << (2 * person), weight * (1.0 - spared[person])));
+                reached[at].1 = weight * spared;
+                reached.push((number | infected << (2 * person), weight * caught));
             }
         }
         for (number, weight) in reached {

@@ -1,7 +1,7 @@
 //! The shared cases with enumerated posteriors.
 
 use super::data;
-use thalweg::contacts::{Bp, RiskModel};
+use thalweg::contacts::{Bp, RiskModel, RiskOptions};
 
 #[test]
 fn shared_exact_cases() {
@@ -11,7 +11,7 @@ fn shared_exact_cases() {
         let params = data::json(&folder.join("params.json"));
         let (snapshot, names) = data::snapshot(&folder.join("contacts.csv"), &folder.join("tests.csv"), &params);
         let parameters = data::with_prior(data::parameters(&params), names.len());
-        let risk = Bp::new(parameters).unwrap().until(1e-12, 2000).risk(&snapshot, 1).unwrap();
+        let risk = Bp::new(parameters).unwrap().until(1e-12, 2000).risk(&snapshot, &RiskOptions::new(1)).unwrap();
         let expected = data::rows(&folder.join("posterior.csv"));
         let off = names.iter().zip(&risk.score).map(|(name, found)| {
             let row = expected.iter().find(|row| row["person"] == *name).unwrap();

@@ -3,6 +3,7 @@
 mod data;
 mod enumeration;
 mod exact;
+mod extremes;
 mod published;
 mod sib;
 mod tgnn;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Random, data};
 use thalweg::contacts::score::evaluate;
-use thalweg::contacts::{Bp, Contact, MeanField, Parameters, RiskModel, Snapshot, Test, Tracing};
+use thalweg::contacts::{Bp, Contact, MeanField, Parameters, RiskModel, RiskOptions, Snapshot, Test, Tracing};
 
 const DAY: i64 = 86_400 * data::SECOND;
 const OUTBREAKS: usize = 300;
@@ -67,7 +67,7 @@ fn the_published_setting() {
         let tests = tests.map(|person| Test { t: as_of, person, positive: true }).collect();
         let snapshot = Snapshot { as_of, people, contacts: contacts.clone(), tests };
         for (number, (model, aucs)) in models.iter_mut().zip(&mut aucs).enumerate() {
-            let risk = model.risk(&snapshot, 1).unwrap();
+            let risk = model.risk(&snapshot, &RiskOptions::new(1)).unwrap();
             // Nobody is left to find in a few: they rank nothing.
             aucs.extend(evaluate(&risk.score, &infected, &seen).auc);
             if number == 0 {

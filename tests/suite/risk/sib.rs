@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::data;
 use thalweg::contacts::score::{Scores, evaluate};
-use thalweg::contacts::{Bp, RiskModel};
+use thalweg::contacts::{Bp, RiskModel, RiskOptions};
 
 #[test]
 fn office_outbreaks() {
@@ -31,7 +31,7 @@ fn compare(settings: &[(&str, f64)]) {
             let tests = folder.join(format!("tests/{name}.csv"));
             let (snapshot, names) = data::snapshot(&folder.join("contacts.csv.gz"), &tests, &params);
             let clock = Instant::now();
-            let risk = Bp::new(parameters).unwrap().until(1e-6, 5000).risk(&snapshot, 1).unwrap();
+            let risk = Bp::new(parameters).unwrap().until(1e-6, 5000).risk(&snapshot, &RiskOptions::new(1)).unwrap();
             seconds.push(clock.elapsed().as_secs_f64());
             rounds.push(risk.rounds);
             converged += usize::from(risk.converged);

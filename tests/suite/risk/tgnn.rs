@@ -5,7 +5,7 @@ use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 use thalweg::contacts::tgnn::{AGES, Inputs, LANES, NODE, POPULATION, Rates};
-use thalweg::contacts::{Bp, Contact, Parameters, Prior, RiskModel, Snapshot, Test, Tgnn};
+use thalweg::contacts::{Bp, Contact, Parameters, Prior, RiskModel, RiskOptions, Snapshot, Test, Tgnn};
 
 use super::Random;
 use super::data::SECOND;
@@ -157,8 +157,11 @@ fn the_forward_pass_is_that_of_plain_sums() {
         let people = 2 + random.below(30);
         let snapshot = snapshot(random, people);
         let parameters = parameters(random, seed % 4);
-        let found = Tgnn::from_bytes("random", &file(&tensors, ABOUT), parameters).unwrap().risk(&snapshot, 1).unwrap();
-        let rates = Rates::new(&snapshot, &parameters, 1).unwrap();
+        let found = Tgnn::from_bytes("random", &file(&tensors, ABOUT), parameters)
+            .unwrap()
+            .risk(&snapshot, &RiskOptions::new(1))
+            .unwrap();
+        let rates = Rates::new(&snapshot, &parameters, &RiskOptions::new(1)).unwrap();
         let inputs = Inputs::new(&snapshot, &parameters, &rates).unwrap();
         let expected = oracle(&tensors, &snapshot, inputs.likely.rate, &inputs);
         for (person, (found, expected)) in found.score.iter().zip(&expected).enumerate() {
@@ -177,7 +180,7 @@ fn lane(snapshot: &Snapshot, given: &Parameters, infection: f64, clocks: f64) ->
     let rates = Parameters { rate: rate * infection, latency: latency * clocks, recovery: recovery * clocks, ..*given };
     let bp = Bp::new(rates).unwrap();
     let mut bp = if (infection, clocks) == (1.0, 1.0) { bp } else { bp.until(1e-3, 200) };
-    let risk = bp.risk(snapshot, 1).unwrap();
+    let risk = bp.risk(snapshot, &RiskOptions::new(1)).unwrap();
     risk.converged.then(|| (risk.score, risk.log_evidence.unwrap()))
 }
 
@@ -197,7 +200,7 @@ fn rates_are_averaged_by_prior_and_evidence() {
         let most = lanes.iter().map(|(a, lane)| log(*a, lane.1)).fold(f64::NEG_INFINITY, f64::max);
         let weight: Vec<f64> = lanes.iter().map(|(a, lane)| (log(*a, lane.1) - most).exp()).collect();
         let all: f64 = weight.iter().sum();
-        let rates = Rates::new(&snapshot, &given, 1).unwrap();
+        let rates = Rates::new(&snapshot, &given, &RiskOptions::new(1)).unwrap();
         assert!((rates.weight.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         if lanes.is_empty() {
             assert_eq!((rates.weight[0], &rates.score), (1.0, &rates.lanes[0]), "seed {seed}");
@@ -224,8 +227,11 @@ fn without_its_last_layers_it_is_the_average() {
     }
     let snapshot = snapshot(random, 20);
     let parameters = parameters(random, 2);
-    let found = Tgnn::from_bytes("bp", &file(&tensors, ABOUT), parameters).unwrap().risk(&snapshot, 1).unwrap();
-    let rates = Rates::new(&snapshot, &parameters, 1).unwrap();
+    let found = Tgnn::from_bytes("bp", &file(&tensors, ABOUT), parameters)
+        .unwrap()
+        .risk(&snapshot, &RiskOptions::new(1))
+        .unwrap();
+    let rates = Rates::new(&snapshot, &parameters, &RiskOptions::new(1)).unwrap();
     assert!(found.score.iter().zip(&rates.score).all(|(found, average)| (found - average).abs() < 1e-8));
 }
 
@@ -238,7 +244,7 @@ fn no_bit_depends_on_threads_and_nothing_much_on_numbers() {
         let snapshot = snapshot(random, people);
         let parameters = parameters(random, seed % 4);
         let run = |snapshot: &Snapshot, threads| {
-            Tgnn::from_bytes("tgnn", &bytes, parameters).unwrap().risk(snapshot, threads).unwrap()
+            Tgnn::from_bytes("tgnn", &bytes, parameters).unwrap().risk(snapshot, &RiskOptions::new(threads)).unwrap()
         };
         let one = run(&snapshot, 1);
         assert!(one.score.iter().all(|score| (0.0..=1.0).contains(score)), "seed {seed}");
@@ -262,7 +268,7 @@ fn no_bit_depends_on_threads_and_nothing_much_on_numbers() {
 fn nobody_people_who_met_nobody_and_contradictions_get_probabilities() {
     let bytes = shipped();
     let run = |snapshot: &Snapshot, parameters| {
-        let risk = Tgnn::from_bytes("tgnn", &bytes, parameters).unwrap().risk(snapshot, 2).unwrap();
+        let risk = Tgnn::from_bytes("tgnn", &bytes, parameters).unwrap().risk(snapshot, &RiskOptions::new(2)).unwrap();
         assert!(risk.score.iter().all(|score| (0.0..=1.0).contains(score)), "{risk:?}");
         risk
     };

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Random;
 use super::data::SECOND;
 use thalweg::contacts::score::evaluate;
-use thalweg::contacts::{Bp, Contact, Parameters, Prior, RiskModel, Snapshot, Test};
+use thalweg::contacts::{Bp, Contact, Parameters, Prior, RiskModel, RiskOptions, Snapshot, Test};
 
 const HOUR: i64 = 3600 * SECOND;
 const DAYS: i64 = 14;
@@ -92,7 +92,7 @@ fn town(people: u32, seed: u64) -> (Snapshot, Vec<bool>) {
 fn run(people: u32, threads: usize) -> (f64, f64) {
     let (snapshot, infected) = town(people, 1);
     let clock = Instant::now();
-    let risk = Bp::new(PARAMETERS).unwrap().risk(&snapshot, threads).unwrap();
+    let risk = Bp::new(PARAMETERS).unwrap().risk(&snapshot, &RiskOptions::new(threads)).unwrap();
     let seconds = clock.elapsed().as_secs_f64();
     let mut positive = vec![false; people as usize];
     snapshot.tests.iter().for_each(|test| positive[test.person as usize] |= test.positive);
@@ -126,7 +126,9 @@ fn no_bit_depends_on_the_number_of_threads() {
     let (snapshot, _) = town(500, 3);
     let si = Parameters { latency: 0.0, recovery: 0.0, rate: 3e-6, ..PARAMETERS };
     for parameters in [PARAMETERS, Parameters { latency: 0.0, ..PARAMETERS }, si] {
-        let run = |threads| Bp::new(parameters).unwrap().until(1e-3, 1000).risk(&snapshot, threads).unwrap();
+        let run = |threads| {
+            Bp::new(parameters).unwrap().until(1e-3, 1000).risk(&snapshot, &RiskOptions::new(threads)).unwrap()
+        };
         let one = run(1);
         assert!(one.converged && one.score.iter().all(|score| (0.0..=1.0).contains(score)), "{parameters:?}");
         for threads in [2, 3, 8] {

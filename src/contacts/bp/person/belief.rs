@@ -60,7 +60,7 @@ impl<const Q: usize> Room<Q> {
             }
         }
         let all = ever + self.never;
-        Belief { now: now / all, all, evidence: libm::log2(all) - self.raised + course.scale }
+        Belief { now: (now / all).clamp(0.0, 1.0), all, evidence: libm::log2(all) - self.raised + course.scale }
     }
 
     /// log2 of what the person's pairs gain by what is said in both directions, its half of each, once messages are sent.

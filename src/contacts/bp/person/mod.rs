@@ -69,8 +69,9 @@ pub(super) struct Room<const Q: usize> {
     leave: Vec<Row<Q>>,
     /// Probability of infection at a slot's stamp by others than its arc `[strips, slots]`.
     others: Vec<Row<Q>>,
-    /// Product of all messages before the first contact `[strips]`.
+    /// Product of all messages before the first contact `[strips]`; and, where messages span far, log2 of what it is to be multiplied by.
     first: Vec<Row<Q>>,
+    first_lift: Vec<Row<Q>>,
     /// log2 of what is to be multiplied to each of p, where messages span far `[strips, stamps + 1]`.
     lift: Vec<Row<Q>>,
     sums: Vec<[[f64; QUAD]; 4]>,
@@ -110,6 +111,9 @@ impl<const Q: usize> Room<Q> {
     fn weigh(&mut self, network: &Network, shape: Shape, person: usize, course: Weights, says: &[Message]) {
         self.lay_out(network, shape, person, course);
         let near = self.read(network, shape, person, says);
+        if !near {
+            self.lift_first(network, person);
+        }
         for strip in 0..self.windows.strips {
             if shape.latent {
                 self.infect::<true>(course, strip, near);
@@ -193,7 +197,7 @@ impl<const Q: usize> Room<Q> {
         };
         let inverse = |slot: usize| &inverses[slot + shift * owner[slot]];
         let mut product = self.first[strip];
-        let mut lifted = [[0.0; QUAD]; Q];
+        let mut lifted = if near { [[0.0; QUAD]; Q] } else { self.first_lift[strip] };
         for tau in 0..=stamps {
             let slots = &self.by_stamp[self.stamp_start[tau]..self.stamp_start[tau + 1]];
             if !LATENT {
@@ -202,6 +206,9 @@ impl<const Q: usize> Room<Q> {
                         for l in 0..QUAD {
                             product[q][l] *= enter[slot][q][l];
                         }
+                    }
+                    if !near {
+                        lift(&mut product, &mut lifted);
                     }
                 }
             }
@@ -255,13 +262,30 @@ impl<const Q: usize> Room<Q> {
                         product[q][l] *= leave[slot][q][l];
                     }
                 }
-            }
-            if !near {
-                for (product, lifted) in product.as_flattened_mut().iter_mut().zip(lifted.as_flattened_mut()) {
-                    let (rest, exponent) = libm::frexp(*product);
-                    (*product, *lifted) = (rest, *lifted + f64::from(exponent));
+                if !near {
+                    lift(&mut product, &mut lifted);
                 }
             }
+        }
+    }
+
+    /// The product of all messages before the first contact, each message as large or small as it may be.
+    #[cold]
+    fn lift_first(&mut self, network: &Network, person: usize) {
+        let slots = self.owner.len();
+        self.first_lift.clear();
+        for (strip, first) in self.first.iter_mut().enumerate() {
+            let between = &self.between[strip * (slots + self.arcs.len())..];
+            let mut lifted = [[0.0; QUAD]; Q];
+            *first = [[1.0; QUAD]; Q];
+            for (number, arc) in self.arcs.clone().enumerate() {
+                let inverse = &between[network.slots_from(person, arc).start + number];
+                for (first, inverse) in first.as_flattened_mut().iter_mut().zip(inverse.as_flattened()) {
+                    *first /= inverse;
+                }
+                lift(first, &mut lifted);
+            }
+            self.first_lift.push(lifted);
         }
     }
 
@@ -274,7 +298,7 @@ impl<const Q: usize> Room<Q> {
             (never, never_lift) = (rest, never_lift + f64::from(exponent));
         }
         let reach = |p: f64, lift: f64| f64::from(libm::frexp(p).1) + lift;
-        let mut top = reach(never, never_lift);
+        let mut top = if never > 0.0 { reach(never, never_lift) } else { f64::NEG_INFINITY };
         for (p, lift) in self.p.as_flattened().as_flattened().iter().zip(self.lift.as_flattened().as_flattened()) {
             if *p > 0.0 {
                 top = top.max(reach(*p, *lift));
@@ -293,6 +317,15 @@ impl<const Q: usize> Room<Q> {
     #[inline(always)]
     fn spared_by(&self, network: &Network, person: usize, arc: usize) -> f64 {
         self.spared[network.slots_from(person, arc).end + arc - self.arcs.start]
+    }
+}
+
+/// Brings each of a row's products near 1, and takes what it was divided by into account.
+#[inline(always)]
+fn lift<const Q: usize>(product: &mut Row<Q>, lifted: &mut Row<Q>) {
+    for (product, lifted) in product.as_flattened_mut().iter_mut().zip(lifted.as_flattened_mut()) {
+        let (rest, exponent) = libm::frexp(*product);
+        (*product, *lifted) = (rest, *lifted + f64::from(exponent));
     }
 }
 

@@ -18,22 +18,22 @@ impl<const Q: usize> Room<Q> {
         for (number, arc) in self.arcs.clone().enumerate() {
             let own = network.slots(arc);
             let (slot, m) = (network.slots_from(person, arc).start, own.len());
-            let (stamp, escape) = (&network.stamp[own.clone()], &network.escape[own]);
+            let (stamp, passes) = (&network.stamp[own.clone()], &network.passes[own]);
             let out = &mut outbox[slot..][..m];
             self.sums.clear();
             self.sums.resize(m + 1, [[0.0; QUAD]; 4]);
             for strip in 0..self.windows.strips {
                 if shape.latent {
-                    self.add::<true>(stamp, escape, (strip, number, slot));
+                    self.add::<true>(stamp, passes, (strip, number, slot));
                 } else {
-                    self.add::<false>(stamp, escape, (strip, number, slot));
+                    self.add::<false>(stamp, passes, (strip, number, slot));
                 }
             }
             // after[p]: histories not infected before contact p.
             let mut after = across(self.sums[m][0]) + self.never / self.spared[slot + number + m];
             for p in (0..m).rev() {
                 let [open, with, without, infectious] = self.sums[p].map(across);
-                let passed = 1.0 - escape[p];
+                let passed = passes[p];
                 after += without;
                 out[p] = Message { infects: passed * infectious, gain: passed * (with - after) };
                 after += open;
@@ -48,7 +48,7 @@ impl<const Q: usize> Room<Q> {
 
     /// Adds the histories of a strip to the sums of an arc that begins at `slot`.
     #[inline(always)]
-    fn add<const LATENT: bool>(&mut self, stamp: &[u32], escape: &[f64], (strip, number, slot): (usize, usize, usize)) {
+    fn add<const LATENT: bool>(&mut self, stamp: &[u32], passes: &[f64], (strip, number, slot): (usize, usize, usize)) {
         let (slots, rows) = (self.owner.len(), self.stamps + 1);
         let (p, d) = (&self.p[strip * rows..][..rows], &self.d[strip * rows..][..rows]);
         let blocks = rows.div_ceil(BLOCK);
@@ -67,7 +67,7 @@ impl<const Q: usize> Room<Q> {
             let (between, at, others, p, inside) =
                 (&between[c], &at[c], &others[c], &p[until], &inside[self.epoch[until - 1]]);
             let mut sums = [[0.0; QUAD]; 4];
-            let passed = 1.0 - escape[c];
+            let passed = passes[c];
             for q in 0..Q {
                 for l in 0..QUAD {
                     let begin = open[q][l] * between[q][l];
