@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use thalweg::contacts::RiskOptions;
 use thalweg::contacts::tgnn::{AGES, Inputs, NODE, POPULATION, Rates};
 
 use crate::Result;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
+use thalweg::Next;
 use thalweg::contacts::{Contact, Fact};
 use thalweg_connectors::contacts::{Feed, People};
 use thalweg_connectors::sim::town::{Town, TownFeed};
@@ -79,7 +80,7 @@ impl Office {
 pub fn town(town: Town, daily: bool) -> Result<Network> {
     let (mut feed, mut people) = (TownFeed::new(town), People::new(None));
     let mut rows = BTreeMap::new();
-    while let Some((fact, diff)) = feed.next(&mut people)? {
+    while let Next::Item((fact, diff)) = feed.next(&mut people)? {
         if let Fact::Contact(contact) = fact {
             *rows.entry(contact).or_insert(0) += diff;
         }
