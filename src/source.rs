@@ -51,6 +51,11 @@ pub trait Source: Send {
     fn drain(&mut self) -> bool {
         false
     }
+
+    /// How many items there are in all, where that is known before they are read: for those who watch.
+    fn total(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl<S: Source + ?Sized> Source for Box<S> {
@@ -63,5 +68,8 @@ impl<S: Source + ?Sized> Source for Box<S> {
     }
     fn drain(&mut self) -> bool {
         (**self).drain()
+    }
+    fn total(&self) -> Option<u64> {
+        (**self).total()
     }
 }

@@ -102,6 +102,7 @@ pub struct Counted<S> {
 impl<S: Source> Counted<S> {
     /// Counts what `source` delivers.
     pub fn new(source: S, written: &Arc<Written>) -> Counted<S> {
+        written.total.store(source.total().unwrap_or(0), Ordering::Relaxed);
         Counted { source, written: Arc::clone(written) }
     }
 }

@@ -16,7 +16,6 @@ use thalweg::Report;
 use thalweg::knn::Simd;
 use thalweg::report::Dropped;
 use thalweg_connectors::Notices;
-use thalweg_connectors::out::publish::StagedFile;
 use thalweg_pipelines::finish::{self, Written};
 use thalweg_pipelines::keys::Keys;
 use thalweg_pipelines::pipeline::{self, Context, Measured};
@@ -113,17 +112,7 @@ fn evaluate(settings: Settings) -> Result<(), Failure> {
     progress.finish_and_clear();
     let Measured { json, text, report } = measured?;
     tell(&report);
-    if let Some(output) = &settings.output {
-        write_json(Path::new(output), &json)?;
-    }
     say(if settings.json { json.to_string() } else { text }.trim_end())
-}
-
-fn write_json(path: &Path, json: &serde_json::Value) -> Result<(), Failure> {
-    use std::io::Write;
-    let mut file = StagedFile::create(path)?;
-    writeln!(file, "{json}").map_err(|error| Failure::run(format!("{}: {error}", path.display())))?;
-    Ok(file.publish()?)
 }
 
 fn inspect(path: &Path, json: bool) -> Result<(), Failure> {

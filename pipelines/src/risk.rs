@@ -57,7 +57,6 @@ pub const READY: Ready = Ready {
             "contacts",
             "tests",
             "truth",
-            "output",
             "format",
             "model",
             "as_of",

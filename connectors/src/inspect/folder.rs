@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Extent, Group, Report, header, known, rows};
 use crate::out::segments::MANIFEST;
-use crate::points::{format, kitti, listing, table};
+use crate::points::{format, kitti, label, listing, table};
 
 pub(super) fn inspect(path: &Path, report: &mut Report) {
     let mut files = Vec::new();
@@ -90,12 +90,14 @@ fn sequence(path: &Path, report: &mut Report) {
     let mut extent = Extent::default();
     let read = super::frames(path, report, &mut extent);
     if read.is_none() && folder != path {
-        // What stands beside them is wrong; the scans may be read for themselves.
+        // What stands beside them is wrong; the scans may be read for themselves, and their labels looked at.
         super::frames(&folder, report, &mut extent);
+        let wrong = |scan: &PathBuf| label::read(&label_of(scan), scan, points(scan)? as usize).err();
+        report.problems.extend(scans.iter().filter(labelled).filter_map(wrong).map(|error| error.to_string()));
     }
     // Those whose labels are wrong count, too.
     report.frames = Some(scans.len() as u64);
-    report.points = scans.iter().map(|scan| header::points(scan, format::by_extension(scan)?.name)).sum();
+    report.points = scans.iter().map(points).sum();
     extent.tell(report);
     let mut said = BTreeSet::new();
     report.problems.retain(|problem| said.insert(problem.clone()));

@@ -139,25 +139,29 @@ fn unread(path: &Path, error: Error, report: &mut Report) {
 }
 
 /// Reads all frames at a path as a run does, passing over what cannot be read; their points, if there are any. What the readers have to say
-/// and what they leave out are problems.
+/// and what a run leaves out are problems.
 fn frames(path: &Path, report: &mut Report, extent: &mut Extent) -> Option<u64> {
     let read = ReadOptions::default();
     let options = FilesOptions { read: read.clone(), on_error: OnError::Skip, ..FilesOptions::default() };
-    let (mut frames, mut points) = (0, 0);
-    let mut left_out = BTreeMap::<&str, Dropped>::new();
+    let (mut frames, mut points, mut finite) = (0, 0, 0);
+    let mut dropped = BTreeMap::<&str, Dropped>::new();
     let end = Files::open(path, options).map_err(BoxError::from).and_then(|mut files| {
         loop {
             match files.next()? {
                 Next::Item(frame) => {
                     frames += 1;
                     points += frame.len() as u64;
+                    finite += frame.finite();
                     extent.add(&frame);
-                    for (reason, dropped) in &frame.dropped {
-                        let sum = left_out.entry(reason).or_default();
+                    let odd = (0..frame.len()).filter(|&point| !frame.is_finite(point));
+                    let non_finite = dropped.entry("non_finite").or_default();
+                    odd.for_each(|point| non_finite.one(|| format!("point {point} of {}", frame.name())));
+                    for (reason, more) in &frame.dropped {
+                        let sum = dropped.entry(reason).or_default();
                         if sum.count == 0 {
-                            sum.first = dropped.first.clone();
+                            sum.first = more.first.clone();
                         }
-                        sum.count += dropped.count;
+                        sum.count += more.count;
                     }
                     if report.fields.is_empty() {
                         report.fields = columns(&frame);
@@ -170,7 +174,8 @@ fn frames(path: &Path, report: &mut Report, extent: &mut Extent) -> Option<u64> 
     });
     let passed = |text: String| text.replacen(": passed over: ", ": ", 1);
     report.problems.extend(read.notices.warnings().into_iter().map(passed));
-    report.problems.extend(left_out.iter().map(|(reason, all)| dropped(reason, all)));
+    dropped.retain(|_, dropped| dropped.count > 0);
+    report.problems.extend(left_out(&report.path, finite > 0, &dropped));
     // The first of them are named already.
     let unreadable = read.notices.drops().remove("unreadable").map_or(0, |dropped| dropped.count);
     report.problems.extend((unreadable > 1).then(|| format!("{unreadable} unreadable")));
@@ -181,10 +186,17 @@ fn frames(path: &Path, report: &mut Report, extent: &mut Extent) -> Option<u64> 
     (frames > 0).then_some(points)
 }
 
-/// What is left out for a reason, in the words of a run.
-fn dropped(reason: &str, dropped: &Dropped) -> String {
-    let first = if dropped.first.is_empty() { String::new() } else { format!(", first: {}", dropped.first) };
-    format!("{} {reason}{first}", dropped.count)
+/// What is left out, by reason, in the words of a run, and of one that used nothing.
+fn left_out(path: &str, used: bool, dropped: &BTreeMap<&str, Dropped>) -> Vec<String> {
+    let reasons = dropped.iter().map(|(reason, dropped)| {
+        let first = if dropped.first.is_empty() { String::new() } else { format!(", first: {}", dropped.first) };
+        format!("{} {reason}{first}", dropped.count)
+    });
+    let reasons: Vec<_> = reasons.collect();
+    if used || reasons.is_empty() {
+        return reasons;
+    }
+    vec![format!("{path}: found nothing that could be used: {}", reasons.join("; "))]
 }
 
 /// The columns of a frame, where the file's own header is not described.
@@ -200,17 +212,16 @@ fn columns(frame: &Frame) -> Vec<Field> {
     fields
 }
 
-/// Extent and non-finite points over frames.
+/// Where the finite points of all frames lie.
 struct Extent {
     minimum: [f64; 3],
     maximum: [f64; 3],
-    non_finite: Dropped,
 }
 
 impl Default for Extent {
     fn default() -> Extent {
         let (minimum, maximum) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-        Extent { minimum, maximum, non_finite: Dropped::default() }
+        Extent { minimum, maximum }
     }
 }
 
@@ -224,16 +235,11 @@ impl Extent {
             self.minimum[axis] = self.minimum[axis].min(f64::from(ends.0) + frame.origin[axis]);
             self.maximum[axis] = self.maximum[axis].max(f64::from(ends.1) + frame.origin[axis]);
         }
-        let odd = (0..frame.len()).filter(|&point| !frame.is_finite(point));
-        odd.for_each(|point| self.non_finite.one(|| format!("point {point} of {}", frame.name())));
     }
 
     fn tell(&self, report: &mut Report) {
         if self.minimum.iter().chain(&self.maximum).all(|v| v.is_finite()) {
             (report.minimum, report.maximum) = (Some(self.minimum), Some(self.maximum));
-        }
-        if self.non_finite.count > 0 {
-            report.problems.push(dropped("non_finite", &self.non_finite));
         }
     }
 }
@@ -275,7 +281,7 @@ impl fmt::Display for Report {
         for problem in &self.problems {
             writeln!(f, "  problem  {problem}")?;
         }
-        if self.problems.is_empty() && self.readable {
+        if self.problems.is_empty() {
             writeln!(f, "  problem  none found")?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use thalweg::Next;
 use thalweg::contacts::Fact;
 
-use super::{Field, Report, dropped};
+use super::{Field, Report, left_out};
 use crate::contacts::{self, FilesOptions, People, Rejected};
 use crate::notices::Notices;
 use crate::out::segments::Manifest;
@@ -88,7 +88,7 @@ fn rows(what: &str, options: &FilesOptions, certain: bool, report: &mut Report) 
             .push(format!("{alone} self_contact: rows of a person with itself make it known and are else left out"));
     }
     if rejected.count() > 0 {
-        problems.push(dropped("malformed", &rejected.dropped()));
+        problems.extend(left_out(&report.path, count > 0, &[("malformed", rejected.dropped())].into()));
     }
     report.problems.extend(options.notices.warnings());
     report.problems.append(&mut problems);
@@ -191,7 +191,6 @@ pub(super) fn output(path: &Path, report: &mut Report) -> bool {
         if columns().any(|(slot, column)| column.name == "x" && table.has(slot)) {
             return false;
         }
-        report.what += "; not read as an input";
         report.readable = false;
         (report.rows, report.frames) = (Some(rows), Some(frames));
         let there = columns().zip(output.types).filter(|((slot, _), _)| table.has(*slot));
@@ -205,12 +204,12 @@ pub(super) fn output(path: &Path, report: &mut Report) -> bool {
 /// What a published folder of segments holds.
 pub(super) fn published(folder: &Path, report: &mut Report) {
     report.format = "segments".into();
-    report.what = "segments published by a run; not read as an input".into();
+    report.what = "segments published by a run".into();
     match Manifest::load(folder) {
         Ok(manifest) => {
             let ended = if manifest.complete { "the run has ended" } else { "the run has not ended, or was stopped" };
             let count = manifest.segments.len();
-            report.what = format!("{count} segments published by a run; {ended}; not read as an input");
+            report.what = format!("{count} segments published by a run; {ended}");
             report.rows = Some(manifest.segments.iter().map(|segment| segment.rows).sum());
             report.fields =
                 manifest.schema.iter().map(|column| Field::new(&column.name, plain(&column.kind))).collect();

@@ -66,7 +66,9 @@ fn read_records(path: &Path, fields: usize, full_scale: f32, options: &ReadOptio
     if !torn_value.is_empty() || torn > 0 || !on_scale(fields, full_scale) {
         let other = likely(values, fields).filter(|_| torn_value.is_empty());
         // What the records mean is sure where the fourth number is on a scale of intensities; three numbers are coordinates alone.
-        let sure = other.filter(|&other| if other == 3 { torn == 0 } else { on_scale(other, 255.0) });
+        // Of records that are torn none but the known layouts of five and six numbers are believed.
+        let known = |other: usize| torn == 0 || (5..=6).contains(&other);
+        let sure = other.filter(|&other| if other == 3 { torn == 0 } else { known(other) && on_scale(other, 255.0) });
         let looks = |n: usize| format!("its records look like {n} numbers (f32), not {fields}");
         match (sure, other) {
             (Some(sure), _) => {

@@ -289,6 +289,12 @@ impl Source for Files {
         self.name.clone()
     }
 
+    fn total(&self) -> Option<u64> {
+        let all: u64 = self.parts.iter().map(Part::total).sum::<Option<u64>>()?;
+        let end = self.options.until.map_or(all, |until| until.min(all));
+        Some(end.saturating_sub(self.options.start_offset))
+    }
+
     fn drain(&mut self) -> bool {
         self.ending.get_or_insert_with(Instant::now);
         true

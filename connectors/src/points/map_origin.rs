@@ -39,6 +39,10 @@ impl<S: Source<Item = Frame>> Source for MapOrigin<S> {
         self.source.name()
     }
 
+    fn total(&self) -> Option<u64> {
+        self.source.total()
+    }
+
     fn drain(&mut self) -> bool {
         self.source.drain()
     }

@@ -129,6 +129,15 @@ impl Part {
         self.path.display().to_string()
     }
 
+    /// How many frames there are in all, where files are frames and none is followed.
+    pub(crate) fn total(&self) -> Option<u64> {
+        match &self.supply {
+            Supply::List(files) if files.iter().all(|(_, format)| !holds_many(format)) => Some(files.len() as u64),
+            Supply::Made(source) => source.total(),
+            _ => None,
+        }
+    }
+
     /// The path is standard input, or a FIFO.
     fn piped(&mut self, options: &FilesOptions) -> Result<(), Error> {
         let format = options.format.or_else(|| format::by_extension(&self.path));

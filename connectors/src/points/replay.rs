@@ -50,6 +50,10 @@ impl<S: Source<Item = Frame>> Source for Rate<S> {
         self.source.name()
     }
 
+    fn total(&self) -> Option<u64> {
+        self.source.total()
+    }
+
     fn drain(&mut self) -> bool {
         // What is left is not waited for.
         self.rate = 0.0;

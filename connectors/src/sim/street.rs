@@ -1168,6 +1168,10 @@ impl Source for Street {
         "sim:street".into()
     }
 
+    fn total(&self) -> Option<u64> {
+        Some(self.frames)
+    }
+
     fn next(&mut self) -> Result<Next<Frame>, BoxError> {
         if self.next >= self.frames {
             return Ok(Next::End);

@@ -28,7 +28,12 @@ const BATCH: usize = 65_536;
 const LARGEST_PAGE: u64 = 16 << 20;
 
 fn malformed(path: &Path, error: ParquetError) -> Error {
-    Error::malformed(path, At::File, error.to_string(), EXPECTED)
+    let text = match error {
+        ParquetError::General(text) | ParquetError::NYI(text) | ParquetError::EOF(text) => text,
+        ParquetError::ArrowError(text) => text,
+        other => other.to_string(),
+    };
+    Error::malformed(path, At::File, text, EXPECTED)
 }
 
 /// Record batches of some columns of a Parquet file.

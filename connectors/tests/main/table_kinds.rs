@@ -186,7 +186,7 @@ fn points_of(sheet: &Sheet, missing_counts: bool) -> Outcome {
         last = frame;
         let mut row = format!("{frame} {} {} {}", x as f32, y as f32, z as f32);
         if sheet.usable("intensity") {
-            let value = number("intensity").map_or(f32::NAN, |v| v as f32);
+            let value = number("intensity").map_or(0.0, |v| v as f32);
             row += &format!(" {:?}", sheet.column("intensity").map(|_| value));
         }
         if sheet.usable("class") {
