@@ -108,7 +108,7 @@ impl TrainedRange {
 
 /// About three digits.
 fn short(value: f64) -> String {
-    if !(1e-3..1e6).contains(&value.abs()) && value != 0.0 {
+    if !(1e-3..1e9).contains(&value.abs()) && value != 0.0 {
         return format!("{value:.1e}");
     }
     let digits = if value.abs() < 10.0 { 2 } else { 0 };

@@ -80,7 +80,7 @@ fn recordings_like_the_training_are_passed_in_silence_and_others_are_not() {
     for (what, words) in [
         (
             format!("{indoors}/vlp16/1673400472138016708.pcd"),
-            "nodes a frame (trained on 5000 to 5.0e6); 95 % of the points within",
+            "nodes a frame (trained on 5000 to 5000000); 95 % of the points within",
         ),
         (format!("{indoors}/vlp32/1713492677464078412.pcd"), "95 % of the points within"),
         (hall.into(), "95 % of the points within 8.1"),
