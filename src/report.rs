@@ -115,6 +115,8 @@ struct Counters {
     origin: [f64; 3],
     dropped: BTreeMap<&'static str, (i64, Dropped)>,
     warnings: Vec<String>,
+    /// Warnings that hold for the run so far, by subject.
+    remarks: BTreeMap<&'static str, String>,
     /// Frames held against what their model was trained on, those found unlike it, and the words for the first of them.
     compared: u64,
     unlike: u64,
@@ -131,6 +133,7 @@ impl Counters {
         if let Some((_, words)) = self.words.as_ref().filter(|_| 2 * self.unlike > self.compared) {
             warnings.push(format!("{words} ({} of {} frames)", self.unlike, self.compared));
         }
+        warnings.extend(self.remarks.values().cloned());
         warnings
     }
 
@@ -195,6 +198,13 @@ impl Stats {
         if counters.warnings.len() < WARNINGS && !counters.warnings.contains(&text) {
             counters.warnings.push(text);
         }
+    }
+
+    /// Sets what is to be warned of a subject in the end, or that there is nothing: only the last word counts.
+    pub fn remark(&self, subject: &'static str, text: Option<String>) {
+        let mut counters = self.lock();
+        counters.remarks.remove(subject);
+        counters.remarks.extend(text.map(|text| (subject, text)));
     }
 
     /// Notes whether a frame was found unlike what its model was trained on, and how. If more than half of a run's frames are, the report warns

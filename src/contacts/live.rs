@@ -4,6 +4,7 @@
 //! Rows lie in sorted runs whose lengths at least halve (a log-structured merge): a row is merged O(log n) times, and the rows of a
 //! span of time are one slice. 32 bytes a contact row, twice that while the longest runs are merged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::rows::{ContactRow, Fact, Names, TestRow};
@@ -240,6 +241,17 @@ impl Live {
                 widest = Some((last, t));
             }
         }
+    }
+
+    /// Somebody tested, by number of arrival, if people were tested and met, but none of those tested met anybody: the ids of contacts and
+    /// tests are then of two kinds.
+    pub fn strangers(&mut self) -> Option<u32> {
+        let live_tests = self.tests.all().iter().filter(|(_, n)| *n > 0);
+        let tested: BTreeSet<u32> = live_tests.map(|(row, _)| row.person).collect();
+        let first = *tested.first()?;
+        let mut met = self.contacts.all().iter().filter(|(row, n)| *n > 0 && row.a != row.b).peekable();
+        met.peek()?;
+        met.all(|(row, _)| !tested.contains(&row.a) && !tested.contains(&row.b)).then_some(first)
     }
 
     /// What is known at `as_of` (ns), from rows not older than `as_of - window` (ns).

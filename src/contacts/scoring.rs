@@ -391,6 +391,11 @@ impl Stage for Scoring {
             {
                 self.stats.dropped_in_all(reason, Dropped { count, ..Dropped::default() });
             }
+            let name = |person: u32| self.options.names.list().get(person as usize).map(ToString::to_string);
+            let stranger = self.live.strangers().and_then(name).map(|name| {
+                format!("none of those tested is in any contact, {name} for one: are the ids of contacts and tests of one kind?")
+            });
+            self.stats.remark("strangers", stranger);
             self.score_all(out)?;
         }
         Ok(())

@@ -79,8 +79,12 @@ pub fn open(options: &FilesOptions, rejected: &Arc<Rejected>) -> Result<Vec<Box<
             }
         }
     }
-    let waits = |path: &PathBuf| options.follow || !path.exists();
-    if !options.contacts.iter().chain(&options.tests).any(waits) {
+    // The keys of JSON and the header of a pipe come later.
+    let known = |path: &PathBuf| {
+        let format = options.format.or_else(|| TableFormat::by_ending(path));
+        path.is_file() && format.is_some_and(|format| format != TableFormat::Jsonl)
+    };
+    if !options.follow && options.contacts.iter().chain(&options.tests).all(known) {
         options.tables.columns.check(&kinds)?;
     }
     Ok(feeds)

@@ -15,6 +15,7 @@ const DURATION: i64 = 20 * SECOND;
 pub(crate) static CONTACTS: Kind = Kind {
     what: "contacts",
     shares: true,
+    may_be_empty: false,
     needs: "contacts have t, i, j",
     columns: &[
         Column::must("t"),
@@ -31,6 +32,7 @@ pub(crate) static CONTACTS: Kind = Kind {
 pub(crate) static TESTS: Kind = Kind {
     what: "tests",
     shares: true,
+    may_be_empty: false,
     needs: "tests have t, person, result",
     columns: &[Column::must("t"), Column::id("person"), Column::must("result"), Column::may("diff", &[])],
     instead: None,

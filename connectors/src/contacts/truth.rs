@@ -13,6 +13,7 @@ use crate::tables::{self, Opening, TableOptions};
 static TRUTH: Kind = Kind {
     what: "truth",
     shares: false,
+    may_be_empty: false,
     needs: "truth has person, state",
     columns: &[Column::id("person"), Column::must("state")],
     instead: None,

@@ -80,8 +80,9 @@ fn sequence(path: &Path, report: &mut Report) {
     let folder = kitti::scans(path).unwrap_or(path.into());
     let scans = listing::list(&folder, None).ok().flatten().map_or(Vec::new(), |listing| listing.files);
     let labels = path.join("labels");
-    let labelled =
-        |scan: &&PathBuf| labels.join(scan.file_name().unwrap_or_default()).with_extension("label").is_file();
+    let label_of = |scan: &PathBuf| labels.join(scan.file_name().unwrap_or_default()).with_extension("label");
+    let labelled = |scan: &&PathBuf| label_of(scan).is_file();
+    let points = |scan: &PathBuf| header::points(scan, format::by_extension(scan)?.name);
     let count = format!("labels of {} of {} scans", scans.iter().filter(labelled).count(), scans.len());
     has.extend(Some(count.as_str()).filter(|_| labels.is_dir()));
     let with = if has.is_empty() { "nothing else".into() } else { has.join(", ") };

@@ -103,7 +103,7 @@ struct Output {
 }
 
 const fn kind(columns: &'static [Column]) -> Kind {
-    Kind { what: "output", shares: false, needs: "", columns, instead: None, bare: None }
+    Kind { what: "output", shares: false, may_be_empty: true, needs: "", columns, instead: None, bare: None }
 }
 
 static LABELS: Kind = kind(&[

@@ -244,7 +244,8 @@ impl Part {
                 Ok(reader) => self.open = Some(Open { path: found.path, reader, one_frame, grows: false, scan }),
                 Err(error) => {
                     self.unreadable(&found.path);
-                    return Err(Failed::File { error, one_frame });
+                    // A file that cannot be opened keeps the position of a frame.
+                    return Err(Failed::File { error, one_frame: true });
                 }
             }
         }

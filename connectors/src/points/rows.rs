@@ -17,6 +17,7 @@ use crate::tables::{Block, Places};
 pub(crate) static POINTS: Kind = Kind {
     what: "points",
     shares: false,
+    may_be_empty: true,
     needs: "x, y, z",
     columns: &[
         Column::must("x"),
@@ -244,8 +245,10 @@ impl Optional<'_> {
                 Cell::Bad(found) => {
                     self.options.left_out.add(name);
                     let place = self.block.places.at(row);
+                    let aliases = POINTS.columns[slot].aliases.join(", ");
+                    let called = if aliases.is_empty() { name.to_string() } else { format!("{name} ({aliases})") };
                     let what = format!(
-                        "{place}: found {found} as {name}, expected {expected}: read without {name} from here on"
+                        "{place}: found {found} as {called}, expected {expected}: read without {name} from here on"
                     );
                     self.options.notices.warn(self.path, what);
                     return None;

@@ -108,20 +108,19 @@ struct Pending {
 
 impl PointTable {
     /// Moves rows of the run from `cursor` into the pending frame, as far as they are of that frame; true if the frame is complete.
-    fn take(&mut self, rows: &Rows, cursor: &mut usize) -> Result<bool, Error> {
+    fn take(&mut self, rows: &mut Rows, cursor: &mut usize) -> Result<bool, Error> {
         let length = rows.len();
-        let id = |row: usize| rows.frame.as_ref().map_or(0, |f| f[row]);
+        let id = |rows: &Rows, row: usize| rows.frame.as_ref().map_or(0, |f| f[row]);
         // A row that is none belongs to the frame of the good row before it.
-        let mut refused = |from: usize, to: usize| {
-            for (_, why) in rows.malformed.iter().filter(|(before, _)| (from..to).contains(before)) {
+        let mut refused = |rows: &mut Rows, until: usize| {
+            let count = rows.malformed.iter().take_while(|(before, _)| *before <= until).count();
+            for (_, why) in rows.malformed.drain(..count) {
                 self.malformed.one(|| format!("{}: {why}", self.path.display()));
             }
         };
-        if *cursor == 0 {
-            refused(0, 1);
-        }
+        refused(rows, *cursor);
         while *cursor < length {
-            let current = id(*cursor);
+            let current = id(rows, *cursor);
             match &self.pending {
                 Some(pending) if current > pending.id => return Ok(true),
                 Some(pending) if current < pending.id => {
@@ -131,10 +130,10 @@ impl PointTable {
                 }
                 _ => {}
             }
-            let end = (*cursor..length).find(|&row| id(row) != current).unwrap_or(length);
+            let end = (*cursor..length).find(|&row| id(rows, row) != current).unwrap_or(length);
             let pending = self.pending.get_or_insert_with(|| Pending::like(rows, current));
             pending.extend(rows, *cursor..end);
-            refused(*cursor + 1, end + 1);
+            refused(rows, end);
             *cursor = end;
         }
         Ok(false)
@@ -167,10 +166,10 @@ impl Reader for PointTable {
                     Next::End => self.ended = true,
                 }
             }
-            let Some((rows, mut cursor)) = self.run.take() else {
+            let Some((mut rows, mut cursor)) = self.run.take() else {
                 return Ok(self.flush().map_or(Next::End, Next::Item));
             };
-            if self.take(&rows, &mut cursor)? {
+            if self.take(&mut rows, &mut cursor)? {
                 self.run = Some((rows, cursor));
                 if let Some(frame) = self.flush() {
                     return Ok(Next::Item(frame));

@@ -83,6 +83,10 @@ impl CsvTable {
                 Piece::Item(number, range) => (number, range),
                 Piece::Anew => continue,
                 Piece::Nothing => return Ok(Some(Next::Idle)),
+                Piece::End if failed.is_none() && !self.kind.may_be_empty && !self.text.grows() => {
+                    self.names.find(self.text.path(), self.kind, &[])?;
+                    return Ok(Some(Next::End));
+                }
                 Piece::End => return failed.map_or(Ok(Some(Next::End)), Err),
             };
             let first = self.text.of(range).to_vec();

@@ -38,6 +38,8 @@ pub(crate) struct Kind {
     pub what: &'static str,
     /// Whether its tables are read beside tables of another kind, which a name may be meant for.
     pub shares: bool,
+    /// Whether a file without a line is a table without rows; else it lacks its header.
+    pub may_be_empty: bool,
     /// Which columns there must be, for messages.
     pub needs: &'static str,
     /// Its columns; a place in this list is a slot.

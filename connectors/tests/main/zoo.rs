@@ -160,7 +160,10 @@ fn kitti_excerpts_have_the_labels_that_their_readme_counts() {
         let pairs = cells[3].split(", ").map(|pair| pair.split_once(':').unwrap());
         let counts: BTreeMap<u8, u64> = pairs.map(|(k, v)| (k.parse().unwrap(), v.parse().unwrap())).collect();
         let (mut found, mut objects) = (BTreeMap::new(), 0);
-        for file in files_below(&folder.join("laz").join(cells[1])).iter().filter(|f| by_extension(f).is_some_and(|f| f.name == "las")) {
+        for file in files_below(&folder.join("laz").join(cells[1]))
+            .iter()
+            .filter(|f| by_extension(f).is_some_and(|f| f.name == "las"))
+        {
             let truth = read(file).unwrap().truth.unwrap();
             truth.class.iter().for_each(|&code| *found.entry(code).or_insert(0) += 1);
             objects += truth.instance.iter().filter(|&&i| i != 0).count();

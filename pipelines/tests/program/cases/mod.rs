@@ -235,12 +235,17 @@ impl Done {
             let cell = row.get(column).ok_or_else(|| format!("{name} has no column {column}"))?;
             cell.parse().map_err(|_| format!("{name}: {column} {cell:?}"))
         };
+        // Ids of voxels have more digits than a float keeps.
+        let id = |row: &BTreeMap<String, String>, column: &str| -> Result<u64, String> {
+            let cell = row.get(column).ok_or_else(|| format!("{name} has no column {column}"))?;
+            cell.parse().map_err(|_| format!("{name}: {column} {cell:?}"))
+        };
         let edge = |row: &BTreeMap<String, String>| -> Result<Edge, String> {
             Ok(Edge {
                 frame: number(row, "frame")? as i64,
-                src: number(row, "src")? as u64,
+                src: id(row, "src")?,
                 rank: number(row, "rank")? as u64,
-                dst: number(row, "dst")? as u64,
+                dst: id(row, "dst")?,
                 d2: number(row, "d2")? as f32,
             })
         };
