@@ -38,7 +38,8 @@ pub struct ScoringOptions {
     pub threads: usize,
     /// Contacts that `because` names, at most.
     pub because: usize,
-    /// Gives up a run of the model that is under way when it is raised. A scoring that begins afterwards is done in full.
+    /// Gives up a run of the model that is under way when it is raised. Where the inputs grow, a scoring that begins afterwards is the last
+    /// one, and is done in full.
     pub stop: Stop,
     /// The names behind the rows' numbers.
     pub names: Names,
@@ -263,7 +264,8 @@ impl Scoring {
 
     fn output<'a>(&self, out: &'a mut Outbox<(), Scores>) -> Output<'a> {
         let model = self.model.as_ref().map_or("none", |model| model.name());
-        let stop = if self.options.stop.raised() { Stop::default() } else { self.options.stop.clone() };
+        let stop =
+            if self.options.follow && self.options.stop.raised() { Stop::default() } else { self.options.stop.clone() };
         Output { out, model, names: Arc::new(self.options.names.list()), stop }
     }
 

@@ -337,7 +337,7 @@ fn a_model_that_is_stopped_gives_no_table_and_the_next_scoring_is_done_in_full()
         batches.extend(again.then(|| FactRows { rows: Vec::new(), due: true }));
         let flag = Arc::new(AtomicBool::new(false));
         let stop = Stop::when(Arc::clone(&flag));
-        let options = ScoringOptions { changes, stop, ..ScoringOptions::new(AsOf::Every(10), names()) };
+        let options = ScoringOptions { changes, stop, follow: again, ..ScoringOptions::new(AsOf::Every(10), names()) };
         let sink = Collect::default();
         let plan = |rows: Flow<FactRows, FactRows>| {
             rows.risk(options, move || Ok(Box::new(Interrupted(Arc::clone(&flag))) as _))
@@ -365,7 +365,7 @@ fn stamps_far_apart_are_refused_where_as_of_times_would_fill_what_is_between() {
     assert!(error.contains("every: found 646") && error.contains("1706000000 s and 7289000000 s"), "{error}");
     assert_eq!(run(&[0, 19_999 * day], day).unwrap().fitted.fits, 20_000);
     let error = run(&(0..60).map(|n| n * 19_000 * 1000).collect::<Vec<_>>(), 1000).unwrap_err().to_string();
-    assert!(error.contains("1121001 as-of times between rows at 0 s and 0.001121 s"), "{error}");
+    assert!(error.contains("1121001 as-of times between rows at 0 s and 1.121 s"), "{error}");
     // At the ends of the range no row is lost.
     for stamps in [[i64::MIN, i64::MIN + 1], [i64::MAX - 1, i64::MAX]] {
         assert!(run(&stamps, day).unwrap().fitted.contacts >= 2, "{stamps:?}");

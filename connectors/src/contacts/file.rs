@@ -10,7 +10,20 @@ use super::rows::Columns;
 use super::{Feed, FilesOptions, People, Rejected};
 use crate::error::{At, Error};
 use crate::tables::names::Kind;
-use crate::tables::{self, Block, Opening, Table, TimeUnit};
+use crate::tables::{self, Block, ColumnNames, Opening, Table, TimeUnit};
+
+/// The names that columns were said to have, and the kinds of rows they were said of.
+pub(super) struct Asked {
+    pub(super) columns: ColumnNames,
+    pub(super) kinds: Vec<&'static Kind>,
+}
+
+impl Asked {
+    /// Refuses a name that no table had.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.columns.check(&self.kinds)
+    }
+}
 
 /// An open file.
 struct File {
@@ -21,6 +34,8 @@ struct File {
     run: Option<Run>,
     rejected: Arc<Rejected>,
     number: usize,
+    /// Given up at the end: who gives up the last one checks it.
+    asked: Option<Arc<Asked>>,
 }
 
 /// A block, and how far it was read.
@@ -33,11 +48,12 @@ struct Run {
 }
 
 /// Opens a file of one kind of rows.
-pub(crate) fn open(
+pub(super) fn open(
     path: &Path,
     kind: &'static Kind,
     options: &FilesOptions,
     rejected: &Arc<Rejected>,
+    asked: &Arc<Asked>,
 ) -> Result<Box<dyn Feed>, Error> {
     let opening = Opening { kind, options: &options.tables, follow: options.follow, notices: &options.notices };
     let table = tables::open(path, options.format, opening)?;
@@ -49,6 +65,7 @@ pub(crate) fn open(
         run: None,
         rejected: Arc::clone(rejected),
         number,
+        asked: Some(Arc::clone(asked)),
     }))
 }
 
@@ -63,7 +80,10 @@ impl Feed for File {
                         continue;
                     }
                     Next::Idle => return Ok(Next::Idle),
-                    Next::End => return Ok(Next::End),
+                    Next::End => {
+                        self.asked.take().and_then(Arc::into_inner).map_or(Ok(()), |asked| asked.check())?;
+                        return Ok(Next::End);
+                    }
                 }
             };
             while let Some(broken) = run.block.broken.get(run.broken).filter(|broken| broken.before <= run.row) {

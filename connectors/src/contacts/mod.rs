@@ -70,22 +70,24 @@ pub struct FilesOptions {
 /// # Errors
 /// One that cannot be opened, lacks a column in its header, or cannot be followed though it should.
 pub fn open(options: &FilesOptions, rejected: &Arc<Rejected>) -> Result<Vec<Box<dyn Feed>>, Error> {
-    let (mut feeds, mut kinds) = (Vec::new(), Vec::new());
-    for (paths, kind) in [(&options.contacts, &CONTACTS), (&options.tests, &TESTS)] {
+    let inputs = [(&options.contacts, &CONTACTS), (&options.tests, &TESTS)];
+    let kinds = inputs.iter().filter(|(paths, _)| !paths.is_empty()).map(|(_, kind)| *kind).collect();
+    let asked = Arc::new(file::Asked { columns: options.tables.columns.clone(), kinds });
+    let mut feeds = Vec::new();
+    for (paths, kind) in inputs {
         for path in paths {
             for file in tables_in(path)? {
-                feeds.push(file::open(&file, kind, options, rejected)?);
-                kinds.push(kind);
+                feeds.push(file::open(&file, kind, options, rejected, &asked)?);
             }
         }
     }
-    // The keys of JSON and the header of a pipe come later.
+    // The keys of JSON and the header of a pipe come later: the feed that ends last looks for these.
     let known = |path: &PathBuf| {
         let format = options.format.or_else(|| TableFormat::by_ending(path));
         path.is_file() && format.is_some_and(|format| format != TableFormat::Jsonl)
     };
     if !options.follow && options.contacts.iter().chain(&options.tests).all(known) {
-        options.tables.columns.check(&kinds)?;
+        asked.check()?;
     }
     Ok(feeds)
 }

@@ -107,11 +107,12 @@ fn read_records(path: &Path, fields: usize, full_scale: f32, options: &ReadOptio
 /// How many numbers a record seems to have, if not `own`.
 ///
 /// In records of the right size a column holds one kind of number, and varies less than all numbers mixed: the size is likely under which
-/// the numbers are most probable, each column a normal distribution of its own. Too few records tell nothing.
+/// the numbers are most probable, each column a normal distribution of its own, by the Bayesian information criterion. Too few records
+/// tell nothing.
 fn likely(values: &[[u8; 4]], own: usize) -> Option<usize> {
     let score = |size: usize| -> Option<f64> {
         let records = values.len().min(LOOKED_AT) / size;
-        if !values.len().is_multiple_of(size) || records < 8 {
+        if !values.len().is_multiple_of(size) || records < 16 {
             return None;
         }
         let spread = |column: usize| {
@@ -122,7 +123,8 @@ fn likely(values: &[[u8; 4]], own: usize) -> Option<usize> {
             // A number that is no coordinate, nor anything else, is far out.
             if finite.len() < records * 9 / 10 { 1e18 } else { square + 1e-4 }
         };
-        Some((0..size).map(|column| 0.5 * spread(column).ln()).sum::<f64>() / size as f64)
+        let parameters = ((records * size) as f64).ln() / records as f64;
+        Some((0..size).map(|column| 0.5 * spread(column).ln()).sum::<f64>() / size as f64 + parameters)
     };
     let standing = score(own);
     let scores = SIZES.filter(|&size| size != own).filter_map(|size| Some((size, score(size)?)));

@@ -127,7 +127,8 @@ fn fraction_ns(digits: &str) -> i64 {
 /// `YYYY-MM-DD`, or that with a time of day, with a zone or without (RFC 3339, section 5.6, and what ISO 8601 allows besides).
 fn calendar(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
-    let rest = rest.strip_prefix(['T', 't', ' ']).or(rest.is_empty().then_some(""))?;
+    let dated = rest.is_empty();
+    let rest = rest.strip_prefix(['T', 't', ' ']).or(dated.then_some(""))?;
     let zone_at = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
     let (clock, zone) = rest.split_at_checked(zone_at)?;
     let (clock, fraction) = clock.trim_end().split_once(['.', ',']).map_or((clock.trim_end(), ""), |(c, f)| (c, f));
@@ -139,7 +140,7 @@ fn calendar(text: &str) -> Option<i64> {
     }
     // A leap second is the second after it, as Unix time counts.
     let (clock, leap) = match clock.len() {
-        0 if rest.is_empty() => ("00:00:00".to_string(), 0),
+        0 if dated => ("00:00:00".to_string(), 0),
         5 => (format!("{clock}:00"), 0),
         8 if clock.ends_with(":60") => (format!("{}:59", &clock[..5]), 1),
         8 => (clock.to_string(), 0),

@@ -140,7 +140,7 @@ fn tried(sheet: &Sheet, read: Read, folder: &Path, random: &mut Random) -> Vec<S
             Ok((found, warnings)) if found != Outcome::Refused => {
                 for role in ["intensity", "class"] {
                     let header = sheet.header(role);
-                    if !sheet.usable(role)
+                    if spoilt(sheet, role)
                         && !warnings.iter().any(|text| [header.trim(), role].iter().any(|name| text.contains(name)))
                     {
                         wrong.push(format!("{name}: no warning names the column {header:?} that cannot be used: {warnings:?}\n      of {}", shown()));
@@ -152,6 +152,15 @@ fn tried(sheet: &Sheet, read: Read, folder: &Path, random: &mut Random) -> Vec<S
         std::fs::remove_file(&path).unwrap();
     }
     wrong
+}
+
+/// Whether a column cannot be used, by rows that can.
+fn spoilt(sheet: &Sheet, role: &str) -> bool {
+    let number = |role: &str, i: usize| sheet.column(role).is_none_or(|c| matches!(c.cells[i].mean, Mean::Number(_)));
+    let read =
+        |i: &usize| !sheet.ragged.contains_key(i) && ["frame", "x", "y", "z"].into_iter().all(|role| number(role, *i));
+    let junk = |i: usize| sheet.column(role).is_some_and(|column| column.cells[i].mean == Mean::Junk);
+    !sheet.usable(role) && (0..sheet.rows).filter(read).any(junk)
 }
 
 /// What is right for a table of points. A row without coordinates may be a point that is not finite, whose frame counts, or malformed.

@@ -174,7 +174,6 @@ fn what_run_says_of_a_file_inspect_says_too() {
         file("a word among numbers", "a.xyz", b"1 2 3\n1 two 3\n".to_vec()),
         file("no known ending", "a.foo", b"hello".to_vec()),
         file("a program's own file", "a.bag", b"#ROSBAG V2.0\n".to_vec()),
-        file("an empty file", "a.las", Vec::new()),
         file("a text file", "a.pcd", b"hello\n".to_vec()),
         file("bad rows", "a.csv", b"x,y,z\n1,2,3\n4,5,6\n7,8\n".to_vec()),
         file("a column left out", "a.csv", b"x,y,z,intensity\n1,2,3,low\n4,5,6,high\n7,8,9,1\n".to_vec()),
