@@ -188,7 +188,10 @@ impl Table for CsvTable {
                     break Next::Idle;
                 }
                 match self.text.piece(|bytes, last| record(bytes, last, delimiter))? {
-                    Piece::Item(0, _) => blocks.broken(0, CUT_OFF),
+                    Piece::Item(0, _) => {
+                        blocks.broken(0, CUT_OFF);
+                        self.again = true;
+                    }
                     Piece::Item(number, range) => {
                         if std::mem::take(&mut self.again) {
                             let first = self.text.of(range.clone()).to_vec();

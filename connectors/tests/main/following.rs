@@ -220,7 +220,8 @@ fn contacts_followed(seed: u64) -> Result<(), String> {
         other => format!("{other:?}"),
     };
     let found: Vec<String> = facts.iter().map(row).collect();
-    if rejected.count() > 0 {
+    // A row of which the half was read when the file was cut is malformed.
+    if rejected.count() > told.matches("Truncate").count() as u64 {
         return Err(format!("{} rows malformed; the writer: {told}", rejected.count()));
     }
     judged(&found, &written, &notices.warnings(), &path, &told)
