@@ -150,7 +150,7 @@ pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result
 }
 
 /// What becomes of a file that cannot be read: it ends a run, unless the run goes on for ever.
-fn on_error(settings: &Settings) -> OnError {
+pub(crate) fn on_error(settings: &Settings) -> OnError {
     match settings.on_error {
         Some(settings::OnError::Stop) => OnError::Stop,
         Some(settings::OnError::Skip) => OnError::Skip,

@@ -292,6 +292,7 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
         format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
         tables: TableOptions { columns: ColumnNames::of_contacts(settings.columns.clone())?, time_unit },
         follow: settings.follow,
+        on_error: input::on_error(settings),
         notices: Notices::default(),
     };
     let pace = Pace {

@@ -8,6 +8,7 @@
 //! Of any table format. A row that cannot be read is malformed: it is noted in [`Rejected`] and the run goes on.
 
 mod file;
+mod forgiving;
 mod hash;
 mod merge;
 mod people;
@@ -34,7 +35,9 @@ use thalweg::contacts::Fact;
 
 use crate::error::Error;
 use crate::notices::Notices;
+use crate::points::folder::OnError;
 use crate::points::order;
+use forgiving::{Forgiving, pass_over};
 
 /// Rows one after the other, in the order in which they came in.
 pub trait Feed: Send {
@@ -61,6 +64,8 @@ pub struct FilesOptions {
     pub tables: TableOptions,
     /// Go on as the files grow, until stopped.
     pub follow: bool,
+    /// What becomes of a file that cannot be read; one to follow must at least open.
+    pub on_error: OnError,
     /// Where readers say what is no error.
     pub notices: Notices,
 }
@@ -73,11 +78,20 @@ pub fn open(options: &FilesOptions, rejected: &Arc<Rejected>) -> Result<Vec<Box<
     let inputs = [(&options.contacts, &CONTACTS), (&options.tests, &TESTS)];
     let kinds = inputs.iter().filter(|(paths, _)| !paths.is_empty()).map(|(_, kind)| *kind).collect();
     let asked = Arc::new(file::Asked { columns: options.tables.columns.clone(), kinds });
-    let mut feeds = Vec::new();
+    let mut feeds: Vec<Box<dyn Feed>> = Vec::new();
     for (paths, kind) in inputs {
         for path in paths {
             for file in tables_in(path)? {
-                feeds.push(file::open(&file, kind, options, rejected, &asked)?);
+                match file::open(&file, kind, options, rejected, &asked) {
+                    Ok(feed) if options.on_error == OnError::Skip => {
+                        feeds.push(Box::new(Forgiving::new(feed, &options.notices)));
+                    }
+                    Ok(feed) => feeds.push(feed),
+                    Err(error) if options.on_error == OnError::Skip && !options.follow => {
+                        pass_over(error, &options.notices)?;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
     }

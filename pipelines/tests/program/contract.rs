@@ -203,6 +203,13 @@ fn what_is_left_out_is_said_and_a_run_that_used_nothing_fails() {
     );
     assert_eq!(risk("t,i,j\n", &[], 0), "");
     assert_eq!(risk("t,i,j\n10,a,b\n", &["--as-of", "5"], 0), "");
+    fs::write(at.join("torn.parquet"), "PAR1 and no more").unwrap();
+    let both = ["run", "risk", "--contacts", "torn.parquet", "c.csv", "--output", "o.csv", "--set", "rate=1e-3"];
+    assert!(code(&both, at, 1).contains("torn.parquet"));
+    let said = code(&[&both[..], &["--on-error", "skip"]].concat(), at, 0);
+    assert!(said.contains("torn.parquet: passed over") && said.contains("dropped 1 unreadable, first: torn.parquet"));
+    let one = ["run", "risk", "--contacts", "torn.parquet", "--output", "o.csv", "--set", "rate=1e-3"];
+    assert!(code(&[&one[..], &["--on-error", "skip"]].concat(), at, 1).contains("1 unreadable"));
     let output = thalweg(&[&RISK[..], &["--json"]].concat(), at);
     assert!(output.stderr.is_empty() && json(&output)["dropped"] == serde_json::json!({}));
 }
