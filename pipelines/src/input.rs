@@ -34,7 +34,7 @@ pub const TIME_UNIT: Key = Key {
     name: "time_unit",
     default: "seconds",
     expected: "ms, us or ns",
-    what: "what times in tables count that are plain numbers: ms, us or ns",
+    what: "what times in tables count that are plain numbers",
 };
 
 /// How the inputs are read, beyond what stands in the settings.

@@ -88,7 +88,7 @@ pub static OPTIONS: &[CliOption] = &[
         "on_error",
         Takes::One,
         "stop|skip",
-        "An unreadable file or frame ends the run, or is counted and passed over [default: stop; with --follow: skip]",
+        "An unreadable file or frame ends the run, or is counted and passed over [default: stop; skip where files are followed]",
     ),
     option("set", Takes::Pairs, "KEY=VALUE", "A key of the pipeline's own, repeatable"),
     option("config", Takes::One, "FILE", "A TOML file in which all of these may stand; options win"),

@@ -99,6 +99,8 @@ fn rows(what: &str, options: &FilesOptions, certain: bool, report: &mut Report) 
 struct Output {
     kind: &'static Kind,
     types: &'static [&'static str],
+    /// A column of lists, which is not looked into.
+    list: Option<&'static str>,
     what: &'static str,
 }
 
@@ -134,7 +136,6 @@ static RISKS: Kind = kind(&[
     Column::must("person"),
     Column::must("score"),
     Column::must("model"),
-    Column::must("because"),
     Column::may("diff", &[]),
 ]);
 
@@ -144,16 +145,19 @@ static OUTPUTS: [Output; 3] = [
         types: &[
             "int64", "uint32", "float32", "float32", "float32", "text", "int64", "uint8", "text", "float32", "uint32",
         ],
+        list: None,
         what: "labels written by `run segment`",
     },
     Output {
         kind: &EDGES,
         types: &["int64", "uint64", "uint8", "uint64", "float32", "int8"],
+        list: None,
         what: "neighbours written by `run knn`",
     },
     Output {
         kind: &RISKS,
-        types: &["int64", "text", "float32", "text", "list", "int8"],
+        types: &["int64", "text", "float32", "text", "int8"],
+        list: Some("because"),
         what: "scores written by `run risk`",
     },
 ];
@@ -195,6 +199,7 @@ pub(super) fn output(path: &Path, report: &mut Report) -> bool {
         (report.rows, report.frames) = (Some(rows), Some(frames));
         let there = columns().zip(output.types).filter(|((slot, _), _)| table.has(*slot));
         report.fields = there.map(|((_, column), kind)| Field::new(column.name, *kind)).collect();
+        report.fields.extend(output.list.map(|name| Field::new(name, "list")));
         report.problems.extend(end.err().map(|error| error.to_string()));
         return true;
     }

@@ -198,7 +198,7 @@ fn what_is_left_out_is_said_and_a_run_that_used_nothing_fails() {
     assert!(fs::read_to_string(at.join("o.csv.rejected.csv")).unwrap().contains("morning"));
     let said = risk("t,i,j\n1,a,b\nnoon,a,b\n2,c,c\n", &[], 0);
     assert!(
-        said.contains("dropped 1 malformed, first: c.csv, line 3") && said.contains("dropped 1 self_contact"),
+        said.contains("dropped 1 malformed, first: c.csv: line 3") && said.contains("dropped 1 self_contact"),
         "{said}"
     );
     assert_eq!(risk("t,i,j\n", &[], 0), "");
