@@ -23,11 +23,14 @@ const MOST: usize = 200;
 #[derive(Clone, Default)]
 pub struct Notices(Arc<Mutex<Inner>>);
 
+/// Says a warning.
+type Say = Box<dyn Fn(&str) + Send>;
+
 #[derive(Default)]
 struct Inner {
     warnings: Vec<String>,
     dropped: BTreeMap<&'static str, Dropped>,
-    say: Option<Box<dyn Fn(&str) + Send>>,
+    say: Option<Say>,
 }
 
 impl std::fmt::Debug for Notices {

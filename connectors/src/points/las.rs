@@ -406,7 +406,6 @@ impl Columns {
             let place = |axis: usize, raw: i32| f64::from(raw) * header.scale[axis] + header.offset[axis];
             let Ok(origin) = options.origin.by(|| Ok::<_, Infallible>(medians(&raw, place)));
             frame.origin = origin;
-            let origin = frame.origin;
             let [x, y, z] = raw;
             // Mapping an owned column keeps its memory: i32 and f32 are of one size.
             let metres = |axis: usize, column: Vec<i32>| {

@@ -175,44 +175,42 @@ impl Table for CsvTable {
         if let Some(without) = self.read_header()? {
             return Ok(without);
         }
-        loop {
-            let Some(header) = &self.header else { return Ok(Next::End) };
-            let mut blocks = Blocks::new(header.slots.iter().map(Option::is_some));
-            blocks.decimal_comma = header.delimiter != Delimiter::Byte(b',');
-            if let Some((number, record)) = self.first.take() {
-                Self::take(&mut self.cells, header, &mut blocks, number, &record);
-            }
-            let delimiter = header.delimiter;
-            let otherwise = loop {
-                if blocks.full() {
-                    break Next::Idle;
-                }
-                match self.text.piece(|bytes, last| record(bytes, last, delimiter))? {
-                    Piece::Item(0, _) => {
-                        blocks.broken(0, CUT_OFF);
-                        self.again = true;
-                    }
-                    Piece::Item(number, range) => {
-                        if std::mem::take(&mut self.again) {
-                            let first = self.text.of(range.clone()).to_vec();
-                            if let Ok(header) = self.header_of(&first) {
-                                self.header = Some(header);
-                                break Next::Idle;
-                            }
-                        }
-                        let Some(header) = &self.header else { break Next::End };
-                        Self::take(&mut self.cells, header, &mut blocks, number, self.text.of(range));
-                    }
-                    Piece::Nothing => break Next::Idle,
-                    Piece::Anew => self.again = true,
-                    Piece::End => {
-                        self.told = self.text.tell_left(&self.notices, self.told);
-                        break Next::End;
-                    }
-                }
-            };
-            return Ok(blocks.finish(self.header.as_ref().map(|header| &header.slots[..]), otherwise));
+        let Some(header) = &self.header else { return Ok(Next::End) };
+        let mut blocks = Blocks::new(header.slots.iter().map(Option::is_some));
+        blocks.decimal_comma = header.delimiter != Delimiter::Byte(b',');
+        if let Some((number, record)) = self.first.take() {
+            Self::take(&mut self.cells, header, &mut blocks, number, &record);
         }
+        let delimiter = header.delimiter;
+        let otherwise = loop {
+            if blocks.full() {
+                break Next::Idle;
+            }
+            match self.text.piece(|bytes, last| record(bytes, last, delimiter))? {
+                Piece::Item(0, _) => {
+                    blocks.broken(0, CUT_OFF);
+                    self.again = true;
+                }
+                Piece::Item(number, range) => {
+                    if std::mem::take(&mut self.again) {
+                        let first = self.text.of(range.clone()).to_vec();
+                        if let Ok(header) = self.header_of(&first) {
+                            self.header = Some(header);
+                            break Next::Idle;
+                        }
+                    }
+                    let Some(header) = &self.header else { break Next::End };
+                    Self::take(&mut self.cells, header, &mut blocks, number, self.text.of(range));
+                }
+                Piece::Nothing => break Next::Idle,
+                Piece::Anew => self.again = true,
+                Piece::End => {
+                    self.told = self.text.tell_left(&self.notices, self.told);
+                    break Next::End;
+                }
+            }
+        };
+        Ok(blocks.finish(self.header.as_ref().map(|header| &header.slots[..]), otherwise))
     }
 
     fn has(&self, slot: usize) -> bool {
@@ -245,10 +243,11 @@ fn record(bytes: &[u8], last: bool, delimiter: Delimiter) -> Reach {
         at_start = !quoted && byte == delimiter;
         at += 1;
     }
-    if (last && !quoted) || quoted && (last || bytes.len() > LONGEST) {
-        return if quoted { line(bytes, true) } else { Reach::Whole(bytes.len()) };
+    match quoted {
+        true if last || bytes.len() > LONGEST => line(bytes, true),
+        false if last => Reach::Whole(bytes.len()),
+        _ => Reach::Open,
     }
-    Reach::Open
 }
 
 /// The cells of one record.

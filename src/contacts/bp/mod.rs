@@ -44,10 +44,11 @@ impl Bp {
     fn spread<const Q: usize>(&self, network: &Network, options: &RiskOptions) -> Result<Risk, Error> {
         let mut rounds = Rounds::<Q>::new(network, &self.parameters, self.tolerance, options)?;
         let mut risk = Risk { converged: network.stamp.is_empty(), ..Risk::default() };
-        while !risk.converged && risk.rounds < self.most_rounds {
+        while !risk.converged && !risk.stuck && risk.rounds < self.most_rounds {
             risk.change = rounds.go_on()?;
             risk.rounds += 1;
             risk.converged = risk.change <= self.tolerance;
+            risk.stuck = !risk.converged && rounds.stuck();
         }
         rounds.read(&mut risk)?;
         Ok(risk)

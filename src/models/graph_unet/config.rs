@@ -166,7 +166,11 @@ impl Config {
             let found = format!("{} classes with {} ids", self.classes.len(), ids.len());
             return fail("classes", found, "one or more, each with an id of its own");
         }
-        if let Some(range) = self.trained_range.iter().find(|range| !(range.least <= range.most)) {
+        if let Some(range) = self
+            .trained_range
+            .iter()
+            .find(|range| range.least.partial_cmp(&range.most).is_none_or(|order| order.is_gt()))
+        {
             return fail("trained_range", format!("{range:?}"), "a least value at or below the most");
         }
         if !(1e-3..=1e3).contains(&self.temperature) {
