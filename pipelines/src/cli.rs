@@ -11,12 +11,15 @@ use thalweg_pipelines::sims::{self, SIMS};
 use thalweg_pipelines::{Failure, Settings};
 use toml::{Table, Value};
 
+/// What a command uses of a pipeline: options, keys, an example.
+type Uses = (&'static [&'static str], Listed, &'static str);
+
 /// A command of a pipeline: `run` or `eval`.
 struct Verb {
     name: &'static str,
     about: &'static str,
-    /// What it uses of a pipeline: options, keys, an example; nothing where the pipeline has no such command.
-    uses: fn(&'static Ready) -> Option<(&'static [&'static str], Listed, &'static str)>,
+    /// What it uses; nothing where the pipeline has no such command.
+    uses: fn(&'static Ready) -> Option<Uses>,
 }
 
 const VERBS: [Verb; 2] = [

@@ -31,7 +31,7 @@ fn layers_refuse_what_does_not_fit() {
         ("point.local_nn.weight", vec![3, 5]),
         ("point.local_nn.bias", vec![3]),
     ];
-    let zeros = vec![0; 60];
+    let zeros = [0; 60];
     let tensors: HashMap<&str, TensorView> = names
         .into_iter()
         .map(|(name, shape)| {

@@ -504,7 +504,8 @@ fn labels_are_train_ids_or_raw_ids() {
         "x,y,z,label\n".to_string() + &rows.collect::<String>()
     };
     let mut cases = Vec::new();
-    let ids: [(&str, Box<dyn Fn(usize) -> String>); 4] = [
+    type Label<'a> = Box<dyn Fn(usize) -> String + 'a>;
+    let ids: [(&str, Label); 4] = [
         ("train ids", Box::new(|i| train[i].to_string())),
         ("raw ids", Box::new(|i| RAW[train[i]].to_string())),
         ("raw ids as decimals", Box::new(|i| format!("{}.0", RAW[train[i]]))),
