@@ -192,7 +192,7 @@ impl Stats {
         }
     }
 
-    /// Notes what whoever runs it should be told; the same text counts once, and after [`WARNINGS`] of them no more are kept.
+    /// Notes what whoever runs it should be told; the same text counts once, and after `WARNINGS` of them no more are kept.
     pub fn warn(&self, text: impl Into<String>) {
         let (mut counters, text) = (self.lock(), text.into());
         if counters.warnings.len() < WARNINGS && !counters.warnings.contains(&text) {

@@ -1,6 +1,6 @@
 //! Sources and sinks of Thalweg, one file per format or transport.
 //!
-//! [`points`] reads frames, [`contacts`] rows of contacts and tests, both over the table formats of [`tables`]; [`sim`] makes inputs;
+//! [`points`] reads frames, [`contacts`] rows of contacts and tests, both over the table formats of `tables`; [`sim`] makes inputs;
 //! [`out`] writes; [`inspect()`] says what a path is.
 
 pub mod contacts;

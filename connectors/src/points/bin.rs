@@ -2,7 +2,7 @@
 //!
 //! Metres in the sensor's frame. KITTI's remission is 0–1, nuScenes' intensity 0–255. The length of the file is the number of records: an empty
 //! file is an empty frame, a torn last record an error. A `.bin` says nothing of its records: where the fourth number is off its scale, or a
-//! record is torn, other sizes are held against the numbers ([`likely`]). Geiger et al., CVPR 2012; Caesar et al., CVPR 2020.
+//! record is torn, other sizes are held against the numbers (`likely`). Geiger et al., CVPR 2012; Caesar et al., CVPR 2020.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! `sim:street`: a simulated drive of a 64-beam spinning LiDAR through an endless street, every point labelled.
 //!
 //! Frame `n` of seed `s` is a pure function of `(s, n)`: whatever was generated before, and with the same bits on every
-//! platform, for it uses only exactly rounded arithmetic, `libm`, and random numbers that depend on a key alone ([`super::dice`]).
+//! platform, for it uses only exactly rounded arithmetic, `libm`, and random numbers that depend on a key alone (`dice`).
 //!
 //! The world is laid out beside a gently winding centre line `y = f(x)`: a place is named by `x` and by its distance `d` from
 //! the centre line (left positive). Blocks of 96 m begin with a crossing; six lots a side follow. Ground is a height field;
