@@ -101,8 +101,6 @@ pub struct Fit {
     pub rounds: u32,
     /// Whether the rounds came to rest below the tolerance.
     pub converged: bool,
-    /// Whether they were given up early, since their changes had stopped falling.
-    pub stuck: bool,
     /// The largest change of the last round.
     pub change: f64,
     /// People whose tests no history explains.
@@ -215,7 +213,6 @@ impl Scoring {
             tests: view.snapshot.tests.len() as u64,
             rounds: risk.rounds,
             converged: risk.converged,
-            stuck: risk.stuck,
             change: risk.change,
             contradictions: risk.contradictions,
             log_evidence: risk.log_evidence,

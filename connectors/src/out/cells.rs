@@ -11,6 +11,7 @@ use arrow::datatypes::{
     UInt16Type, UInt32Type, UInt64Type,
 };
 
+use super::publish::StagedFile;
 use crate::error::{At, Error};
 
 /// Writes one cell.
@@ -102,6 +103,24 @@ fn structure(array: &ArrayRef) -> Option<Cell<'_>> {
         .collect();
     let members = members?;
     Some(Box::new(move |row, out| object(&members, row, out)))
+}
+
+/// Writes a line a row, of which `line` appends the text without its end.
+pub(crate) fn write_lines(
+    file: &mut StagedFile,
+    rows: usize,
+    mut line: impl FnMut(usize, &mut Vec<u8>),
+) -> Result<(), Error> {
+    let mut out = Vec::new();
+    for row in 0..rows {
+        line(row, &mut out);
+        out.push(b'\n');
+        if out.len() >= 1 << 16 || row + 1 == rows {
+            file.write_all(&out).map_err(|e| Error::io(file.destination(), e))?;
+            out.clear();
+        }
+    }
+    Ok(())
 }
 
 /// A JSON object of one row: its keys as [`key`] makes them, and their cells.

@@ -1,12 +1,11 @@
 //! JSON lines out: one object a line, keys in column order.
 
-use std::io::Write;
 use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::cells::{Style, cells, key, object};
+use super::cells::{Style, cells, key, object, write_lines};
 use super::publish::StagedFile;
 use super::records::RecordWriter;
 use crate::error::Error;
@@ -15,7 +14,6 @@ use crate::error::Error;
 pub struct JsonlWriter {
     file: StagedFile,
     keys: Vec<Vec<u8>>,
-    out: Vec<u8>,
 }
 
 impl JsonlWriter {
@@ -25,7 +23,7 @@ impl JsonlWriter {
     /// See [`StagedFile::create`].
     pub fn create(path: &Path, schema: SchemaRef) -> Result<JsonlWriter, Error> {
         let keys = schema.fields().iter().map(|f| key(f.name())).collect();
-        Ok(JsonlWriter { file: StagedFile::create(path)?, keys, out: Vec::new() })
+        Ok(JsonlWriter { file: StagedFile::create(path)?, keys })
     }
 }
 
@@ -33,15 +31,7 @@ impl RecordWriter for JsonlWriter {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
         let cells = cells(self.file.destination(), batch, Style::Json)?;
         let members: Vec<_> = self.keys.iter().cloned().zip(cells).collect();
-        for row in 0..batch.num_rows() {
-            object(&members, row, &mut self.out);
-            self.out.push(b'\n');
-            if self.out.len() >= 1 << 16 || row + 1 == batch.num_rows() {
-                self.file.write_all(&self.out).map_err(|e| Error::io(self.file.destination(), e))?;
-                self.out.clear();
-            }
-        }
-        Ok(())
+        write_lines(&mut self.file, batch.num_rows(), |row, out| object(&members, row, out))
     }
 
     fn finish(self: Box<Self>) -> Result<(), Error> {

@@ -1,8 +1,31 @@
 //! Rows of one frame that lie in several files: one frame, points in the order in which they were read.
 
-use thalweg::Frame;
+use thalweg::{Frame, Returns, Truth};
 
 use crate::points::format::ReadOptions;
+
+/// A column of both parts; `lost` and none if only one of the two has it and the other is not empty.
+fn both<T>(
+    one: Option<T>,
+    two: Option<T>,
+    empty: (bool, bool),
+    extend: impl FnOnce(&mut T, T),
+    lost: impl FnOnce(),
+) -> Option<T> {
+    match (one, two) {
+        (Some(mut one), Some(two)) => {
+            extend(&mut one, two);
+            Some(one)
+        }
+        (Some(one), None) if empty.1 => Some(one),
+        (None, Some(two)) if empty.0 => Some(two),
+        (None, None) => None,
+        _ => {
+            lost();
+            None
+        }
+    }
+}
 
 /// Appends the points of `more`. A column that only one of the two has is left out, with a warning. Coordinates are widened to f64 where one part
 /// has lost an origin and the other has not.
@@ -22,43 +45,19 @@ pub(crate) fn append(frame: &mut Frame, mut more: Frame, options: &ReadOptions) 
             options.warn("columns of a frame", path, text);
         }
     };
-    frame.intensity = match (frame.intensity.take(), more.intensity) {
-        (Some(mut one), Some(two)) => {
-            one.extend(two);
-            Some(one)
-        }
-        (Some(one), None) if after == 0 => Some(one),
-        (None, Some(two)) if before == 0 => Some(two),
-        (None, None) => None,
-        _ => {
-            missing("intensities");
-            None
-        }
+    let empty = (before == 0, after == 0);
+    let append = |one: &mut Vec<f32>, two| one.extend(two);
+    frame.intensity = both(frame.intensity.take(), more.intensity, empty, append, || missing("intensities"));
+    let append = |one: &mut Truth, two: Truth| {
+        one.class.extend(two.class);
+        one.instance.extend(two.instance);
     };
-    frame.truth = match (frame.truth.take(), more.truth) {
-        (Some(mut one), Some(two)) => {
-            one.class.extend(two.class);
-            one.instance.extend(two.instance);
-            Some(one)
-        }
-        (Some(one), None) if after == 0 => Some(one),
-        (None, Some(two)) if before == 0 => Some(two),
-        (None, None) => None,
-        _ => {
-            missing("classes");
-            None
-        }
+    frame.truth = both(frame.truth.take(), more.truth, empty, append, || missing("classes"));
+    let append = |one: &mut Returns, two: Returns| {
+        one.number.extend(two.number);
+        one.count.extend(two.count);
     };
-    frame.returns = match (frame.returns.take(), more.returns) {
-        (Some(mut one), Some(two)) => {
-            one.number.extend(two.number);
-            one.count.extend(two.count);
-            Some(one)
-        }
-        (Some(one), None) if after == 0 => Some(one),
-        (None, Some(two)) if before == 0 => Some(two),
-        _ => None,
-    };
+    frame.returns = both(frame.returns.take(), more.returns, empty, append, || ());
     frame.x.extend(more.x);
     frame.y.extend(more.y);
     frame.z.extend(more.z);

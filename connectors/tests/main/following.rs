@@ -227,6 +227,16 @@ fn contacts_followed(seed: u64) -> Result<(), String> {
     judged(&found, &written, &notices.warnings(), &path, &told)
 }
 
+/// Files of points, followed, that settle at once.
+fn followed(notices: &Notices) -> FilesOptions {
+    FilesOptions {
+        read: ReadOptions { notices: notices.clone(), ..ReadOptions::default() },
+        follow: true,
+        settle: SETTLE,
+        ..FilesOptions::default()
+    }
+}
+
 fn points_followed(seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
     let folder = tempfile::tempdir().unwrap();
@@ -251,12 +261,7 @@ fn points_followed(seed: u64) -> Result<(), String> {
     let written: Vec<String> = points.iter().map(|(frame, n)| format!("{frame} {n} {}.5 1", n * 2)).collect();
     let header = if json { "" } else { "frame,x,y,z\n" };
     let notices = Notices::default();
-    let options = FilesOptions {
-        read: ReadOptions { notices: notices.clone(), ..ReadOptions::default() },
-        follow: true,
-        settle: SETTLE,
-        ..FilesOptions::default()
-    };
+    let options = followed(&notices);
     let stop = options.stop.clone();
     if random.below(4) > 0 {
         std::fs::write(&path, "").unwrap();
@@ -312,12 +317,7 @@ fn folder_followed(seed: u64) -> Result<(), String> {
         }
     };
     let notices = Notices::default();
-    let options = FilesOptions {
-        read: ReadOptions { notices: notices.clone(), ..ReadOptions::default() },
-        follow: true,
-        settle: SETTLE,
-        ..FilesOptions::default()
-    };
+    let options = followed(&notices);
     let stop = options.stop.clone();
     let mut source = Files::open(folder.path(), options).map_err(|e| e.to_string())?;
     let mut found = Vec::new();
