@@ -18,8 +18,8 @@ pub enum Error {
     /// A stage refused its input.
     #[error("stage {stage}, epoch {epoch}: {error}")]
     Stage {
-        /// The stage's name.
-        stage: &'static str,
+        /// The name of its node in the plan.
+        stage: String,
         /// The epoch it was working on.
         epoch: crate::Epoch,
         /// Its own error.
@@ -76,6 +76,9 @@ pub enum Error {
     /// A model was stopped from outside before it had come to a result.
     #[error("stopped by a signal")]
     Interrupted,
+    /// A plan that cannot run.
+    #[error("plan: {0}")]
+    Plan(String),
     /// The dataflow runtime could not start.
     #[error("dataflow runtime: {0}")]
     Runtime(String),

@@ -1,36 +1,31 @@
 //! Thalweg: streaming geometric deep learning. Exact graphs over spatial streams, and graph networks as dataflow stages.
 //!
-//! The data path, in the order a frame takes it: [`source`] → [`frame`] → graph → [`stage`] → layer → model → [`sink`].
-//! The law that every stage keeps: at a closed epoch its output is a function of the live input, bit for bit, whatever the
-//! arrival order, the number of workers, or what came before.
+//! A reader finds the framework first: [`source`], [`stage`], [`sink`], the [`plan`] that joins them, and [`dataflow`], which runs it. Then
+//! [`graph`], [`knn`], [`layers`], [`networks`], and [`asof`] for tables as of a time. Beside it stand the domains, which do not know each
+//! other: [`points`] and [`contacts`].
+//!
+//! The law that every stage keeps: at a closed epoch its output is a function of the live input, bit for bit, whatever the arrival order,
+//! the number of workers, or what came before.
 
-pub mod changes;
+pub mod asof;
 pub mod contacts;
 pub mod dataflow;
 pub mod error;
-pub mod frame;
 pub mod graph;
 pub mod knn;
 pub mod layers;
-pub mod map;
-pub mod models;
-pub mod pipeline;
+pub mod networks;
+pub mod plan;
+pub mod points;
 pub mod report;
-pub mod segmentation;
 pub mod sink;
 pub mod source;
 pub mod stage;
-mod sweep;
-pub mod voxel;
 
-pub use changes::Changes;
 pub use error::{BoxError, Error};
-pub use frame::{Frame, Pose, Returns, Truth};
-pub use graph::{KnnGraph, Nodes};
-pub use models::Model;
-pub use pipeline::{Flow, Pipeline};
+pub use plan::{Flow, Pipeline};
+pub use points::{Classes, Frame, KnnGraph, Nodes, Pose, Returns, Segmentation, SegmentationModel, Truth};
 pub use report::{Dropped, Report};
-pub use segmentation::{Classes, Segmentation};
 pub use sink::Sink;
 pub use source::{Next, Source};
 pub use stage::Stage;

@@ -1,18 +1,15 @@
 //! What a run counts and times while it goes on: items, nodes, edges, drops, and a latency histogram a stage.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
 use crate::Epoch;
-use crate::contacts::Fit;
 
 /// Warnings that a run keeps at most.
 const WARNINGS: usize = 100;
-/// Fits that a run keeps, the last ones.
-const FITS: usize = 1000;
 
 /// Median and 99th percentile of a stage's time, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
@@ -51,15 +48,15 @@ pub struct Report {
     pub nodes: u64,
     /// Edges of the graphs.
     pub edges: u64,
+    /// Graphs that a network answered for, where rows make graphs as of times.
+    #[serde(skip)]
+    pub graphs: u64,
     /// Wall time of the run (s), reading and writing included.
     pub seconds: f64,
     /// Time a stage; `total` runs from a frame's arrival to its hand-over to the sink.
     pub latency: BTreeMap<String, Latency>,
     /// What was subtracted from f64 coordinates (m).
     pub origin: [f64; 3],
-    /// What the poses of a map lost before they were put on its grid (m).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub map_origin: Option<[f64; 3]>,
     /// What was dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
     /// Of each reason in `dropped` the first place, where it is known.
@@ -68,25 +65,9 @@ pub struct Report {
     /// What whoever runs it should be told, each once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// How a model of risk did, by as-of time scored, the last 1,000 of them; empty in other pipelines.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fits: Vec<Fit>,
-    /// What the fits add up to, those included that are no longer kept.
-    #[serde(skip)]
-    pub fitted: Fitted,
-}
-
-/// Sums over fits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fitted {
-    /// How many there were.
-    pub fits: u64,
-    /// People known, over all as-of times scored.
-    pub people: u64,
-    /// Contacts that counted, over all as-of times scored.
-    pub contacts: u64,
-    /// How many had not come to rest.
-    pub not_converged: u64,
+    /// What a pipeline adds of its own.
+    #[serde(flatten)]
+    pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The time that one item spends in each part of a stage, added up before it is recorded once.
@@ -112,6 +93,7 @@ struct Counters {
     frames: u64,
     nodes: u64,
     edges: u64,
+    graphs: u64,
     origin: [f64; 3],
     dropped: BTreeMap<&'static str, (i64, Dropped)>,
     warnings: Vec<String>,
@@ -123,8 +105,6 @@ struct Counters {
     words: Option<(i64, String)>,
     histograms: BTreeMap<&'static str, Histogram<u64>>,
     arrived: BTreeMap<Epoch, Instant>,
-    fits: VecDeque<Fit>,
-    fitted: Fitted,
 }
 
 impl Counters {
@@ -221,18 +201,9 @@ impl Stats {
         }
     }
 
-    /// Notes how a model did at an as-of time.
-    pub fn fit(&self, fit: Fit) {
-        let mut counters = self.lock();
-        let fitted = &mut counters.fitted;
-        fitted.fits += 1;
-        fitted.people += u64::from(fit.people);
-        fitted.contacts += fit.contacts;
-        fitted.not_converged += u64::from(!fit.converged);
-        if counters.fits.len() == FITS {
-            counters.fits.pop_front();
-        }
-        counters.fits.push_back(fit);
+    /// Counts a graph that a network answers for.
+    pub fn graph(&self) {
+        self.lock().graphs += 1;
     }
 
     /// Counts a graph's nodes.
@@ -288,10 +259,10 @@ impl Stats {
             frames: counters.frames,
             nodes: counters.nodes,
             edges: counters.edges,
+            graphs: counters.graphs,
             seconds,
             latency: counters.histograms.iter().map(|(stage, h)| (stage.to_string(), latency(h))).collect(),
             origin: counters.origin,
-            map_origin: None,
             dropped: counters.dropped.iter().map(|(reason, (_, d))| (reason.to_string(), d.count)).collect(),
             first_dropped: counters
                 .dropped
@@ -300,8 +271,7 @@ impl Stats {
                 .map(|(reason, (_, d))| (reason.to_string(), d.first.clone()))
                 .collect(),
             warnings: counters.warnings(),
-            fits: counters.fits.iter().cloned().collect(),
-            fitted: counters.fitted,
+            extra: serde_json::Map::new(),
         }
     }
 }

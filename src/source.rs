@@ -52,6 +52,17 @@ pub trait Source: Send {
         false
     }
 
+    /// When an item happened (ns), where the source knows. Times of a source do not go back: one that does counts as the latest before it.
+    fn time(&self, _: &Self::Item) -> Option<i64> {
+        None
+    }
+
+    /// How far a source that has nothing at present has come: no item will be earlier than this (ns). Other sources of the pipeline need not
+    /// wait for it until then.
+    fn reached(&self) -> Option<i64> {
+        None
+    }
+
     /// How many items there are in all, where that is known before they are read: for those who watch.
     fn total(&self) -> Option<u64> {
         None
@@ -71,5 +82,11 @@ impl<S: Source + ?Sized> Source for Box<S> {
     }
     fn total(&self) -> Option<u64> {
         (**self).total()
+    }
+    fn time(&self, item: &Self::Item) -> Option<i64> {
+        (**self).time(item)
+    }
+    fn reached(&self) -> Option<i64> {
+        (**self).reached()
     }
 }

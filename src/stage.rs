@@ -104,9 +104,15 @@ pub trait Stage: 'static {
         1
     }
 
-    /// Does one phase of one epoch on this shard. Called only where there is something in the inbox: a shard that wants
-    /// to be called in the next phase sends itself a message. Epochs come in ascending order, and phase 0 of an epoch
-    /// begins when all phases of the epochs before it are done on this shard.
+    /// Whether phase 0 is to be called for every epoch, with an empty inbox where the epoch has no input on this shard.
+    fn every_epoch(&self) -> bool {
+        false
+    }
+
+    /// Does one phase of one epoch on this shard. Called only where there is something in the inbox, unless
+    /// [`Stage::every_epoch`] asks for more: a shard that wants to be called in the next phase sends itself a message.
+    /// Epochs come in ascending order, and no phase of an epoch begins before all phases of the epochs before it are
+    /// done on this shard.
     ///
     /// # Errors
     /// Input that the stage cannot work on; the run ends with it.
@@ -117,6 +123,15 @@ pub trait Stage: 'static {
         inbox: Inbox<Self::Input, Self::Exchange>,
         out: &mut Outbox<Self::Exchange, Self::Output>,
     ) -> Result<(), BoxError>;
+
+    /// The input has ended: called once on each shard, with the epoch after the last. What is given goes out as that
+    /// epoch's output; messages to shards are not sent.
+    ///
+    /// # Errors
+    /// As of [`Stage::step`].
+    fn end(&mut self, _: Epoch, _: &mut Outbox<Self::Exchange, Self::Output>) -> Result<(), BoxError> {
+        Ok(())
+    }
 }
 
 /// A local stage made of a function from one piece of input to one piece of output.

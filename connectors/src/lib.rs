@@ -1,18 +1,22 @@
 //! Sources and sinks of Thalweg, one file per format or transport.
 //!
-//! [`points`] reads frames, [`contacts`] rows of contacts and tests, both over the table formats of `tables`; [`sim`] makes inputs;
+//! [`points`] reads frames, [`contacts`] rows of contacts and tests, [`graph`] rows of edges and nodes, all over the table formats of `tables`; [`sim`] makes inputs;
 //! [`out`] writes; [`inspect()`] says what a path is.
 
 pub mod contacts;
 pub mod error;
 mod files;
+pub mod graph;
 mod inspect;
 mod notices;
 pub mod out;
 pub mod points;
+pub mod records;
+pub mod rows;
 pub mod sim;
 mod tables;
 
+pub use arrow;
 pub use error::{At, Error};
 pub use files::guard::quiet_decoder_panics;
 pub use inspect::{Field, Group, Report, inspect};

@@ -61,7 +61,11 @@ pub fn command() -> Command {
         command = command.subcommand(OPTIONS.iter().fold(bare, |command, option| command.arg(argument(option))));
     }
     command
-        .subcommand(Command::new("list").about("List pipelines, connectors and models, one line each"))
+        .subcommand(
+            Command::new("list")
+                .about("List pipelines, connectors and models, one line each; or the layers of `gnn`'s networks")
+                .arg(Arg::new("what").value_parser(["layers"]).help("layers: those that a network may have")),
+        )
         .subcommand(
             Command::new("inspect")
                 .about("Say what a file or folder is: format, frames, points, fields, extent, problems")

@@ -4,6 +4,7 @@
 //! whose true class is one of the model's (others are ignored), as SemanticKITTI defines it; the mean runs over the classes
 //! with at least [`ENOUGH`] true points. ECE: mean |confidence − accuracy| over ten equal bins, weighted by points.
 
+pub mod gnn;
 pub mod risk;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde_json::json;
-use thalweg::{BoxError, Epoch, Model, Pipeline, Segmentation, Sink};
+use thalweg::{BoxError, Epoch, Pipeline, Segmentation, SegmentationModel, Sink};
 
 use crate::finish::{self, Careful, Counted, points_used};
 use crate::pipeline::{Context, Measured};
@@ -93,7 +94,7 @@ impl Confusion {
         Score { name: name.into(), points: sum(&|t, _| t), iou }
     }
 
-    fn scores(&self, model: &Model) -> Scores {
+    fn scores(&self, model: &SegmentationModel) -> Scores {
         let config = model.config();
         let points: u64 = self.bins.iter().map(|bin| bin.0).sum();
         let share = |n: f64| if points == 0 { 0.0 } else { n / points as f64 };
@@ -155,7 +156,9 @@ pub fn segment(settings: &Settings, context: &Context) -> Result<Measured, Failu
     }
     if confusion.unlabelled == confusion.frames {
         let found = format!("{}: found no labels", input::name(settings));
-        return Err(Failure::run(format!("{found}, expected labels/*.label, a classification, or a column class")));
+        return Err(Failure::run(format!(
+            "{found}, expected labels/*.label, a classification, a column class, or --truth FILE"
+        )));
     }
     let scores = confusion.scores(&model);
     Ok(Measured { json: json!(scores), text: scores.to_string(), report })

@@ -46,7 +46,9 @@ impl Display for Failure {
 impl From<thalweg::Error> for Failure {
     fn from(error: thalweg::Error) -> Self {
         match error {
-            thalweg::Error::Value { .. } => Failure::config(error),
+            thalweg::Error::Value { .. } | thalweg::Error::Plan(_) => Failure::config(error),
+            // An input that does not fit what was asked for, as it shows while it is read.
+            thalweg::Error::Source { error: ref inner, .. } if is_value(inner) => Failure::config(error),
             other => Failure::run(other),
         }
     }
@@ -59,4 +61,8 @@ impl From<thalweg_connectors::Error> for Failure {
             other => Failure::run(other),
         }
     }
+}
+
+fn is_value(error: &thalweg::BoxError) -> bool {
+    matches!(error.downcast_ref(), Some(thalweg_connectors::Error::Value { .. }))
 }

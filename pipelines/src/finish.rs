@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use thalweg::contacts::{FactRows, Scores};
-use thalweg::map::{MapChanges, MapGraph};
+use thalweg::asof::RowBatch;
+use thalweg::contacts::Scores;
+use thalweg::graph::Answers;
+use thalweg::points::map::{MapChanges, MapGraph};
 use thalweg::report::{Dropped, Stats};
 use thalweg::{BoxError, Epoch, Frame, KnnGraph, Next, Report, Segmentation, Sink, Source};
 use thalweg_connectors::Notices;
+use thalweg_connectors::rows::Rejected;
+
+use crate::pipeline::Context;
 
 /// What a run read and wrote so far.
 #[derive(Debug, Default)]
@@ -60,7 +65,7 @@ impl Read for Frame {
     }
 }
 
-impl Read for FactRows {
+impl<F> Read for RowBatch<F> {
     fn size(&self) -> u64 {
         self.rows.len() as u64
     }
@@ -84,6 +89,12 @@ impl Rows for Segmentation {
         for (code, name) in self.classes.iter().filter(|(code, _)| points[usize::from(*code)] > 0) {
             *counts.classes.entry(name.into()).or_default() += points[usize::from(code)];
         }
+    }
+}
+
+impl Rows for Answers {
+    fn count(&self, counts: &mut Counts) {
+        counts.rows += self.rows.len() as u64;
     }
 }
 
@@ -116,6 +127,14 @@ impl<S: Source<Item: Read>> Source for Counted<S> {
 
     fn drain(&mut self) -> bool {
         self.source.drain()
+    }
+
+    fn time(&self, item: &S::Item) -> Option<i64> {
+        self.source.time(item)
+    }
+
+    fn reached(&self) -> Option<i64> {
+        self.source.reached()
     }
 
     fn next(&mut self) -> Result<Next<S::Item>, BoxError> {
@@ -215,4 +234,39 @@ pub fn complete(report: &mut Report, notices: &Notices) {
         *report.dropped.entry(reason.into()).or_default() += more.count;
         report.first_dropped.entry(reason.into()).or_insert(more.first);
     }
+}
+
+/// Nothing is used of an input of rows if all that was read takes back what never was, or could not be read.
+pub fn rows_used(
+    stats: &Arc<Stats>,
+    context: &Context,
+    rejected: &Arc<Rejected>,
+) -> impl Fn() -> Result<(), Unused> + Send + 'static {
+    let (stats, notices) = (Arc::clone(stats), context.notices.clone());
+    let (written, rejected) = (Arc::clone(&context.written), Arc::clone(rejected));
+    move || {
+        let mut unused = dropped(&stats, &notices);
+        count_rejected(&rejected, &mut unused);
+        let idle = unused.get("unmatched").map_or(0, |dropped| dropped.count);
+        if unused.is_empty() || written.read() > idle { Ok(()) } else { Err(unused) }
+    }
+}
+
+/// Malformed rows as one of the reasons.
+pub fn count_rejected(rejected: &Rejected, dropped: &mut Unused) {
+    if rejected.count() > 0 {
+        dropped.insert("malformed".into(), rejected.dropped());
+    }
+}
+
+/// Puts the malformed rows into a run's report.
+pub fn note_rejected(report: &mut Report, rejected: &Rejected) {
+    let mut more = Unused::new();
+    count_rejected(rejected, &mut more);
+    for (reason, dropped) in more {
+        report.dropped.insert(reason.clone(), dropped.count);
+        report.first_dropped.insert(reason, dropped.first);
+    }
+    // An input without a row is no frame, and takes no time.
+    report.latency.entry("total".into()).or_default();
 }

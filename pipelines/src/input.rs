@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use thalweg::{BoxError, Frame, Source};
+use thalweg::{BoxError, Frame, Report, Source};
 use thalweg_connectors::ReadOptions;
 use thalweg_connectors::contacts::{ColumnNames, TableOptions, TimeUnit};
 use thalweg_connectors::points::folder::{self, Files, FilesOptions, Input, OnError};
@@ -73,9 +73,11 @@ impl Reading {
         self
     }
 
-    /// What the poses of a map lost (m), if they lost anything.
-    pub fn map_origin(&self) -> Option<[f64; 3]> {
-        self.world.get().filter(|origin| *origin != [0.0; 3])
+    /// Puts into a report what the poses of a map lost (m), if they lost anything.
+    pub fn tell(&self, report: &mut Report) {
+        if let Some(origin) = self.world.get().filter(|origin| *origin != [0.0; 3]) {
+            report.extra.insert("map_origin".into(), serde_json::json!(origin));
+        }
     }
 }
 

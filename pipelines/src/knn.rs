@@ -103,12 +103,12 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
         Nodes::Sweep => go(settings, context, &asked, |points| points.knn_graph(k), knn_schema(), knn_batches),
         Nodes::Map { voxel, window } => {
             let voxel = voxel.unwrap_or(VOXEL);
-            let graph = move |points: Flow<Frame, Frame>| points.map_window(voxel, window).knn_graph(k);
             if asked.changes {
-                let plan = move |points| graph(points).changes();
-                go(settings, context, &asked, plan, knn_changes_schema(), map_changes_batches)
+                let (schema, batches) = (knn_changes_schema(), map_changes_batches);
+                go(settings, context, &asked, |p| p.map_window(voxel, window).knn_graph(k).changes(), schema, batches)
             } else {
-                go(settings, context, &asked, move |points| graph(points).lists(), knn_schema(), map_batches)
+                let (schema, batches) = (knn_schema(), map_batches);
+                go(settings, context, &asked, |p| p.map_window(voxel, window).knn_graph(k).lists(), schema, batches)
             }
         }
     }
@@ -119,7 +119,7 @@ fn go<T: Rows + Send + 'static>(
     settings: &Settings,
     context: &Context,
     asked: &Asked,
-    plan: impl FnOnce(Flow<Frame, Frame>) -> Flow<Frame, T>,
+    plan: impl for<'p> FnOnce(Flow<'p, Frame>) -> Flow<'p, T>,
     schema: SchemaRef,
     batches: Batches<T>,
 ) -> Result<Report, Failure> {
@@ -130,6 +130,6 @@ fn go<T: Rows + Send + 'static>(
     (context.watch)(Arc::clone(&stats));
     let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
     let mut report = pipeline.run(plan, sink)?;
-    report.map_origin = asked.reading.map_origin();
+    asked.reading.tell(&mut report);
     Ok(report)
 }

@@ -3,6 +3,7 @@
 pub mod eval;
 pub mod failure;
 pub mod finish;
+pub mod gnn;
 pub mod input;
 pub mod keys;
 pub mod knn;
@@ -29,3 +30,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/map.md")]
 pub struct MapMode;
+
+/// docs/branches.md, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/branches.md")]
+pub struct Branches;

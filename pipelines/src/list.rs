@@ -1,5 +1,6 @@
 //! `thalweg list`: pipelines, connectors and models, from their registries.
 
+use thalweg::layers::{LAYERS, REFUSED};
 use thalweg_connectors::FORMATS;
 
 use crate::pipeline::READY;
@@ -15,8 +16,8 @@ pub fn lines() -> Vec<String> {
     }
     let sequence = "a KITTI odometry sequence folder (velodyne/, poses.txt, calib.txt, times.txt, labels/)";
     lines.push(line("connector", "kitti", sequence));
-    let tables = "tables of contacts and tests (.csv .tsv .jsonl .ndjson, gzipped or not, .parquet)";
-    lines.push(line("connector", "contacts", tables));
+    let tables = "tables of contacts, tests, edges and nodes (.csv .tsv .jsonl .ndjson, gzipped or not, .parquet)";
+    lines.push(line("connector", "tables", tables));
     lines.extend(SIMS.iter().map(|sim| line("connector", &format!("sim:{}", sim.name), sim.what)));
     for ready in &READY {
         lines.extend(
@@ -24,6 +25,12 @@ pub fn lines() -> Vec<String> {
         );
     }
     lines
+}
+
+/// The layers that a network may have, one line each, then those that are refused and why.
+pub fn layers() -> Vec<String> {
+    let layers = LAYERS.iter().map(|layer| format!("layer      {:22} {}", layer.name, layer.what));
+    layers.chain(REFUSED.iter().map(|(name, why)| format!("refused    {name:22} {why}"))).collect()
 }
 
 fn line(kind: &str, name: &str, what: &str) -> String {

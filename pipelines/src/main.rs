@@ -48,6 +48,7 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
         "run" | "eval" if matches.get_flag("help") => say(cli::verb_help(name, text("pipeline"))?.trim_end()),
         "run" => run(cli::settings(matches)?),
         "eval" => evaluate(cli::settings(matches)?),
+        "list" if text("what").is_some() => list::layers().iter().try_for_each(|line| say(line)),
         "list" => list::lines().iter().try_for_each(|line| say(line)),
         "inspect" => inspect(Path::new(text("path").unwrap_or_default()), matches.get_flag("json")),
         "simulate" => simulate(matches, text("output").unwrap_or_default()),
@@ -76,7 +77,8 @@ fn chosen(settings: &Settings) -> Result<&'static pipeline::Ready, Failure> {
 
 fn run(settings: Settings) -> Result<(), Failure> {
     let ready = chosen(&settings)?;
-    let unit = if settings.contacts.is_empty() && settings.tests.is_empty() { "frames" } else { "rows" };
+    let tables = [&settings.contacts, &settings.tests, &settings.edges, &settings.nodes];
+    let unit = if tables.iter().all(|paths| paths.is_empty()) { "frames" } else { "rows" };
     let (context, progress) = context(unit, settings.follow)?;
     let report = ready.run.with(&format!("run {}", ready.name), &settings, &context);
     progress.finish_and_clear();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use thalweg::Model;
+use thalweg::SegmentationModel;
 
 use crate::Failure;
 
@@ -27,9 +27,9 @@ pub const TGNN: &[u8] = include_bytes!("../../models/tgnn.safetensors");
 ///
 /// # Errors
 /// An unknown name (exit 78); a file that is no model (exit 1).
-pub fn open(name: &str) -> Result<Model, Failure> {
+pub fn open(name: &str) -> Result<SegmentationModel, Failure> {
     if let Some((name, _, bytes)) = SHIPPED.iter().find(|(shipped, _, _)| *shipped == name) {
-        return Ok(Model::from_bytes(name, bytes)?);
+        return Ok(SegmentationModel::from_bytes(name, bytes)?);
     }
     if !name.ends_with(".safetensors") {
         let names: Vec<_> = SHIPPED.iter().map(|(name, _, _)| *name).collect();
@@ -38,7 +38,7 @@ pub fn open(name: &str) -> Result<Model, Failure> {
             names.join(", ")
         )));
     }
-    Ok(Model::open(Path::new(name))?)
+    Ok(SegmentationModel::open(Path::new(name))?)
 }
 
 /// The bytes of a model file.

@@ -72,7 +72,7 @@ pub fn apart(settings: &Settings) -> Result<(), Failure> {
             )));
         }
     }
-    if settings.contacts.is_empty() && settings.tests.is_empty() {
+    if [&settings.contacts, &settings.tests, &settings.edges, &settings.nodes].iter().all(|paths| paths.is_empty()) {
         return Ok(());
     }
     let rejected = PathBuf::from(format!("{}.rejected.csv", output.trim_end_matches('/')));

@@ -66,7 +66,7 @@ pub struct Ready {
 }
 
 /// All of them.
-pub static READY: [Ready; 3] = [crate::segment::READY, crate::knn::READY, crate::risk::READY];
+pub static READY: [Ready; 4] = [crate::segment::READY, crate::knn::READY, crate::risk::READY, crate::gnn::READY];
 
 /// The pipeline of a name.
 ///

@@ -4,20 +4,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use serde_json::json;
 use thalweg::contacts::{
-    AsOf, Bp, FactRows, MeanField, Names, Parameters, Prior, RiskModel, ScoringOptions, Stop, Tgnn, Tracing,
+    AsOf, Bp, Fact, FactRows, Fits, Fitted, MeanField, Names, Parameters, Prior, RiskModel, ScoringOptions, Stop, Tgnn,
+    Tracing,
 };
 use thalweg::{Pipeline, Report, Source};
 use thalweg_connectors::Notices;
 use thalweg_connectors::contacts::{
-    self, ColumnNames, Feed, FilesOptions, Key as IdKey, Merge, Pace, People, Rejected, TableFormat, TableOptions,
-    WithRejected,
+    self, ColumnNames, FilesOptions, Ids, Key as IdKey, Merge, Pace, Rejected, TableFormat, TableOptions, WithRejected,
 };
 use thalweg_connectors::out::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
 use thalweg_connectors::out::segments::Roll;
+use thalweg_connectors::rows::Feed;
 use thalweg_connectors::sim::town::{Town, TownFeed};
 
-use crate::finish::{Careful, Counted, Unused, dropped};
+use crate::finish::{Careful, Counted, note_rejected, rows_used};
 use crate::keys::{Key, Keys, Listed, Maybe};
 use crate::pipeline::{Context, Doing, Ready};
 use crate::{Failure, Settings, eval, input, models, output, sims};
@@ -150,7 +152,7 @@ const WINDOW: Key =
     key("window", "none", "seconds, more than 0", "rows older than the as-of time less so many seconds are out");
 const EMIT: Key =
     key("emit", "all", "all or changes", "the tables at the end, or revisions as they come, with a column diff");
-const HASH_IDS: Key =
+pub(crate) const HASH_IDS: Key =
     key("hash_ids", "none", "the path of a key's file", "ids in the output are keyed hashes (HMAC-SHA-256)");
 
 /// What to say where no rate is given: no number fits all contacts.
@@ -321,8 +323,8 @@ impl Ask {
     ) -> Result<(Box<dyn Source<Item = FactRows>>, Names), Failure> {
         let key = self.key()?;
         if let Some(town) = self.town {
-            let feeds: Vec<Box<dyn Feed>> = vec![Box::new(TownFeed::new(town))];
-            let source = Merge::new("sim:town".into(), feeds, People::new(key), self.pace, false, Arc::clone(stop));
+            let feeds: Vec<Box<dyn Feed<Fact>>> = vec![Box::new(TownFeed::new(town))];
+            let source = Merge::new("sim:town".into(), feeds, Ids::new(key), self.pace, false, Arc::clone(stop));
             let names = source.names();
             return Ok((Box::new(source), names));
         }
@@ -358,49 +360,34 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
         stop: Stop::when(Arc::clone(&context.drain)),
         ..ScoringOptions::new(ask.as_of, names)
     };
+    let fits = options.fits.clone();
     // The source itself stops when asked to: what it has read is scored before the run ends.
     let pipeline = Pipeline::from_source(source).workers(settings.workers);
     let stats = pipeline.stats();
     (context.watch)(Arc::clone(&stats));
-    let (written, notices, bad) = (Arc::clone(&context.written), context.notices.clone(), Arc::clone(&rejected));
-    let used = move || {
-        let mut unused = dropped(&stats, &notices);
-        count_rejected(&bad, &mut unused);
-        // A row taken back that never was is of no use, nor is one that could not be read.
-        let idle = unused.get("unmatched").map_or(0, |dropped| dropped.count);
-        if unused.is_empty() || written.read() > idle { Ok(()) } else { Err(unused) }
-    };
+    let used = rows_used(&stats, context, &rejected);
     let sink = WithRejected::new(Careful::new(sink, called, &context.written, used), Arc::clone(&rejected));
     let (make, parameters) = (Arc::clone(&ask.make), ask.parameters);
     let mut report = pipeline.run(|rows| rows.risk(options, move || make(parameters)), sink)?;
-    let mut more = Unused::new();
-    count_rejected(&rejected, &mut more);
-    for (reason, dropped) in more {
-        report.dropped.insert(reason.clone(), dropped.count);
-        report.first_dropped.insert(reason, dropped.first);
-    }
-    summarise(&mut report);
+    note_rejected(&mut report, &rejected);
+    summarise(&mut report, &fits);
     Ok(report)
 }
 
-/// Malformed rows as one of the reasons.
-pub(crate) fn count_rejected(rejected: &Rejected, dropped: &mut Unused) {
-    if rejected.count() > 0 {
-        dropped.insert("malformed".into(), rejected.dropped());
-    }
-}
-
 /// Counts in the pipeline's own words, and warns of what the model had to say.
-fn summarise(report: &mut Report) {
-    // An input without a row is no frame, and takes no time.
-    report.latency.entry("total".into()).or_default();
+fn summarise(report: &mut Report, fits: &Fits) {
     // A frame of this pipeline is an as-of time, a node a person there, an edge a contact.
-    (report.frames, report.nodes, report.edges) = (report.fitted.fits, report.fitted.people, report.fitted.contacts);
-    for fit in report.fits.iter().filter(|fit| fit.contradictions > 0) {
+    let Fitted { fits: count, people, contacts, .. } = fits.sums();
+    (report.frames, report.nodes, report.edges) = (count, people, contacts);
+    let fits = fits.last();
+    if !fits.is_empty() {
+        report.extra.insert("fits".into(), json!(fits));
+    }
+    for fit in fits.iter().filter(|fit| fit.contradictions > 0) {
         let people = fit.contradictions;
         report.warnings.push(format!("as of {}: no history explains the tests of {people} people", fit.as_of));
     }
-    for fit in report.fits.iter().filter(|fit| !fit.converged) {
+    for fit in fits.iter().filter(|fit| !fit.converged) {
         report.warnings.push(format!(
             "as of {}: the model had not come to rest after {} rounds; its last step changed a message by {:.1e}",
             fit.as_of, fit.rounds, fit.change

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use thalweg::{BoxError, Flow, Frame, Model, Pipeline, Report, Segmentation, Sink};
+use thalweg::{BoxError, Flow, Frame, Pipeline, Report, Segmentation, SegmentationModel, Sink};
 use thalweg_connectors::out::batches::{LabelColumns, segmentation_batches_with, segmentation_schema_with};
 use thalweg_connectors::out::label::LabelSink;
 use thalweg_connectors::out::las::LasSink;
 use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::points::format;
+use thalweg_connectors::points::truth::WithTruth;
 
 use crate::finish::{Careful, Counted, points_used};
 use crate::input::Reading;
@@ -73,7 +74,18 @@ pub const READY: Ready = Ready {
         go: run,
     },
     eval: Some(Doing {
-        options: &["input", "format", "model", "columns", "workers", "json", "start_offset", "until", "on_error"],
+        options: &[
+            "input",
+            "truth",
+            "format",
+            "model",
+            "columns",
+            "workers",
+            "json",
+            "start_offset",
+            "until",
+            "on_error",
+        ],
         keys: EVAL_KEYS,
         example: "thalweg eval segment --input sequences/07 --json",
         go: eval::segment,
@@ -112,7 +124,7 @@ impl Asked {
 }
 
 /// The model that the settings name, else the one for the input's kind.
-pub(crate) fn model(settings: &Settings) -> Result<Model, Failure> {
+pub(crate) fn model(settings: &Settings) -> Result<SegmentationModel, Failure> {
     let default = if input::is_las(settings) { "airborne" } else { "driving" };
     models::open(settings.model.as_deref().unwrap_or(default))
 }
@@ -127,7 +139,7 @@ fn trusted(mut frame: Frame) -> Result<Frame, BoxError> {
 }
 
 /// The pipeline itself: over each sweep, or over a map.
-pub(crate) fn plan(points: Flow<Frame, Frame>, nodes: Nodes, model: &Model) -> Flow<Frame, Segmentation> {
+pub(crate) fn plan<'p>(points: Flow<'p, Frame>, nodes: Nodes, model: &SegmentationModel) -> Flow<'p, Segmentation> {
     let config = model.config();
     let points = points.map("intensity", trusted);
     match nodes {
@@ -149,7 +161,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     (context.watch)(Arc::clone(&stats));
     let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
     let mut report = pipeline.run(|points| plan(points, nodes, &model), sink)?;
-    report.map_origin = reading.map_origin();
+    reading.tell(&mut report);
     Ok(report)
 }
 
@@ -164,9 +176,16 @@ fn sink(settings: &Settings, roll: Roll, columns: LabelColumns) -> Result<Box<dy
 }
 
 /// Opens what `eval` needs: the source, the nodes, and the model.
-pub(crate) fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Nodes, Model), Failure> {
+pub(crate) fn open(
+    settings: &Settings,
+    context: &Context,
+) -> Result<(input::Frames, Nodes, SegmentationModel), Failure> {
     let Asked { nodes, reading, .. } = Asked::of(settings, EVAL_KEYS)?;
     let model = model(settings)?;
     let reading = reading.of_nodes(nodes, model.config().s0);
-    Ok((input::open(settings, &reading, context)?, nodes, model))
+    let source = input::open(settings, &reading, context)?;
+    Ok(match &settings.truth {
+        Some(truth) => (Box::new(WithTruth::new(source, truth)?), nodes, model),
+        None => (source, nodes, model),
+    })
 }

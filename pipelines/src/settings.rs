@@ -43,6 +43,10 @@ pub struct Settings {
     pub contacts: Vec<PathBuf>,
     /// `tests`: tables of tests.
     pub tests: Vec<PathBuf>,
+    /// `edges`: tables of edges.
+    pub edges: Vec<PathBuf>,
+    /// `nodes`: tables of nodes.
+    pub nodes: Vec<PathBuf>,
     /// `as_of`: the time to give the risk at (ns).
     pub as_of: Option<i64>,
     /// `every`: give it at each multiple of so much (ns).
@@ -155,6 +159,8 @@ impl Settings {
         let mut all: Vec<_> = input.map(|input| ("the input", Path::new(input))).collect();
         all.extend(self.contacts.iter().map(|path| ("the contacts", path.as_path())));
         all.extend(self.tests.iter().map(|path| ("the tests", path.as_path())));
+        all.extend(self.edges.iter().map(|path| ("the edges", path.as_path())));
+        all.extend(self.nodes.iter().map(|path| ("the nodes", path.as_path())));
         all.extend(one.into_iter().chain([("the key", key)]).filter_map(|(what, path)| Some((what, path?))));
         all
     }
@@ -165,6 +171,8 @@ impl Settings {
             "input" => self.input = texts(value)?,
             "contacts" => self.contacts = texts(value)?.into_iter().map(PathBuf::from).collect(),
             "tests" => self.tests = texts(value)?.into_iter().map(PathBuf::from).collect(),
+            "edges" => self.edges = texts(value)?.into_iter().map(PathBuf::from).collect(),
+            "nodes" => self.nodes = texts(value)?.into_iter().map(PathBuf::from).collect(),
             "as_of" => {
                 let wrong = || (plain(value), "seconds, an RFC 3339 time or a date".to_string());
                 self.as_of = Some(thalweg_connectors::contacts::time_ns(&plain(value)).ok_or_else(wrong)?);

@@ -2,7 +2,7 @@
 
 use super::{Fact, FactRows, RiskModel, Scores, Scoring, ScoringOptions};
 use crate::dataflow::{ExchangeData, VecCollection};
-use crate::pipeline::{Delta, Flow};
+use crate::plan::{Delta, Flow};
 use crate::{Epoch, Error};
 
 /// Rows as updates of a collection that lasts.
@@ -14,14 +14,14 @@ fn updates(epoch: Epoch, item: FactRows, updates: &mut Vec<(Fact, Epoch, isize)>
     }
 }
 
-impl<I: Send + 'static> Flow<I, FactRows> {
+impl<'p> Flow<'p, FactRows> {
     /// Asks a differential query of the rows: a row is in the collection as often as its diffs add up to.
     ///
     /// ```
     /// use thalweg::contacts::{Fact, FactRows};
     /// use thalweg::dataflow::operators::CountTotal;
-    /// # use thalweg::{Flow, pipeline::Delta};
-    /// # fn plan(rows: Flow<FactRows, FactRows>) -> Flow<FactRows, Delta<(u32, isize)>> {
+    /// # use thalweg::{Flow, plan::Delta};
+    /// # fn plan(rows: Flow<'_, FactRows>) -> Flow<'_, Delta<(u32, isize)>> {
     /// // How many positive tests each person has.
     /// rows.facts(|facts| {
     ///     facts
@@ -39,7 +39,7 @@ impl<I: Send + 'static> Flow<I, FactRows> {
         + Send
         + Sync
         + 'static,
-    ) -> Flow<I, Delta<R>> {
+    ) -> Flow<'p, Delta<R>> {
         self.query_updates(updates, logic)
     }
 
@@ -48,7 +48,7 @@ impl<I: Send + 'static> Flow<I, FactRows> {
         self,
         options: ScoringOptions,
         make: impl Fn() -> Result<Box<dyn RiskModel>, Error> + Send + Sync + 'static,
-    ) -> Flow<I, Scores> {
+    ) -> Flow<'p, Scores> {
         self.facts(|facts| facts.consolidate()).stage(move |stats| Scoring::new(options.clone(), make(), stats))
     }
 }

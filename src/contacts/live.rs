@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::rows::{ContactRow, Fact, Names, TestRow};
-use super::{Contact, Snapshot, Test};
+use super::rows::{ContactRow, Fact, TestRow};
+use super::{Contact, Names, Snapshot, Test};
 
 /// Rows with the sum of their diffs, in sorted runs; no sum is 0 within the whole once compacted.
 #[derive(Clone, Debug)]

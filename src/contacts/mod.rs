@@ -3,8 +3,8 @@
 //! A [`Snapshot`] is the whole input of a model, in one order, so that a result is a function of the live rows and of nothing else: people
 //! are numbered by the bytes of their names, rows are sorted. Models are functions of it ([`RiskModel`]).
 
-mod as_of;
 mod bp;
+mod fits;
 mod flow;
 pub mod live;
 mod mean_field;
@@ -17,13 +17,14 @@ pub mod tgnn;
 mod tracing;
 
 use crate::Error;
-pub use as_of::AsOf;
+pub use crate::asof::{AsOf, Names, Stop};
 pub use bp::Bp;
+pub use fits::{Fit, Fits, Fitted};
 pub use mean_field::MeanField;
-pub use options::{RiskOptions, Stop};
+pub use options::RiskOptions;
 pub use parameters::{Parameters, Prior};
-pub use rows::{ContactRow, Fact, FactRows, Names, TestRow};
-pub use scoring::{Fit, Score, Scores, Scoring, ScoringOptions};
+pub use rows::{ContactRow, Fact, FactRows, TestRow};
+pub use scoring::{Score, Scores, Scoring, ScoringOptions};
 pub use tgnn::Tgnn;
 pub use tracing::Tracing;
 

@@ -11,17 +11,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::fits::{Fit, Fits};
 use super::live::Live;
-use super::rows::{Fact, Names};
-use super::{AsOf, RiskModel, RiskOptions, Stop};
-use crate::pipeline::Delta;
+use super::rows::Fact;
+use super::{AsOf, Names, RiskModel, RiskOptions, Stop};
+use crate::asof::{Stamped, stamp};
+use crate::plan::Delta;
 use crate::report::{Dropped, Stats};
 use crate::stage::{Inbox, Outbox, Stage};
 use crate::{BoxError, Epoch, Error};
-
-/// Most as-of times between two neighbouring stamps, and in all.
-const BETWEEN: u64 = 20_000;
-const IN_ALL: u64 = 1_000_000;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -41,6 +39,8 @@ pub struct ScoringOptions {
     /// Gives up a run of the model that is under way when it is raised. Where the inputs grow, a scoring that begins afterwards is the last
     /// one, and is done in full.
     pub stop: Stop,
+    /// Where it is noted how the model did.
+    pub fits: Fits,
     /// The names behind the rows' numbers.
     pub names: Names,
 }
@@ -49,7 +49,8 @@ impl ScoringOptions {
     /// One table of everybody in `names` as of some time; all else as [`RiskOptions::default`] has it.
     pub fn new(as_of: AsOf, names: Names) -> Self {
         let RiskOptions { threads, because, stop } = RiskOptions::default();
-        ScoringOptions { as_of, window: None, changes: false, follow: false, threads, because, stop, names }
+        let fits = Fits::default();
+        ScoringOptions { as_of, window: None, changes: false, follow: false, threads, because, stop, fits, names }
     }
 }
 
@@ -84,31 +85,6 @@ pub struct Scores {
     pub rows: Vec<Score>,
     /// Names by number of arrival.
     pub names: Arc<Vec<Arc<str>>>,
-}
-
-/// How the model did at one as-of time.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Fit {
-    /// The as-of time (s, rounded down).
-    pub as_of: i64,
-    /// People known.
-    pub people: u32,
-    /// Contacts that count.
-    pub contacts: u64,
-    /// Tests.
-    pub tests: u64,
-    /// Rounds, where the model has any.
-    pub rounds: u32,
-    /// Whether the rounds came to rest below the tolerance.
-    pub converged: bool,
-    /// The largest change of the last round.
-    pub change: f64,
-    /// People whose tests no history explains.
-    pub contradictions: u32,
-    /// log of the probability of all tests, from models that know it: see [`Risk::log_evidence`](super::Risk::log_evidence).
-    pub log_evidence: Option<f64>,
-    /// Time the model took (s).
-    pub seconds: f64,
 }
 
 /// The state machine; it works on the one shard that gets the rows.
@@ -206,7 +182,7 @@ impl Scoring {
             }
             risk => risk?,
         };
-        stats.fit(Fit {
+        options.fits.add(Fit {
             as_of: as_of.div_euclid(1_000_000_000),
             people: view.snapshot.people,
             contacts: view.snapshot.contacts.len() as u64,
@@ -239,22 +215,7 @@ impl Scoring {
             AsOf::Every(_) => first.max(self.open).min(last),
             _ => first,
         };
-        let count = as_of.count(first, last);
-        if count > BETWEEN {
-            let error = |count, (from, to), most| Error::Value {
-                what: "every",
-                found: format!("{count} as-of times between rows at {} and {}", stamp(from), stamp(to)),
-                expected: format!("at most {most}: a wrong stamp, or too short an interval"),
-            };
-            let gap = self.live.widest_gap().unwrap_or((first, last));
-            let between = as_of.count(gap.0.max(first), gap.1.max(first));
-            if between > BETWEEN {
-                return Err(error(between, gap, BETWEEN));
-            }
-            if count > IN_ALL {
-                return Err(error(count, (first, last), IN_ALL));
-            }
-        }
+        as_of.check(first, last, || self.live.widest_gap())?;
         let open = if matches!(as_of, AsOf::Last) { i64::MIN } else { self.open };
         Ok(Box::new(as_of.times(first, last).filter(move |t| *t >= open)))
     }
@@ -328,12 +289,6 @@ impl Scoring {
         self.live.evict(open.saturating_sub(window));
         Ok(())
     }
-}
-
-/// A stamp as messages name it.
-fn stamp(t: i64) -> String {
-    let (seconds, rest) = (t.div_euclid(1_000_000_000), t.rem_euclid(1_000_000_000));
-    if rest == 0 { format!("{seconds} s") } else { format!("{} s", t as f64 * 1e-9) }
 }
 
 /// What turns the old table into the new one; both ascend by name.

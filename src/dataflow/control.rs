@@ -19,8 +19,26 @@ pub(crate) struct Control {
     pub drain: Arc<AtomicBool>,
     failed: AtomicBool,
     error: Mutex<Option<Error>>,
-    progress: Mutex<Progress>,
+    progress: Mutex<Marks>,
     moved: Condvar,
+}
+
+/// What [`Control::wait`] waits for.
+#[derive(Debug, Default)]
+struct Marks {
+    /// By sink, the epochs that have left the stages.
+    computed: Vec<Epoch>,
+    written: Epoch,
+    /// How many epochs there are, once the sources have ended.
+    epochs: Option<Epoch>,
+    /// Sinks that may still have something to write.
+    writing: usize,
+}
+
+impl Marks {
+    fn progress(&self) -> Progress {
+        Progress { computed: self.computed.iter().copied().min().unwrap_or(0), written: self.written }
+    }
 }
 
 /// Locks, whatever a panicking thread left: the run's first error is recorded beside it.
@@ -31,6 +49,32 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Control {
     pub fn new(drain: Arc<AtomicBool>) -> Self {
         Control { drain, ..Control::default() }
+    }
+
+    /// Says how many sinks there are, before the run begins.
+    pub fn expect_sinks(&self, sinks: usize) {
+        let mut marks = lock(&self.progress);
+        (marks.computed, marks.writing) = (vec![0; sinks], sinks);
+    }
+
+    /// The sources have ended after so many epochs.
+    pub fn ended(&self, epochs: Epoch) {
+        lock(&self.progress).epochs = Some(epochs);
+    }
+
+    /// Every epoch of the sources below this is closed, where an operator's frontier is at `open` or has passed the last epoch.
+    pub fn closed(&self, open: Option<Epoch>) -> Epoch {
+        let epochs = lock(&self.progress).epochs;
+        open.or(epochs).unwrap_or(0).min(epochs.unwrap_or(Epoch::MAX))
+    }
+
+    /// A sink has written all; true once all sinks have, false if the run fails before that.
+    pub fn all_written(&self) -> bool {
+        let mut marks = lock(&self.progress);
+        marks.writing = marks.writing.saturating_sub(1);
+        self.moved.notify_all();
+        drop(marks);
+        self.wait_for(|marks| marks.writing == 0)
     }
 
     pub fn draining(&self) -> bool {
@@ -52,14 +96,21 @@ impl Control {
         lock(&self.error).take()
     }
 
-    /// Moves the progress on; never back. True if it moved.
-    pub fn advance(&self, computed: Option<Epoch>, written: Option<Epoch>) -> bool {
-        let mut progress = lock(&self.progress);
-        let before = *progress;
-        progress.computed = before.computed.max(computed.unwrap_or(0));
-        progress.written = before.written.max(written.unwrap_or(0));
-        let moved = progress.computed != before.computed || progress.written != before.written;
+    /// Every epoch below this has left the stages before a sink.
+    pub fn computed(&self, sink: usize, epoch: Epoch) {
+        let mut marks = lock(&self.progress);
+        if let Some(computed) = marks.computed.get_mut(sink).filter(|computed| **computed < epoch) {
+            *computed = epoch;
+            self.moved.notify_all();
+        }
+    }
+
+    /// Every epoch below this has left all sinks. True if that is more than before.
+    pub fn written(&self, epoch: Epoch) -> bool {
+        let mut marks = lock(&self.progress);
+        let moved = marks.written < epoch;
         if moved {
+            marks.written = epoch;
             self.moved.notify_all();
         }
         moved
@@ -67,17 +118,21 @@ impl Control {
 
     /// Waits until `enough` of the progress, or the run has failed. True if there is room.
     pub fn wait(&self, enough: impl Fn(Progress) -> bool) -> bool {
-        let mut progress = lock(&self.progress);
+        self.wait_for(|marks| enough(marks.progress()))
+    }
+
+    fn wait_for(&self, enough: impl Fn(&Marks) -> bool) -> bool {
+        let mut marks = lock(&self.progress);
         loop {
             if self.failed() {
                 return false;
             }
-            if enough(*progress) {
+            if enough(&marks) {
                 return true;
             }
-            progress = self
+            marks = self
                 .moved
-                .wait_timeout(progress, Duration::from_millis(50))
+                .wait_timeout(marks, Duration::from_millis(50))
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
                 .0;
         }

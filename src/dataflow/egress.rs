@@ -14,45 +14,47 @@ use timely::dataflow::operators::generic::operator::Operator;
 use timely::scheduling::SyncActivator;
 
 use super::Control;
-use super::mail::{Held, MailBuilder, MailStream, to_first};
+use super::mail::{Held, MailBuilder, MailStream, hold, to_first};
+use crate::plan::{AnySink, Item};
 use crate::report::Stats;
-use crate::{Epoch, Error, Sink};
+use crate::{Epoch, Error};
 
 /// How long a sink waits for an item before it is told that time has passed.
 const TICK: Duration = Duration::from_millis(200);
 
 /// What a sink's thread gets.
-pub(crate) enum Order<T> {
+pub(crate) enum Order {
     /// Whom to wake after each epoch.
     Waker(SyncActivator),
     /// One epoch's items.
-    Epoch(Epoch, Vec<T>),
+    Epoch(Epoch, Vec<Item>),
 }
 
-/// The operator in front of the sink; it works on shard 0, where the sink is.
-pub(crate) fn egress<'scope, T: Send + 'static>(
-    stream: MailStream<'scope, T>,
-    sender: Option<Sender<Order<T>>>,
-    acknowledged: &Arc<AtomicU64>,
-    control: &Arc<Control>,
-) -> MailStream<'scope, ()> {
+/// One end of a sink's channel.
+pub(crate) struct Door {
+    /// Which of the run's sinks it is.
+    pub sink: usize,
+    /// Orders for its thread; on shard 0 alone.
+    pub sender: Option<Sender<Order>>,
+    /// Every epoch below this is written.
+    pub acknowledged: Arc<AtomicU64>,
+}
+
+/// The operator in front of a sink; it works on shard 0, where the sink is.
+pub(crate) fn egress<'scope>(stream: MailStream<'scope>, door: Door, control: &Arc<Control>) -> MailStream<'scope> {
     let scope = stream.scope();
-    let (acknowledged, control) = (Arc::clone(acknowledged), Arc::clone(control));
-    stream.unary_frontier::<MailBuilder<()>, _, _, _>(to_first(), "sink", move |_, info| {
-        let mut sender = sender;
+    let control = Arc::clone(control);
+    stream.unary_frontier::<MailBuilder, _, _, _>(to_first(), "sink", move |_, info| {
+        let Door { sink: number, mut sender, acknowledged } = door;
         let waker = scope.worker().sync_activator_for(info.address.to_vec());
         if let Some(sender) = &sender {
             // The thread outlives the operator unless the run has failed, which others see.
             let _ = sender.send(Order::Waker(waker));
         }
-        let mut held: Held<T> = Held::new();
+        let mut held: Held = Held::new();
         let mut writing: VecDeque<Capability<Epoch>> = VecDeque::new();
         move |(input, frontier), _| {
-            input.for_each(|capability, mail| {
-                if let (Some(item), Some(capability)) = (mail.batch.take(), capability.retain_least(0)) {
-                    held.entry(*capability.time()).or_insert_with(|| (capability, Vec::new())).1.push((mail.src, item));
-                }
-            });
+            input.for_each(|capability, mail| hold(&mut held, capability, mail));
             let written = acknowledged.load(Ordering::Acquire);
             while writing.front().is_some_and(|capability| *capability.time() < written) {
                 writing.pop_front();
@@ -69,7 +71,7 @@ pub(crate) fn egress<'scope, T: Send + 'static>(
                 match sink.try_send(Order::Epoch(epoch, items)) {
                     Ok(()) => writing.push_back(capability),
                     Err(TrySendError::Full(Order::Epoch(epoch, items))) => {
-                        held.insert(epoch, (capability, items.into_iter().map(|item| (0, item)).collect()));
+                        held.insert(epoch, (capability, items.into_iter().map(|item| ((0, 0), item)).collect()));
                         break;
                     }
                     Err(_) => break,
@@ -77,7 +79,7 @@ pub(crate) fn egress<'scope, T: Send + 'static>(
             }
             let open = frontier.frontier().first().copied().unwrap_or(Epoch::MAX);
             let computed = held.first_key_value().map_or(open, |(epoch, _)| open.min(*epoch));
-            control.advance(Some(computed), None);
+            control.computed(number, computed);
             if open == Epoch::MAX && held.is_empty() {
                 sender = None;
             }
@@ -85,10 +87,11 @@ pub(crate) fn egress<'scope, T: Send + 'static>(
     })
 }
 
-/// The body of the sink's thread: writes epochs as they come, passes the time while none comes, publishes after the last unless the run has failed.
-pub(crate) fn drain<T, S: Sink<T>>(
-    mut sink: S,
-    receiver: Receiver<Order<T>>,
+/// The body of a sink's thread: writes epochs as they come, passes the time while none comes, publishes after the last unless the run has
+/// failed.
+pub(crate) fn drain(
+    mut sink: Box<dyn AnySink>,
+    receiver: Receiver<Order>,
     acknowledged: &AtomicU64,
     control: &Control,
     stats: &Stats,
@@ -118,7 +121,8 @@ pub(crate) fn drain<T, S: Sink<T>>(
             let _ = waker.activate();
         }
     }
-    if control.failed() {
+    // No sink publishes before all have written.
+    if !control.all_written() {
         return;
     }
     if let Err(error) = sink.finish() {

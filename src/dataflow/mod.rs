@@ -17,8 +17,7 @@ mod run;
 pub use differential_dataflow::{ExchangeData, VecCollection, operators};
 
 pub(crate) use control::Control;
-pub(crate) use ingest::Arrival;
 pub(crate) use mail::MailStream;
-pub(crate) use phases::phases;
+use phases::phases;
 pub(crate) use query::query;
-pub(crate) use run::{Install, Run, run};
+pub(crate) use run::run;

@@ -11,7 +11,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 
 use super::mail::{Mail, MailBuilder, MailStream};
 use crate::Epoch;
-use crate::pipeline::Delta;
+use crate::plan::{CopyItem, Delta, Item};
 
 /// What came of an epoch's answer so far.
 type Answer<R> = (Capability<Epoch>, Vec<(R, isize)>);
@@ -19,13 +19,13 @@ type Answer<R> = (Capability<Epoch>, Vec<(R, isize)>);
 /// Feeds `updates` of each item, (row, epoch, diff) with epochs at or after the item's, through `logic`.
 ///
 /// The answer arrives on shard 0, one [`Delta`] an epoch that changed it: consolidated, ascending by row.
-pub(crate) fn query<'scope, T, D, R>(
-    stream: MailStream<'scope, T>,
-    updates: impl Fn(Epoch, T, &mut Vec<(D, Epoch, isize)>) + 'static,
+pub(crate) fn query<'scope, D, R>(
+    stream: MailStream<'scope>,
+    updates: impl Fn(Epoch, Item, &mut Vec<(D, Epoch, isize)>) + 'static,
     logic: impl FnOnce(VecCollection<'scope, Epoch, D, isize>) -> VecCollection<'scope, Epoch, R, isize>,
-) -> MailStream<'scope, Delta<R>>
+    copy: Option<CopyItem>,
+) -> MailStream<'scope>
 where
-    T: Send + 'static,
     D: ExchangeData,
     R: ExchangeData,
 {
@@ -42,35 +42,27 @@ where
             }
         });
     let answer = logic(rows.as_collection()).inner;
-    answer.unary_frontier::<MailBuilder<Delta<R>>, _, _, _>(
-        Exchange::new(|_: &(R, Epoch, isize)| 0),
-        "answer",
-        move |_, _| {
-            let mut held: BTreeMap<Epoch, Answer<R>> = BTreeMap::new();
-            move |(input, frontier), output| {
-                input.for_each(|capability, batch| {
-                    for (row, epoch, diff) in batch.drain(..) {
-                        let (_, rows) =
-                            held.entry(epoch).or_insert_with(|| (capability.delayed(&epoch, 0), Vec::new()));
-                        rows.push((row, diff));
-                    }
-                });
-                while let Some(entry) = held.first_entry() {
-                    if frontier.less_equal(entry.key()) {
-                        break;
-                    }
-                    let (capability, mut rows) = entry.remove();
-                    consolidate(&mut rows);
-                    if !rows.is_empty() {
-                        let delta = Delta { rows };
-                        output.session_with_builder(&capability).give_container(&mut Mail {
-                            dst: 0,
-                            src: 0,
-                            batch: Some(delta),
-                        });
-                    }
+    answer.unary_frontier::<MailBuilder, _, _, _>(Exchange::new(|_: &(R, Epoch, isize)| 0), "answer", move |_, _| {
+        let mut held: BTreeMap<Epoch, Answer<R>> = BTreeMap::new();
+        move |(input, frontier), output| {
+            input.for_each(|capability, batch| {
+                for (row, epoch, diff) in batch.drain(..) {
+                    let (_, rows) = held.entry(epoch).or_insert_with(|| (capability.delayed(&epoch, 0), Vec::new()));
+                    rows.push((row, diff));
+                }
+            });
+            while let Some(entry) = held.first_entry() {
+                if frontier.less_equal(entry.key()) {
+                    break;
+                }
+                let (capability, mut rows) = entry.remove();
+                consolidate(&mut rows);
+                if !rows.is_empty() {
+                    let batch = Some(Item::new(Delta { rows }, copy));
+                    let mut session = output.session_with_builder(&capability);
+                    session.give_container(&mut Mail { batch, ..Mail::default() });
                 }
             }
-        },
-    )
+        }
+    })
 }

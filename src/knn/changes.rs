@@ -11,7 +11,7 @@ pub struct IdLists {
     rows: Vec<Range<usize>>,
     /// The first `used` places hold lists; what is behind them is left from before, so that it need not be cleared to be written.
     used: usize,
-    dst: Vec<u64>,
+    neighbor: Vec<u64>,
     d2: Vec<f32>,
     /// Room for the rows in another order: what was large once is not given back, which would be paid for by the next epoch.
     spare: Vec<Range<usize>>,
@@ -45,7 +45,7 @@ impl IdLists {
     /// If there is no such list.
     pub fn row(&self, i: usize) -> (&[u64], &[f32]) {
         let row = self.rows[i].clone();
-        (&self.dst[row.clone()], &self.d2[row])
+        (&self.neighbor[row.clone()], &self.d2[row])
     }
 
     /// Multiplies all squared distances: those between voxel indices become square metres.
@@ -56,7 +56,7 @@ impl IdLists {
     /// Makes room for so many lists and neighbours more.
     pub(super) fn reserve(&mut self, lists: usize, edges: usize) {
         self.rows.reserve(lists);
-        self.dst.reserve(edges);
+        self.neighbor.reserve(edges);
         self.d2.reserve(edges);
     }
 
@@ -64,13 +64,6 @@ impl IdLists {
     pub(super) fn clear(&mut self) {
         self.rows.clear();
         self.used = 0;
-    }
-
-    /// Appends a list.
-    pub(super) fn push(&mut self, dst: impl Iterator<Item = u64>, d2: &[f32]) {
-        let (to, to_d2) = self.push_blank(d2.len());
-        to.iter_mut().zip(dst).for_each(|(to, dst)| *to = dst);
-        to_d2.copy_from_slice(d2);
     }
 
     /// Appends a list.
@@ -85,18 +78,18 @@ impl IdLists {
     #[inline(always)]
     pub(super) fn push_blank(&mut self, len: usize) -> (&mut [u64], &mut [f32]) {
         let row = self.used..self.used + len;
-        if self.dst.len() < row.end {
+        if self.neighbor.len() < row.end {
             self.grow(row.end);
         }
         self.used = row.end;
         self.rows.push(row.clone());
-        (&mut self.dst[row.clone()], &mut self.d2[row])
+        (&mut self.neighbor[row.clone()], &mut self.d2[row])
     }
 
     #[cold]
     fn grow(&mut self, end: usize) {
-        let len = self.dst.capacity().max(end);
-        self.dst.resize(len, 0);
+        let len = self.neighbor.capacity().max(end);
+        self.neighbor.resize(len, 0);
         self.d2.resize(len, 0.0);
     }
 

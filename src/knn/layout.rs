@@ -55,15 +55,6 @@ impl Bounds {
     /// Around nothing.
     pub(super) const EMPTY: Bounds = Bounds { lo: [f32::NAN; 3], hi: [f32::NAN; 3], first: NO_ID };
 
-    /// Squared distance to another box; NaN if one is empty.
-    pub(super) fn d2(&self, other: &Bounds) -> f32 {
-        let gap = |axis: usize| {
-            let gap = (self.lo[axis] - other.hi[axis]).max(other.lo[axis] - self.hi[axis]);
-            if gap < 0.0 { 0.0 } else { gap }
-        };
-        gap(0) * gap(0) + gap(1) * gap(1) + gap(2) * gap(2)
-    }
-
     /// Grows around another box.
     #[inline(always)]
     pub(super) fn add(&mut self, other: &Bounds) {

@@ -8,7 +8,7 @@ pub struct NeighborLists {
     /// Neighbours a list.
     pub k: usize,
     /// Their indices, `[points, k]` row-major.
-    pub dst: Vec<u32>,
+    pub neighbor: Vec<u32>,
     /// Squared distances, `dx*dx + dy*dy + dz*dz` in f32 with no fused multiply-add, `[points, k]` row-major.
     pub d2: Vec<f32>,
 }
@@ -20,13 +20,13 @@ impl NeighborLists {
     /// If there is no such point.
     pub fn row(&self, point: usize) -> (&[u32], &[f32]) {
         let row = point * self.k..(point + 1) * self.k;
-        (&self.dst[row.clone()], &self.d2[row])
+        (&self.neighbor[row.clone()], &self.d2[row])
     }
 
     /// Makes room for `rows` lists of `k`, whatever they hold.
     pub(super) fn reset(&mut self, rows: usize, k: usize) {
         self.k = k;
-        self.dst.resize(rows * k, 0);
+        self.neighbor.resize(rows * k, 0);
         self.d2.resize(rows * k, 0.0);
     }
 
@@ -34,7 +34,7 @@ impl NeighborLists {
     #[inline(always)]
     pub(super) fn set(&mut self, row: usize, keys: &Keys) {
         let k = self.k;
-        let dst = &mut self.dst[row * k..][..k];
+        let dst = &mut self.neighbor[row * k..][..k];
         let d2 = &mut self.d2[row * k..][..k];
         for (i, &key) in keys[..k].iter().enumerate() {
             dst[i] = key_id(key);

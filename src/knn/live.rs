@@ -61,33 +61,10 @@ impl LiveTree {
         self.place.get(tag as usize).is_some_and(|&place| place != NONE)
     }
 
-    /// Units around a leaf's points: its own, and those of the nearest leaf beside it.
-    pub(super) fn seeds(&self, leaf: u32, out: &mut Vec<u32>) {
-        let units = |leaf: u32| (0..LANES as u32).map(move |unit| leaf * LANES as u32 + unit);
-        out.clear();
-        out.extend(units(leaf));
-        let parent = self.leaf_parent[leaf as usize];
-        if parent != NONE {
-            let (node, own) = (&self.tree.nodes[parent as usize], self.tree.leaves[leaf as usize].bounds());
-            let mut beside: Vec<(f32, u32)> = (0..LANES)
-                .filter(|&slot| node.child[slot] != leaf && node.child[slot] != NONE)
-                .map(|slot| (own.d2(&node.get(slot)), node.child[slot]))
-                .collect();
-            beside.sort_by(|a, b| a.0.total_cmp(&b.0));
-            out.extend(beside.iter().take(1).flat_map(|&(_, leaf)| units(leaf)));
-        }
-    }
-
     /// Unit and slot of a point.
     pub(super) fn place(&self, tag: u32) -> (usize, usize) {
         let place = self.place[tag as usize] as usize;
         (place / LANES, place % LANES)
-    }
-
-    /// The point itself.
-    pub(super) fn point(&self, tag: u32) -> [f32; 3] {
-        let (unit, slot) = self.place(tag);
-        self.tree.units[unit].point(slot)
     }
 
     /// Replaces everything by a bulk build. Reaches are still to be set.
@@ -138,13 +115,6 @@ impl LiveTree {
     pub(super) fn set_reach(&mut self, tag: u32, reach: f32) {
         let (unit, slot) = self.place(tag);
         self.reach[unit][slot] = reach;
-        self.touch((unit / LANES) as u32);
-    }
-
-    /// Changes the id that stands in the tree for a point.
-    pub(super) fn set_id(&mut self, tag: u32, id: u32) {
-        let (unit, slot) = self.place(tag);
-        self.tree.units[unit].id[slot] = id;
         self.touch((unit / LANES) as u32);
     }
 

@@ -35,11 +35,9 @@ mod avx2;
 mod avx512;
 mod changes;
 mod isa;
-mod labels;
 mod layout;
 mod lists;
 mod live;
-mod map;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -60,7 +58,7 @@ use tree::{Item, Tree};
 
 pub use changes::{IdLists, ListChanges};
 pub use lists::NeighborLists;
-pub use map::{Edit, Effort, KnnMap};
+
 pub use points::Points3;
 pub use simd::Simd;
 pub use voxels::VoxelKnn;

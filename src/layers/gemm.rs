@@ -15,30 +15,55 @@ const BLOCK: usize = 192;
 
 /// Adds `x · wᵀ` to `out`: `x` `[rows, inputs]`, `w` `[outputs, inputs]`, `out` `[rows, outputs]`; an error where they are not.
 pub(super) fn multiply_add(x: &Matrix, w: &Matrix, out: &mut Matrix) -> Result<(), Error> {
-    let (rows, inputs, outputs) = (x.rows(), w.cols(), w.rows());
-    Error::unless_same("the input of a linear layer", x.shape(), [rows, inputs])?;
-    Error::unless_same("the output of a linear layer", out.shape(), [rows, outputs])?;
-    if inputs == 0 || outputs == 0 {
-        return Ok(());
-    }
-    let (x, w, out) = (x.data(), w.data(), out.data_mut());
-    let whole = rows / BLOCK * BLOCK;
-    let (x_blocks, x_rest) = x.split_at(whole * inputs);
-    let (out_blocks, out_rest) = out.split_at_mut(whole * outputs);
-    for (x, out) in x_blocks.chunks_exact(BLOCK * inputs).zip(out_blocks.chunks_exact_mut(BLOCK * outputs)) {
-        multiply_block(inputs, outputs, x, w, out);
-    }
-    if rows > whole {
-        let (mut x, mut out) = (vec![0.0; BLOCK * inputs], vec![0.0; BLOCK * outputs]);
-        x[..x_rest.len()].copy_from_slice(x_rest);
-        out[..out_rest.len()].copy_from_slice(out_rest);
-        multiply_block(inputs, outputs, &x, w, &mut out);
-        out_rest.copy_from_slice(&out[..out_rest.len()]);
-    }
+    check(x, w, out)?;
+    multiply_rows(x.data(), w, out.data_mut(), true);
     Ok(())
 }
 
-fn multiply_block(inputs: usize, outputs: usize, x: &[f32], w: &[f32], out: &mut [f32]) {
+/// Writes `x · wᵀ` over `out`; shapes as for [`multiply_add`].
+pub(super) fn multiply(x: &Matrix, w: &Matrix, out: &mut Matrix) -> Result<(), Error> {
+    check(x, w, out)?;
+    if w.cols() == 0 {
+        out.data_mut().fill(0.0);
+    }
+    multiply_rows(x.data(), w, out.data_mut(), false);
+    Ok(())
+}
+
+/// Adds `x · wᵀ` to `out`, rows given flat: as many of `inputs` channels as there are of `outputs` channels.
+pub(super) fn multiply_add_block(x: &[f32], w: &Matrix, out: &mut [f32]) -> Result<(), Error> {
+    let whole = [x.len() * w.rows(), x.len() % w.cols().max(1)];
+    Error::unless_same("a block of a linear layer", [out.len() * w.cols(), 0], whole)?;
+    multiply_rows(x, w, out, true);
+    Ok(())
+}
+
+fn check(x: &Matrix, w: &Matrix, out: &Matrix) -> Result<(), Error> {
+    Error::unless_same("the input of a linear layer", x.shape(), [x.rows(), w.cols()])?;
+    Error::unless_same("the output of a linear layer", out.shape(), [x.rows(), w.rows()])
+}
+
+fn multiply_rows(x: &[f32], w: &Matrix, out: &mut [f32], add: bool) {
+    let (inputs, outputs, w) = (w.cols(), w.rows(), w.data());
+    if inputs == 0 || outputs == 0 {
+        return;
+    }
+    let whole = x.len() / inputs / BLOCK * BLOCK;
+    let (x_blocks, x_rest) = x.split_at(whole * inputs);
+    let (out_blocks, out_rest) = out.split_at_mut(whole * outputs);
+    for (x, out) in x_blocks.chunks_exact(BLOCK * inputs).zip(out_blocks.chunks_exact_mut(BLOCK * outputs)) {
+        multiply_block(inputs, outputs, x, w, out, add);
+    }
+    if !x_rest.is_empty() {
+        let (mut x, mut out) = (vec![0.0; BLOCK * inputs], vec![0.0; BLOCK * outputs]);
+        x[..x_rest.len()].copy_from_slice(x_rest);
+        out[..out_rest.len()].copy_from_slice(out_rest);
+        multiply_block(inputs, outputs, &x, w, &mut out, add);
+        out_rest.copy_from_slice(&out[..out_rest.len()]);
+    }
+}
+
+fn multiply_block(inputs: usize, outputs: usize, x: &[f32], w: &[f32], out: &mut [f32], add: bool) {
     assert!(x.len() == BLOCK * inputs && w.len() == outputs * inputs && out.len() == BLOCK * outputs);
     // SAFETY: the three slices have exactly the sizes that the dimensions and strides below span, as just asserted, and
     // `out` is borrowed mutably, so it overlaps neither input.
@@ -50,14 +75,14 @@ fn multiply_block(inputs: usize, outputs: usize, x: &[f32], w: &[f32], out: &mut
             out.as_mut_ptr(),
             1,
             outputs as isize,
-            true,
+            add,
             x.as_ptr(),
             1,
             inputs as isize,
             w.as_ptr(),
             inputs as isize,
             1,
-            1.0,
+            if add { 1.0 } else { 0.0 },
             1.0,
             false,
             false,
@@ -96,6 +121,17 @@ mod tests {
                     assert!(same, "{rows} rows from {first}, {inputs} to {outputs} channels");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_product_alone_is_that_which_is_added_to_nothing() {
+        for (rows, inputs, outputs) in [(1, 5, 3), (200, 64, 64), (3, 0, 2)] {
+            let (x, w) = (values(rows, inputs, 3), values(outputs, inputs, 4));
+            let (mut alone, mut added) = (filled(rows, outputs, 7.0), filled(rows, outputs, 0.0));
+            multiply(&x, &w, &mut alone).unwrap();
+            multiply_add(&x, &w, &mut added).unwrap();
+            assert_eq!(alone, added);
         }
     }
 

@@ -1,7 +1,10 @@
 //! Linear: `y = x Wᵀ + b`, as `torch.nn.Linear`.
 
-use super::{Matrix, Weights, gemm};
+use super::{Args, Matrix, RowWise, Weights, gemm};
 use crate::Error;
+
+/// Rows of a block that is made and multiplied: a multiple of the dense kernel's.
+const MADE: usize = 768;
 
 /// A dense layer: weight `[out_channels, in_channels]`, bias `[out_channels]` or none.
 #[derive(Clone, Debug)]
@@ -32,17 +35,76 @@ impl Linear {
         Ok(Linear { weight, bias })
     }
 
+    /// From the arguments `in_channels`, `out_channels` and `bias` (true).
+    ///
+    /// # Errors
+    /// An argument or a tensor that is missing or does not fit.
+    pub fn from_args(args: &Args) -> Result<Self, Error> {
+        let (inputs, outputs) = (args.count("in_channels")?, args.count("out_channels")?);
+        Linear::load(args.weights(), args.prefix(), inputs, outputs, args.flag("bias", true)?)
+    }
+
+    /// `[out_channels, in_channels]`.
+    pub fn weight(&self) -> &Matrix {
+        &self.weight
+    }
+
+    /// `[out_channels]`, or none.
+    pub fn bias(&self) -> Option<&[f32]> {
+        self.bias.as_deref()
+    }
+
+    /// The layer of the input channels `from..to` alone, without bias.
+    pub(super) fn columns(&self, from: usize, to: usize) -> Self {
+        let mut weight = Matrix::zeros(self.weight.rows(), to - from);
+        for o in 0..weight.rows() {
+            weight.row_mut(o).copy_from_slice(&self.weight.row(o)[from..to]);
+        }
+        Linear { weight, bias: None }
+    }
+
+    /// The same layer with another bias, of the same length.
+    pub(super) fn with_bias(self, bias: Option<&[f32]>) -> Self {
+        Linear { bias: bias.map(<[f32]>::to_vec), ..self }
+    }
+
     /// `[rows, in_channels]` to `[rows, out_channels]`.
     ///
     /// # Errors
     /// [`Error::Shape`] if `x` has another number of channels.
     pub fn forward(&self, x: &Matrix) -> Result<Matrix, Error> {
-        let mut out = Matrix::zeros(x.rows(), self.weight.rows());
+        let mut out = self.start(x.rows());
+        self.add_to(x, &mut out)?;
+        Ok(out)
+    }
+
+    /// `rows` rows of bias, or of zeros without one: what products are added to.
+    pub(super) fn start(&self, rows: usize) -> Matrix {
+        let mut out = Matrix::zeros(rows, self.weight.rows());
         if let Some(bias) = &self.bias {
             out.data_mut().chunks_exact_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(bias));
         }
-        self.add_to(x, &mut out)?;
-        Ok(out)
+        out
+    }
+
+    /// Writes `x Wᵀ` over `out`, the bias left aside.
+    pub(super) fn product(&self, x: &Matrix, out: &mut Matrix) -> Result<(), Error> {
+        gemm::multiply(x, &self.weight, out)
+    }
+
+    /// Adds `rows Wᵀ` to `out`, where `make` makes each row in a place that is zero: a block at a time, so that the rows stay in the cache.
+    pub(super) fn add_made(&self, out: &mut Matrix, mut make: impl FnMut(usize, &mut [f32])) -> Result<(), Error> {
+        let [outputs, inputs] = self.weight.shape();
+        let rows = out.rows();
+        let mut block = vec![0.0; MADE.min(rows) * inputs];
+        for first in (0..rows).step_by(MADE) {
+            let count = MADE.min(rows - first);
+            let block = &mut block[..count * inputs];
+            block.fill(0.0);
+            block.chunks_exact_mut(inputs.max(1)).enumerate().for_each(|(i, row)| make(first + i, row));
+            gemm::multiply_add_block(block, &self.weight, &mut out.data_mut()[first * outputs..][..count * outputs])?;
+        }
+        Ok(())
     }
 
     /// Adds `x Wᵀ` to `out`, the bias left aside.
@@ -51,5 +113,31 @@ impl Linear {
     /// [`Error::Shape`] if a shape does not fit.
     pub fn add_to(&self, x: &Matrix, out: &mut Matrix) -> Result<(), Error> {
         gemm::multiply_add(x, &self.weight, out)
+    }
+}
+
+impl RowWise for Linear {
+    fn called(&self) -> &str {
+        "Linear"
+    }
+
+    fn takes(&self) -> Option<usize> {
+        Some(self.weight.cols())
+    }
+
+    fn gives(&self, _: usize) -> usize {
+        self.weight.rows()
+    }
+
+    fn apply(&self, x: Matrix) -> Result<Matrix, Error> {
+        Linear::forward(self, &x)
+    }
+
+    fn apply_to(&self, x: &Matrix) -> Result<Matrix, Error> {
+        Linear::forward(self, x)
+    }
+
+    fn as_linear(&self) -> Option<&Linear> {
+        Some(self)
     }
 }

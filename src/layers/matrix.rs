@@ -62,6 +62,16 @@ impl Matrix {
         &mut self.data
     }
 
+    /// The rows `rows`, in that order.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn take(&self, rows: &[u32]) -> Self {
+        let mut data = Vec::with_capacity(rows.len() * self.cols);
+        rows.iter().for_each(|&row| data.extend_from_slice(self.row(row as usize)));
+        Matrix { rows: rows.len(), cols: self.cols, data }
+    }
+
     /// `max(v, 0)` in place.
     pub fn relu(mut self) -> Self {
         self.data.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { 0.0 });
@@ -93,5 +103,24 @@ impl Matrix {
             data.extend_from_slice(other.row(i));
         }
         Ok(Matrix { rows: self.rows, cols: self.cols + other.cols, data })
+    }
+}
+
+/// Rows one after the other.
+///
+/// ```
+/// use thalweg::layers::Matrix;
+///
+/// let x: Matrix = (0..3).map(|i| [i as f32, 1.0]).collect();
+/// assert_eq!((x.shape(), x.row(2)), ([3, 2], &[2.0, 1.0][..]));
+/// ```
+impl<const COLS: usize> FromIterator<[f32; COLS]> for Matrix {
+    fn from_iter<I: IntoIterator<Item = [f32; COLS]>>(rows: I) -> Self {
+        let mut matrix = Matrix { rows: 0, cols: COLS, data: Vec::new() };
+        for row in rows {
+            matrix.rows += 1;
+            matrix.data.extend_from_slice(&row);
+        }
+        matrix
     }
 }

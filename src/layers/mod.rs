@@ -1,25 +1,81 @@
 //! Layers of graph networks: names, parameters and results as PyTorch Geometric's, one file each.
 //!
-//! Every layer is a pure function of its input, and an output row does not depend on which other rows are in the batch.
+//! Every layer is a pure function of its input, and an output row does not depend on which other rows are in the batch ([`Layer`]).
+//! [`LAYERS`] lists them by the names that a file may use, and [`build`] makes one from its arguments and tensors.
 
+mod activation;
+mod aggregate;
+mod args;
+mod arithmetic;
+mod attention;
+mod batch_norm;
+mod cf_conv;
+mod cg_conv;
+mod columns;
 mod edge_conv;
+mod egnn;
+mod embedding;
+mod gat_conv;
+mod gatv2_conv;
+mod gcn_conv;
 mod gemm;
+mod gin_conv;
 mod graph_conv;
+mod gru_cell;
+mod layer;
+mod layer_norm;
 mod linear;
 mod matrix;
+mod mlp;
 mod neighbors;
+mod nn_conv;
+mod painn;
+mod part;
 mod point_net_conv;
+mod point_transformer_conv;
+mod pool;
+mod registry;
+mod row_wise;
 mod sage_conv;
+mod signature;
 mod simd;
+mod softmax;
+mod transformer_conv;
 mod weights;
 
+pub use activation::Activation;
+pub use aggregate::Aggregation;
+pub use args::Args;
+pub use arithmetic::Arithmetic;
+pub use batch_norm::BatchNorm;
+pub use cf_conv::CfConv;
+pub use cg_conv::CgConv;
+pub use columns::{Cat, Columns};
 pub use edge_conv::EdgeConv;
+pub use egnn::EGcl;
+pub use embedding::Embedding;
+pub use gat_conv::GatConv;
+pub use gatv2_conv::GatV2Conv;
+pub use gcn_conv::GcnConv;
+pub use gin_conv::GinConv;
 pub use graph_conv::GraphConv;
+pub use gru_cell::GruCell;
+pub use layer::{Layer, Mismatch, Of, Rows, Shape, Structure};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use matrix::Matrix;
+pub use mlp::Mlp;
 pub use neighbors::Neighbors;
+pub use nn_conv::NnConv;
+pub use painn::{PainnInteraction, PainnMixing};
 pub use point_net_conv::{PointNetConv, Positions};
-pub use sage_conv::{SageAggregation, SageConv};
+pub use point_transformer_conv::PointTransformerConv;
+pub use pool::GlobalPool;
+pub use registry::{Entry, LAYERS, REFUSED, build};
+pub use row_wise::RowWise;
+pub use sage_conv::SageConv;
 pub use simd::dense_path;
 pub(crate) use simd::widened;
+pub use softmax::Softmax;
+pub use transformer_conv::TransformerConv;
 pub use weights::Weights;

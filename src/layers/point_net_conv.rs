@@ -1,11 +1,13 @@
-//! PointNetConv with one linear layer: `x'_i = max_j (W [x_j, p_j − p_i] + b)`, the local half of PointNet++.
+//! PointNetConv: `x'_i = global_nn(aggregate_j local_nn([x_j, p_j − p_i]))`, the local half of PointNet++.
 //!
-//! From: Qi et al., "PointNet++", NeurIPS 2017; parameters and results as PyTorch Geometric's
-//! `PointNetConv(local_nn=Linear(in + 3, out), add_self_loops=False)`. With one linear layer the feature part
-//! `Wn x_j` is a product per node; only the position part is done per edge.
+//! From: Qi et al., "PointNet++", NeurIPS 2017; parameters and results as PyTorch Geometric's `PointNetConv`. `local_nn`
+//! begins with a linear layer; its feature part `Wn x_j` is a product per node, and only the position part is done per edge.
 
+use super::aggregate::Folded;
+use super::part::{BATCH, Loops, Part};
+use super::signature::Signature;
 use super::simd::widened;
-use super::{Linear, Matrix, Weights};
+use super::{Aggregation, Args, Layer, Linear, Matrix, Mismatch, Mlp, Of, RowWise, Rows, Shape, Structure, Weights};
 use crate::Error;
 
 /// Node positions as three columns, `[nodes]` each.
@@ -19,7 +21,8 @@ pub struct Positions<'a> {
     pub z: &'a [f32],
 }
 
-/// The layer: `Wn` `[out, in]`, `P` `[out, 3]`, `b` `[out]` or none.
+/// The layer: `Wn` `[out, in]`, `P` `[out, 3]`, `b` `[out]` or none, and the layers behind. Inputs: `x` `[nodes, in]`, left out where
+/// `in` is 0, and positions `[nodes, 3]`; output `[nodes, out]`.
 #[derive(Clone, Debug)]
 pub struct PointNetConv {
     features: Linear,
@@ -27,6 +30,11 @@ pub struct PointNetConv {
     positions: Matrix,
     bias: Option<Vec<f32>>,
     outputs: usize,
+    /// What of `local_nn` follows its first layer.
+    rest: Mlp,
+    global: Mlp,
+    aggregation: Aggregation,
+    loops: Loops,
 }
 
 impl PointNetConv {
@@ -41,7 +49,7 @@ impl PointNetConv {
         for o in 0..outputs {
             (0..3).for_each(|axis| positions.row_mut(axis)[o] = halves.row(o)[axis]);
         }
-        Ok(PointNetConv { features, positions, bias: None, outputs })
+        Ok(PointNetConv::max(features, positions, None))
     }
 
     /// Takes PyG's own `{name}.local_nn.weight` `[out, in + 3]` and `{name}.local_nn.bias` `[out]`.
@@ -49,14 +57,103 @@ impl PointNetConv {
     /// # Errors
     /// A tensor that is missing or has another shape.
     pub fn load(weights: &Weights, name: &str, inputs: usize, outputs: usize) -> Result<Self, Error> {
-        let whole = weights.matrix(&format!("{name}.local_nn.weight"), outputs, inputs + 3)?;
-        let (mut nbr, mut positions) = (Matrix::zeros(outputs, inputs), Matrix::zeros(3, outputs));
-        for o in 0..outputs {
-            nbr.row_mut(o).copy_from_slice(&whole.row(o)[..inputs]);
-            (0..3).for_each(|axis| positions.row_mut(axis)[o] = whole.row(o)[inputs + axis]);
+        let linear = Linear::load(weights, &format!("{name}.local_nn"), inputs + 3, outputs, true)?;
+        let (features, positions) = halves(&linear, inputs);
+        Ok(PointNetConv::max(features, positions, linear.bias().map(<[f32]>::to_vec)))
+    }
+
+    /// The layer with one linear layer, a maximum, and the lists as they are.
+    fn max(features: Linear, positions: Matrix, bias: Option<Vec<f32>>) -> Self {
+        let (rest, global, outputs) = (Mlp::default(), Mlp::default(), positions.cols());
+        let (aggregation, loops) = (Aggregation::Max, Loops::AsGiven);
+        PointNetConv { features, positions, bias, outputs, rest, global, aggregation, loops }
+    }
+
+    /// From `local_nn`, which takes `in + 3` channels, `global_nn` (none), `add_self_loops` (true), `aggr` (`max`, or `mean`, `add`).
+    ///
+    /// # Errors
+    /// An argument or a tensor that does not fit; a `local_nn` that does not begin with a linear layer.
+    pub fn from_args(args: &Args) -> Result<Self, Error> {
+        args.ignore(&[])?;
+        let local = args.mlp("local_nn")?;
+        let Some((first, rest)) = local.split_linear().filter(|(first, _)| first.weight().cols() >= 3) else {
+            return Err(args.error("local_nn", "another network", "one that begins with a Linear of in_channels + 3"));
+        };
+        let (features, positions) = halves(first, first.weight().cols() - 3);
+        let outputs = local.gives(first.weight().cols());
+        let global = args.maybe_mlp("global_nn")?.unwrap_or_default();
+        if let Some(takes) = global.takes().filter(|&takes| takes != outputs) {
+            return Err(args.error("global_nn", format!("{takes} channels in"), format!("{outputs}")));
         }
-        let bias = Some(weights.vector(&format!("{name}.local_nn.bias"), outputs)?);
-        Ok(PointNetConv { features: Linear::new(nbr, None)?, positions, bias, outputs })
+        let loops = if args.flag("add_self_loops", true)? { Loops::One } else { Loops::AsGiven };
+        let bias = first.bias().map(<[f32]>::to_vec);
+        Ok(PointNetConv {
+            features,
+            positions,
+            bias,
+            outputs,
+            rest,
+            global,
+            aggregation: args.aggregation("max")?,
+            loops,
+        })
+    }
+
+    fn signature(&self) -> Signature {
+        let signature = Signature::default();
+        match self.features.weight().cols() {
+            0 => signature.nodes(3),
+            channels => signature.nodes(channels).nodes(3),
+        }
+    }
+
+    /// Each wanted row's maximum over `Wn x_j + P (p_j − p_i)`, with the bias.
+    fn maxima(&self, part: &Part, messages: &Matrix, positions: &Matrix) -> Matrix {
+        let mut out = Matrix::zeros(part.rows(), self.outputs);
+        let (mut list, mut numbers, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
+        for place in 0..part.rows() {
+            if self.loops == Loops::One {
+                part.with_loop(place, &mut list, &mut numbers);
+            } else {
+                list.clear();
+                list.extend_from_slice(part.list(place));
+            }
+            if list.is_empty() {
+                continue;
+            }
+            let own = positions.row(part.dst(place));
+            offsets.clear();
+            offsets.extend(list.iter().map(|&j| offset(positions.row(j as usize), own)));
+            let row = out.row_mut(place);
+            edge_max(&list, &offsets, messages.data(), self.positions.data(), row);
+            if let Some(bias) = &self.bias {
+                row.iter_mut().zip(bias).for_each(|(v, b)| *v += b);
+            }
+        }
+        out
+    }
+
+    /// Each wanted row's aggregate, edge after edge.
+    fn aggregates(&self, part: &Part, messages: &Matrix, positions: &Matrix) -> Result<Matrix, Error> {
+        let mut folded = Folded::new(self.aggregation, part.rows(), self.outputs);
+        part.batches(self.loops, BATCH, |edges| {
+            let mut hidden = Matrix::zeros(edges.len(), messages.cols());
+            for (e, edge) in edges.iter().enumerate() {
+                let [dx, dy, dz] = offset(positions.row(edge.src), positions.row(edge.dst));
+                let row = hidden.row_mut(e);
+                for (c, v) in row.iter_mut().enumerate() {
+                    let moved =
+                        self.positions.row(0)[c] * dx + self.positions.row(1)[c] * dy + self.positions.row(2)[c] * dz;
+                    *v = messages.row(edge.src)[c] + moved;
+                }
+                if let Some(bias) = &self.bias {
+                    row.iter_mut().zip(bias).for_each(|(v, b)| *v += b);
+                }
+            }
+            folded.add(edges, &self.rest.apply(hidden)?);
+            Ok(())
+        })?;
+        Ok(folded.finish())
     }
 
     /// `x` `[nodes, in]`, positions multiplied by `scale`, neighbour lists through `lists(i)`; `[nodes, out]`.
@@ -96,6 +193,49 @@ impl PointNetConv {
             }
         }
         Ok(out)
+    }
+}
+
+/// `p_j − p_i`.
+fn offset(source: &[f32], own: &[f32]) -> [f32; 3] {
+    [source[0] - own[0], source[1] - own[1], source[2] - own[2]]
+}
+
+/// The columns for features, as a layer without bias, and those for positions, transposed.
+fn halves(linear: &Linear, inputs: usize) -> (Linear, Matrix) {
+    let outputs = linear.weight().rows();
+    let mut positions = Matrix::zeros(3, outputs);
+    for o in 0..outputs {
+        (0..3).for_each(|axis| positions.row_mut(axis)[o] = linear.weight().row(o)[inputs + axis]);
+    }
+    (linear.columns(0, inputs), positions)
+}
+
+impl Layer for PointNetConv {
+    fn name(&self) -> &str {
+        "PointNetConv"
+    }
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Mismatch> {
+        self.signature().shapes(inputs)?;
+        Ok(vec![Shape { of: Of::Nodes, channels: self.global.gives(self.outputs) }])
+    }
+
+    fn forward(&self, inputs: &[&Matrix], graph: &Structure, rows: Rows) -> Result<Vec<Matrix>, Error> {
+        self.signature().matrices(Layer::name(self), inputs, graph, rows, Of::Nodes)?;
+        let part = Part::new(graph.edges, rows);
+        let (x, positions) = match inputs {
+            [x, positions] => (part.seen(x), part.seen(positions)),
+            [positions] => (std::borrow::Cow::Owned(Matrix::zeros(part.nodes(), 0)), part.seen(positions)),
+            _ => return Ok(Vec::new()),
+        };
+        let messages = self.features.forward(&x)?;
+        let out = if self.rest.is_empty() && self.aggregation == Aggregation::Max {
+            self.maxima(&part, &messages, &positions)
+        } else {
+            self.aggregates(&part, &messages, &positions)?
+        };
+        Ok(vec![self.global.apply(out)?])
     }
 }
 

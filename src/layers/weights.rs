@@ -1,5 +1,8 @@
 //! Weights by their names in a safetensors file, taken with their shapes checked.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use safetensors::{Dtype, SafeTensors};
 
 use super::Matrix;
@@ -9,6 +12,8 @@ use crate::Error;
 pub struct Weights<'a> {
     model: String,
     tensors: SafeTensors<'a>,
+    /// The names of the tensors that were asked for and are there.
+    taken: Mutex<BTreeSet<String>>,
 }
 
 impl<'a> Weights<'a> {
@@ -23,7 +28,30 @@ impl<'a> Weights<'a> {
             found: error.to_string(),
             expected: "a safetensors file".into(),
         })?;
-        Ok(Weights { model: model.into(), tensors })
+        Ok(Weights { model: model.into(), tensors, taken: Mutex::default() })
+    }
+
+    /// The names of all tensors, in alphabetical order.
+    pub fn names(&self) -> Vec<&str> {
+        let mut names = self.tensors.names();
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether there is a tensor of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.tensor(name).is_ok()
+    }
+
+    /// The names of the tensors that nobody has taken, in alphabetical order.
+    pub fn untaken(&self) -> Vec<&str> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        self.names().into_iter().filter(|name| !taken.contains(*name)).collect()
+    }
+
+    /// Counts a tensor as taken that holds nothing for us, where it is there.
+    pub fn ignore(&self, name: &str) {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into());
     }
 
     /// An error about `place` in this model.
@@ -38,6 +66,7 @@ impl<'a> Weights<'a> {
     /// A tensor that is missing, is not f32, or holds NaN or an infinity.
     pub fn flat(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), Error> {
         let view = self.tensors.tensor(name).map_err(|error| self.error(name, error, "a tensor"))?;
+        self.ignore(name);
         if view.dtype() != Dtype::F32 {
             return Err(self.error(name, format!("{:?}", view.dtype()), "F32"));
         }

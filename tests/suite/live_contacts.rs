@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::random::Random;
+use thalweg::asof::Stamped;
 use thalweg::contacts::{
     AsOf, ContactRow, Fact, FactRows, Names, Risk, RiskModel, RiskOptions, Scores, ScoringOptions, Snapshot, TestRow,
 };
 use thalweg::sink::Collect;
-use thalweg::{BoxError, Error, Flow, Next, Pipeline, Source};
+use thalweg::{BoxError, Error, Next, Pipeline, Source};
 
 /// A model whose answer depends on every bit of its input: a hash of it and the person.
 struct Digest;
@@ -339,10 +340,10 @@ fn a_model_that_is_stopped_gives_no_table_and_the_next_scoring_is_done_in_full()
         let stop = Stop::when(Arc::clone(&flag));
         let options = ScoringOptions { changes, stop, follow: again, ..ScoringOptions::new(AsOf::Every(10), names()) };
         let sink = Collect::default();
-        let plan = |rows: Flow<FactRows, FactRows>| {
-            rows.risk(options, move || Ok(Box::new(Interrupted(Arc::clone(&flag))) as _))
-        };
-        let report = Pipeline::from_source(Batches(batches.into_iter())).run(plan, sink.clone()).unwrap();
+        let pipeline = Pipeline::new();
+        let rows = pipeline.source(Batches(batches.into_iter()));
+        rows.risk(options, move || Ok(Box::new(Interrupted(Arc::clone(&flag))) as _)).sink(sink.clone());
+        let report = pipeline.run().unwrap();
         let items: Vec<Scores> = sink.items().into_iter().map(|(_, scores)| scores).collect();
         let found: BTreeSet<i64> = added_up(&items).into_keys().map(|row| row.0).collect();
         assert_eq!(found, if again { BTreeSet::from([10, 20, 30, 40]) } else { BTreeSet::from([10]) });
@@ -356,19 +357,21 @@ fn stamps_far_apart_are_refused_where_as_of_times_would_fill_what_is_between() {
     let run = |stamps: &[i64], step| {
         let rows = stamps.iter().map(|t| contact(*t)).collect();
         let options = ScoringOptions::new(AsOf::Every(step), names());
+        let fits = options.fits.clone();
         Pipeline::from_source(Batches(vec![FactRows { rows, due: true }].into_iter()))
             .run(|rows| rows.risk(options, || Ok(Box::new(Digest) as _)), Collect::default())
+            .map(|_| fits.sums())
     };
     let day = 86_400_000_000_000;
     let error = run(&[1_704_067_200_000_000_000, 1_706_000_000_000_000_000, 7_289_000_000_000_000_000], day);
     let error = error.unwrap_err().to_string();
     assert!(error.contains("every: found 646") && error.contains("1706000000 s and 7289000000 s"), "{error}");
-    assert_eq!(run(&[0, 19_999 * day], day).unwrap().fitted.fits, 20_000);
+    assert_eq!(run(&[0, 19_999 * day], day).unwrap().fits, 20_000);
     let error = run(&(0..60).map(|n| n * 19_000 * 1000).collect::<Vec<_>>(), 1000).unwrap_err().to_string();
     assert!(error.contains("1121001 as-of times between rows at 0 s and 1.121 s"), "{error}");
     // At the ends of the range no row is lost.
     for stamps in [[i64::MIN, i64::MIN + 1], [i64::MAX - 1, i64::MAX]] {
-        assert!(run(&stamps, day).unwrap().fitted.contacts >= 2, "{stamps:?}");
+        assert!(run(&stamps, day).unwrap().contacts >= 2, "{stamps:?}");
     }
 }
 
@@ -382,10 +385,12 @@ fn what_is_told_of_a_run_without_end_is_bounded() {
         follow: true,
         ..ScoringOptions::new(AsOf::Every(1), names())
     };
-    let report = Pipeline::from_source(Batches(batches.into_iter()))
+    let fits = options.fits.clone();
+    Pipeline::from_source(Batches(batches.into_iter()))
         .run(|rows| rows.risk(options, || Ok(Box::new(Digest) as _)), Collect::default())
         .unwrap();
     // A table a row, of at most eleven rows; none is made again.
-    assert_eq!((report.fits.len(), report.fitted.fits), (1000, 1500));
-    assert_eq!((report.fitted.people, report.fitted.contacts), (3000, 55 + 11 * 1490));
+    let sums = fits.sums();
+    assert_eq!((fits.last().len(), sums.fits), (1000, 1500));
+    assert_eq!((sums.people, sums.contacts), (3000, 55 + 11 * 1490));
 }

@@ -1,11 +1,15 @@
 //! The core's integration tests, one binary: the adapter and the builder under load, graphs, maps and risks against oracles, parity, errors.
 
 mod dataflow;
+mod gnn;
+mod graphs;
 mod knn;
-mod law;
+mod layers;
 mod live_contacts;
 mod map;
+mod networks;
 mod parity;
+mod plan;
 mod random;
 mod risk;
 mod shapes;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use thalweg::map::MapGraph;
-use thalweg::pipeline::Delta;
+use thalweg::plan::Delta;
+use thalweg::points::map::{MapChanges, MapGraph};
 use thalweg::sink::Collect;
 use thalweg::{BoxError, Flow, Frame, Next, Pipeline, Pose, Report, Source};
 
@@ -107,7 +107,7 @@ fn oracle(frames: &[Frame], window: usize, k: usize) -> Vec<Vec<Row>> {
 fn run<O: Clone + Send + 'static>(
     frames: &[Frame],
     workers: usize,
-    plan: impl FnOnce(Flow<Frame, Frame>) -> Flow<Frame, O>,
+    plan: impl for<'p> FnOnce(Flow<'p, Frame>) -> Flow<'p, O>,
 ) -> (Report, Vec<(u64, O)>) {
     let sink = Collect::default();
     let source = recorded(frames.to_vec());
@@ -176,7 +176,9 @@ fn whole_and_changes_are_the_brute_force_graph_of_the_window() {
 #[test]
 fn what_came_before_the_window_leaves_no_trace() {
     let frames = drive(11, 30);
-    let plan = |p: Flow<Frame, Frame>| p.map_window(VOXEL, 4).knn_graph(6).lists();
+    fn plan(p: Flow<'_, Frame>) -> Flow<'_, MapGraph> {
+        p.map_window(VOXEL, 4).knn_graph(6).lists()
+    }
     let (_, all) = run(&frames, 1, plan);
     for start in [1, 9, 26] {
         let (_, later) = run(&frames[start..], 2, plan);
@@ -193,7 +195,9 @@ fn the_order_of_points_in_a_frame_does_not_matter() {
     for frame in &mut turned {
         [&mut frame.x, &mut frame.y, &mut frame.z].into_iter().for_each(|column| column.reverse());
     }
-    let plan = |p: Flow<Frame, Frame>| p.map_window(VOXEL, 3).knn_graph(6).changes();
+    fn plan(p: Flow<'_, Frame>) -> Flow<'_, MapChanges> {
+        p.map_window(VOXEL, 3).knn_graph(6).changes()
+    }
     assert_eq!(run(&frames, 1, plan).1, run(&turned, 2, plan).1);
 }
 
@@ -272,7 +276,7 @@ fn a_query_of_the_edges_is_kept_up_to_date() {
 #[test]
 fn a_plan_that_cannot_be_is_a_named_error() {
     let frames = drive(41, 3);
-    let fails = |frames: Vec<Frame>, plan: fn(Flow<Frame, Frame>) -> Flow<Frame, MapGraph>| {
+    let fails = |frames: Vec<Frame>, plan: for<'p> fn(Flow<'p, Frame>) -> Flow<'p, MapGraph>| {
         Pipeline::from_source(recorded(frames)).workers(2).run(plan, Collect::default()).unwrap_err().to_string()
     };
     let mut unposed = frames.clone();

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use thalweg::knn::{Points3, knn_graph};
-use thalweg::layers::{EdgeConv, Matrix, Neighbors, PointNetConv, Positions, SageAggregation, SageConv, Weights};
-use thalweg::models::graph_unet::{Config, GraphUNet, Pyramid};
+use thalweg::layers::{self, EdgeConv, Matrix, Neighbors, PointNetConv, Positions, Rows, Structure, Weights};
+use thalweg::points::models::graph_unet::{Config, GraphUNet, Pyramid};
+use thalweg::points::voxel::voxels;
 use thalweg::report::Clock;
-use thalweg::voxel::voxels;
 use thalweg::{Frame, KnnGraph, Nodes};
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -70,10 +70,10 @@ fn graph_unet_gives_the_logits_of_pytorch_geometric() {
             intensity,
             returns: None,
         };
-        let graph = KnnGraph { nodes: Arc::new(nodes), k: lists.k, dst: lists.dst, d2: lists.d2 };
+        let graph = KnnGraph { nodes: Arc::new(nodes), k: lists.k, neighbor: lists.neighbor, d2: lists.d2 };
         let pyramid = Pyramid::build(&graph, &config, &mut Clock::default()).unwrap();
         for (l, level) in pyramid.levels.iter().enumerate() {
-            assert_eq!(level.dst, ints(&file, &format!("level.{l}.neighbours")), "{name}: lists of level {l}");
+            assert_eq!(level.neighbor, ints(&file, &format!("level.{l}.neighbours")), "{name}: lists of level {l}");
             assert_eq!(level.parent, ints(&file, &format!("level.{l}.parent")), "{name}: parents of level {l}");
             let expected = floats(&file, &format!("level.{l}.features"));
             close(&format!("{name}: features of level {l}"), level.features.data(), &expected, 1e-6);
@@ -95,9 +95,12 @@ fn layers_give_the_rows_of_pytorch_geometric() {
     let (src, dst) = edges.split_at(edges.len() / 2);
     let graph = Neighbors::from_edges(n, src, dst).unwrap();
 
-    for (name, aggregation) in [("sage_mean", SageAggregation::Mean), ("sage_max", SageAggregation::Max)] {
-        let layer = SageConv::load(&weights, name, inputs, outputs, aggregation).unwrap();
-        close(name, layer.forward(&x, &graph).unwrap().data(), &floats(&file, &format!("{name}.output")), 1e-5);
+    let whole = Structure { edges: &graph, graph: None, graphs: 1 };
+    for (name, aggr) in [("sage_mean", "mean"), ("sage_max", "max")] {
+        let args = serde_json::json!({"in_channels": inputs, "out_channels": outputs, "aggr": aggr});
+        let layer = layers::build(&weights, name, "SAGEConv", args.as_object().unwrap()).unwrap();
+        let found = layer.forward(&[&x], &whole, Rows::All).unwrap();
+        close(name, found[0].data(), &floats(&file, &format!("{name}.output")), 1e-5);
     }
     let layer = EdgeConv::load(&weights, "edge_conv", inputs, outputs).unwrap();
     close("edge_conv", layer.forward(&x, &graph).unwrap().data(), &floats(&file, "edge_conv.output"), 1e-5);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use thalweg::layers::{
-    EdgeConv, GraphConv, Linear, Matrix, Neighbors, PointNetConv, Positions, SageAggregation, SageConv, Weights,
+    self, EdgeConv, GraphConv, Linear, Matrix, Neighbors, PointNetConv, Positions, Rows, Structure, Weights,
 };
 use thalweg::report::Stats;
 use thalweg::sink::Collect;
-use thalweg::{BoxError, Error, Frame, KnnGraph, Model, Next, Nodes, Pipeline, Returns, Source, Truth};
+use thalweg::{BoxError, Error, Frame, KnnGraph, Next, Nodes, Pipeline, Returns, SegmentationModel, Source, Truth};
 
 fn shape<T: std::fmt::Debug>(result: Result<T, Error>, expected: &str) {
     let error = result.unwrap_err();
@@ -45,21 +45,26 @@ fn layers_refuse_what_does_not_fit() {
     let (x, wide) = (Matrix::zeros(5, 2), Matrix::zeros(4, 3));
 
     let edge = EdgeConv::load(&weights, "edge", 2, 3).unwrap();
-    shape(edge.forward(&x, &four), "EdgeConv: rows of x for the nodes of the graph: found 5, expected 4");
-    shape(edge.forward(&wide, &four), "the input of a linear layer: found [4, 3], expected [4, 2]");
-    for aggregation in [SageAggregation::Mean, SageAggregation::Max] {
-        let sage = SageConv::load(&weights, "sage", 2, 3, aggregation).unwrap();
-        shape(sage.forward(&x, &four), "SAGEConv: rows of x for the nodes of the graph: found 5, expected 4");
-        shape(sage.forward(&wide, &four), "the input of a linear layer: found [4, 3], expected [4, 2]");
+    let expected = |name: &str, found: &str, expected: &str| {
+        format!("{name}: shapes of the inputs: found {found}, expected {expected}")
+    };
+    shape(edge.forward(&x, &four), &expected("EdgeConv", "[5, 2]", "[4, 2]"));
+    shape(edge.forward(&wide, &four), &expected("EdgeConv", "[4, 3]", "[4, 2]"));
+    let structure = Structure { edges: &four, graph: None, graphs: 1 };
+    for aggr in ["mean", "max"] {
+        let args = serde_json::json!({"in_channels": 2, "out_channels": 3, "aggr": aggr});
+        let sage = layers::build(&weights, "sage", "SAGEConv", args.as_object().unwrap()).unwrap();
+        for (x, found) in [(&x, "[5, 2]"), (&wide, "[4, 3]")] {
+            shape(sage.forward(&[x], &structure, Rows::All), &expected("SAGEConv", found, "[4, 2]"));
+        }
     }
     let graph = GraphConv::load(&weights, "graph", 2, 3, 1).unwrap();
-    let edges = |rows, kinds| graph.forward(&Matrix::zeros(4, 2), &four, &Matrix::zeros(rows, kinds));
-    shape(edges(2, 1), "GraphConv: rows of weights for the edges of the graph: found 2, expected 3");
-    shape(edges(3, 2), "the input of a linear layer: found [4, 4], expected [4, 2]");
-    shape(
-        graph.forward(&x, &four, &Matrix::zeros(3, 1)),
-        "GraphConv: rows of x for the nodes of the graph: found 5, expected 4",
-    );
+    let edges = |x: &Matrix, rows, kinds| graph.forward(x, &four, &Matrix::zeros(rows, kinds));
+    let fits = "[4, 2], or with [3, 1] behind";
+    let right = Matrix::zeros(4, 2);
+    shape(edges(&right, 2, 1), &expected("GraphConv", "[4, 2] and [2, 1]", fits));
+    shape(edges(&right, 3, 2), &expected("GraphConv", "[4, 2] and [3, 2]", fits));
+    shape(edges(&x, 3, 1), &expected("GraphConv", "[5, 2] and [3, 1]", fits));
 
     let point = PointNetConv::load(&weights, "point", 2, 3).unwrap();
     let (five, none) = ([0.0; 5], [0u32; 0]);
@@ -82,7 +87,7 @@ fn layers_refuse_what_does_not_fit() {
 }
 
 /// The shipped model with one change made to its tensors and metadata.
-fn changed(change: impl Fn(&mut HashMap<String, Vec<u8>>, &mut String)) -> Result<Model, Error> {
+fn changed(change: impl Fn(&mut HashMap<String, Vec<u8>>, &mut String)) -> Result<SegmentationModel, Error> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/driving.safetensors");
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -93,7 +98,7 @@ fn changed(change: impl Fn(&mut HashMap<String, Vec<u8>>, &mut String)) -> Resul
     let shapes: HashMap<_, _> = file.iter().map(|(name, view)| (name.to_string(), view.shape().to_vec())).collect();
     let views =
         data.iter().map(|(name, data)| (name, TensorView::new(Dtype::F32, shapes[name].clone(), data).unwrap()));
-    Model::from_bytes("mine", &safetensors::serialize(views, Some(metadata)).unwrap())
+    SegmentationModel::from_bytes("mine", &safetensors::serialize(views, Some(metadata)).unwrap())
 }
 
 #[test]
@@ -142,7 +147,9 @@ fn a_graph_that_does_not_hold_together_is_no_panic_of_the_model() {
         (nodes, vec![1, 0], vec![1.0; 2])
     };
     let label = |(nodes, dst, d2): (Nodes, Vec<u32>, Vec<f32>)| {
-        model.segment(&KnnGraph { nodes: Arc::new(nodes), k: 1, dst, d2 }, &Stats::default()).map_err(|e| e.to_string())
+        model
+            .segment(&KnnGraph { nodes: Arc::new(nodes), k: 1, neighbor: dst, d2 }, &Stats::default())
+            .map_err(|e| e.to_string())
     };
     assert_eq!(label(graph()).unwrap().class.len(), 2);
     let torn = |change: fn(&mut (Nodes, Vec<u32>, Vec<f32>)), expected: &str| {

@@ -2,13 +2,10 @@
 
 use std::path::Path;
 
-use thalweg::Next;
-
 use crate::error::Error;
-use crate::notices::Notices;
 use crate::tables::names::{Column, Kind};
-use crate::tables::values::{Cell, Cells, shown};
-use crate::tables::{self, Opening, TableOptions};
+use crate::tables::values::{Cell, shown};
+use crate::tables::{TableOptions, whole};
 
 static TRUTH: Kind = Kind {
     what: "truth",
@@ -25,37 +22,20 @@ static TRUTH: Kind = Kind {
 /// # Errors
 /// A file that cannot be read, has no columns `person` and `state`, or another state than S, E, I, R.
 pub fn truth(path: &Path) -> Result<Vec<(String, bool)>, Error> {
-    let (options, notices) = (TableOptions::default(), Notices::default());
-    let opening = Opening { kind: &TRUTH, options: &options, follow: false, notices: &notices };
-    let mut table = tables::open(path, None, opening)?;
     let mut people = Vec::new();
-    loop {
-        let block = match table.next()? {
-            Next::Item(block) => block,
-            Next::Idle => {
-                std::thread::sleep(std::time::Duration::from_millis(1));
-                continue;
-            }
-            Next::End => return Ok(people),
+    whole::rows(path, &TRUTH, &TableOptions::default(), |block, cells, row| {
+        let malformed = |found: String, expected| Err(Error::malformed(path, block.places.at(row), found, expected));
+        let infected = match cells[1].text(row) {
+            Cell::Good(word) if matches!(&*word, "E" | "I") => true,
+            Cell::Good(word) if matches!(&*word, "S" | "R") => false,
+            Cell::Good(word) => return malformed(shown(&word), "a state S, E, I or R"),
+            _ => return malformed("no state".into(), "a state S, E, I or R"),
         };
-        if let Some(broken) = block.broken.first() {
-            return Err(Error::malformed(path, broken.at.clone(), broken.reason.clone(), TRUTH.needs));
+        match cells[0].text(row) {
+            Cell::Good(id) => people.push((id.into_owned(), infected)),
+            _ => return malformed("no person".into(), "an id"),
         }
-        let cells: Vec<_> = block.columns.iter().flatten().map(Cells::of).collect();
-        let [person, state] = &cells[..] else { return Ok(people) };
-        for row in 0..block.rows {
-            let malformed =
-                |found: String, expected| Err(Error::malformed(path, block.places.at(row), found, expected));
-            let infected = match state.text(row) {
-                Cell::Good(word) if matches!(&*word, "E" | "I") => true,
-                Cell::Good(word) if matches!(&*word, "S" | "R") => false,
-                Cell::Good(word) => return malformed(shown(&word), "a state S, E, I or R"),
-                _ => return malformed("no state".into(), "a state S, E, I or R"),
-            };
-            match person.text(row) {
-                Cell::Good(id) => people.push((id.into_owned(), infected)),
-                _ => return malformed("no person".into(), "an id"),
-            }
-        }
-    }
+        Ok(())
+    })?;
+    Ok(people)
 }

@@ -56,7 +56,7 @@ pub struct Report {
     pub format: String,
     /// What it is, in words.
     pub what: String,
-    /// True if it holds frames, or rows for `risk`, that are read here.
+    /// True if it holds frames, or rows for `risk` or `gnn`, that are read here.
     pub readable: bool,
     /// Bytes of the file, or of the files in the folder.
     pub bytes: u64,
@@ -70,10 +70,12 @@ pub struct Report {
     pub minimum: Option<[f64; 3]>,
     /// Greatest finite coordinate on each axis (file units).
     pub maximum: Option<[f64; 3]>,
-    /// Rows of a table of contacts or tests.
+    /// Rows of a table of contacts, tests, edges or nodes.
     pub rows: Option<u64>,
     /// People in such a table.
     pub people: Option<u64>,
+    /// Nodes in a table of edges or nodes.
+    pub nodes: Option<u64>,
     /// Rows of a table of tests that are positive.
     pub positive: Option<u64>,
     /// First and last stamp of such a table (s).
@@ -255,7 +257,9 @@ impl fmt::Display for Report {
         if let Some(points) = self.points {
             writeln!(f, "  points   {points}")?;
         }
-        for (label, count) in [("rows", self.rows), ("positive", self.positive), ("people", self.people)] {
+        for (label, count) in
+            [("rows", self.rows), ("positive", self.positive), ("people", self.people), ("nodes", self.nodes)]
+        {
             if let Some(count) = count {
                 writeln!(f, "  {label:<8} {count}")?;
             }

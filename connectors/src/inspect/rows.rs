@@ -1,98 +1,189 @@
-//! Tables that are no frames: contacts and tests for `risk`, and the program's own outputs.
+//! Tables that are no frames: contacts and tests for `risk`, edges and nodes for `gnn`, and the program's own outputs.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use thalweg::Next;
+use thalweg::asof::Stamped;
 use thalweg::contacts::Fact;
+use thalweg::graph::GraphRow;
 
 use super::{Field, Report, left_out};
-use crate::contacts::{self, FilesOptions, People, Rejected};
+use crate::error::Error;
 use crate::notices::Notices;
 use crate::out::segments::Manifest;
+use crate::rows::{Feed, Ids, Rejected};
 use crate::tables::names::{Column, Kind};
 use crate::tables::values::{Cell, Cells};
 use crate::tables::{self, Opening, TableOptions};
+use crate::{contacts, graph};
 
-/// What the rows of a table are, if they are contacts or tests; false leaves the report as it was. `certain` if the format has a header,
-/// so that a table with the columns is one of that kind whatever its rows are.
-pub(super) fn inspect(path: &Path, certain: bool, report: &mut Report) -> bool {
-    let notices = Notices::default();
-    kinds(path, &notices).into_iter().any(|(what, options)| rows(what, &options, certain, report))
+/// A kind of rows that a pipeline reads: what its table is, and how such a table is opened and surveyed.
+struct Input {
+    what: &'static str,
+    pipeline: &'static str,
+    survey: fn(&Path, &Notices, &Arc<Rejected>) -> Option<Survey>,
 }
 
-/// What the rows are, by the file's header alone, if it has one.
-pub(super) fn by_header(path: &Path, format: &str) -> Option<&'static str> {
-    let opens = |options: &FilesOptions| contacts::open(options, &Arc::new(Rejected::beside(""))).is_ok();
-    kinds(path, &Notices::default())
-        .into_iter()
-        .find(|(_, options)| format != "jsonl" && opens(options))
-        .map(|(what, _)| what)
+static INPUTS: [Input; 4] = [
+    Input {
+        what: "contacts",
+        pipeline: "risk",
+        survey: |path, notices, rejected| survey(contacts(path, notices, true), rejected),
+    },
+    Input {
+        what: "tests",
+        pipeline: "risk",
+        survey: |path, notices, rejected| survey(contacts(path, notices, false), rejected),
+    },
+    Input {
+        what: "edges",
+        pipeline: "gnn",
+        survey: |path, notices, rejected| survey(graph(path, notices, true), rejected),
+    },
+    Input {
+        what: "nodes",
+        pipeline: "gnn",
+        survey: |path, notices, rejected| survey(graph(path, notices, false), rejected),
+    },
+];
+
+type Feeds<F> = Vec<Box<dyn Feed<F>>>;
+
+/// Opens a table, with somewhere to note malformed rows.
+type Open<F> = Box<dyn FnOnce(&Arc<Rejected>) -> Result<Feeds<F>, Error>>;
+
+fn contacts(path: &Path, notices: &Notices, contacts: bool) -> Open<Fact> {
+    let (here, none) = (vec![path.to_path_buf()], Vec::new());
+    let (contacts, tests) = if contacts { (here, none) } else { (none, here) };
+    let options = contacts::FilesOptions { contacts, tests, notices: notices.clone(), ..Default::default() };
+    Box::new(move |rejected| contacts::open(&options, rejected))
 }
 
-fn kinds(path: &Path, notices: &Notices) -> [(&'static str, FilesOptions); 2] {
-    let here = || vec![path.to_path_buf()];
-    let options = || FilesOptions { notices: notices.clone(), ..FilesOptions::default() };
-    [
-        ("contacts", FilesOptions { contacts: here(), ..options() }),
-        ("tests", FilesOptions { tests: here(), ..options() }),
-    ]
+fn graph(path: &Path, notices: &Notices, edges: bool) -> Open<GraphRow> {
+    let (here, none) = (vec![path.to_path_buf()], Vec::new());
+    let (edges, nodes) = if edges { (here, none) } else { (none, here) };
+    let options = graph::FilesOptions { edges, nodes, notices: notices.clone(), ..Default::default() };
+    Box::new(move |rejected| graph::open(&options, rejected))
 }
 
-fn rows(what: &str, options: &FilesOptions, certain: bool, report: &mut Report) -> bool {
-    let rejected = Arc::new(Rejected::beside(&report.path));
-    let Ok(mut feeds) = contacts::open(options, &rejected) else { return false };
-    let mut people = People::default();
-    let (mut count, mut positive, mut taken_back, mut alone) = (0u64, 0u64, 0u64, 0u64);
-    let mut span: Option<(i64, i64)> = None;
-    let mut problems = Vec::new();
+/// What the rows of a table add up to.
+#[derive(Default)]
+struct Survey {
+    rows: u64,
+    names: u64,
+    positive: u64,
+    taken_back: u64,
+    alone: u64,
+    /// Values of a row, where rows of a graph have any.
+    values: Option<usize>,
+    span: Option<(i64, i64)>,
+    problem: Option<String>,
+}
+
+/// What is counted of a row.
+trait Surveyed: Stamped {
+    fn add_to(&self, survey: &mut Survey);
+}
+
+impl Surveyed for Fact {
+    fn add_to(&self, survey: &mut Survey) {
+        survey.positive += u64::from(matches!(self, Fact::Test(test) if test.positive));
+        survey.alone += u64::from(matches!(self, Fact::Contact(row) if row.a == row.b));
+    }
+}
+
+impl Surveyed for GraphRow {
+    fn add_to(&self, survey: &mut Survey) {
+        let values = match self {
+            GraphRow::Edge(row) => row.attributes.len(),
+            GraphRow::Node(row) => row.features.len(),
+        };
+        survey.values = survey.values.max(Some(values));
+    }
+}
+
+/// Reads all rows of a table; `None` if it cannot be opened as one of the kind.
+fn survey<F: Surveyed>(open: Open<F>, rejected: &Arc<Rejected>) -> Option<Survey> {
+    let mut feeds = open(rejected).ok()?;
+    let (mut ids, mut survey) = (Ids::default(), Survey::default());
     for feed in &mut feeds {
         feed.close();
         loop {
-            match feed.next(&mut people) {
-                Ok(Next::Item((fact, diff))) => {
-                    count += 1;
-                    taken_back += u64::from(diff < 0);
-                    positive += u64::from(matches!(&fact, Fact::Test(test) if test.positive));
-                    match fact.t() {
-                        Some(t) => {
-                            let (first, last) = span.unwrap_or((t, t));
-                            span = Some((first.min(t), last.max(t)));
-                        }
-                        None => alone += 1,
+            match feed.next(&mut ids) {
+                Ok(Next::Item((row, diff))) => {
+                    survey.rows += 1;
+                    survey.taken_back += u64::from(diff < 0);
+                    row.add_to(&mut survey);
+                    if let Some(t) = row.t() {
+                        let (first, last) = survey.span.unwrap_or((t, t));
+                        survey.span = Some((first.min(t), last.max(t)));
                     }
                 }
                 Ok(Next::Idle) => {}
                 Ok(Next::End) => break,
                 Err(error) => {
-                    problems.push(error.to_string());
+                    survey.problem = Some(error.to_string());
                     break;
                 }
             }
         }
     }
-    if count == 0 && !certain {
-        return false;
+    survey.names = ids.names().len() as u64;
+    Some(survey)
+}
+
+/// What the rows of a table are, if a pipeline reads such rows; false leaves the report as it was. `certain` if the format has a header,
+/// so that a table with the columns is one of that kind whatever its rows are.
+pub(super) fn inspect(path: &Path, certain: bool, report: &mut Report) -> bool {
+    INPUTS.iter().any(|input| {
+        let (notices, rejected) = (Notices::default(), Arc::new(Rejected::beside(&report.path)));
+        let found = (input.survey)(path, &notices, &rejected).filter(|survey| survey.rows > 0 || certain);
+        let Some(survey) = found else { return false };
+        tell(input, &survey, &notices, &rejected, report);
+        true
+    })
+}
+
+/// What the rows are, by the file's header alone, if it has one.
+pub(super) fn by_header(path: &Path, format: &str) -> Option<&'static str> {
+    let (notices, rejected) = (Notices::default(), Arc::new(Rejected::beside("")));
+    let kinds = [
+        ("contacts", contacts(path, &notices, true)(&rejected).is_ok()),
+        ("tests", contacts(path, &notices, false)(&rejected).is_ok()),
+        ("edges", graph(path, &notices, true)(&rejected).is_ok()),
+        ("nodes", graph(path, &notices, false)(&rejected).is_ok()),
+    ];
+    kinds.into_iter().find(|(_, opens)| format != "jsonl" && *opens).map(|(what, _)| what)
+}
+
+fn tell(input: &Input, survey: &Survey, notices: &Notices, rejected: &Rejected, report: &mut Report) {
+    let of_graph = input.pipeline == "gnn";
+    report.what = format!("table of {}, an input of `{}`", input.what, input.pipeline);
+    if let Some(values) = survey.values.filter(|values| *values > 0) {
+        let called = if input.what == "edges" { "attributes" } else { "features" };
+        report.what += &format!(", {values} {called} each");
     }
-    report.what = format!("table of {what}, an input of `risk`");
-    (report.rows, report.people) = (Some(count), Some(people.names().len() as u64));
-    report.span = span.map(|(first, last)| [first, last].map(|t| t as f64 * 1e-9));
-    if what == "tests" {
-        report.positive = Some(positive);
+    report.rows = Some(survey.rows);
+    *(if of_graph { &mut report.nodes } else { &mut report.people }) = Some(survey.names);
+    report.span = survey.span.map(|(first, last)| [first, last].map(|t| t as f64 * 1e-9));
+    if input.what == "tests" {
+        report.positive = Some(survey.positive);
     }
-    if taken_back > 0 {
-        problems.push(format!("{taken_back} rows take another back (diff -1)"));
+    let mut problems: Vec<String> = survey.problem.iter().cloned().collect();
+    if survey.taken_back > 0 {
+        problems.push(format!("{} rows take another back (diff -1)", survey.taken_back));
     }
-    if alone > 0 {
+    if survey.alone > 0 {
+        let alone = survey.alone;
         problems
             .push(format!("{alone} self_contact: rows of a person with itself make it known and are else left out"));
     }
     if rejected.count() > 0 {
-        problems.extend(left_out(&report.path, count > 0, &[("malformed", rejected.dropped())].into()));
+        problems.extend(left_out(&report.path, survey.rows > 0, &[("malformed", rejected.dropped())].into()));
     }
-    report.problems.extend(options.notices.warnings());
+    report.problems.extend(notices.warnings());
     report.problems.append(&mut problems);
-    true
 }
 
 /// A kind of table that the program writes: its columns, their types, and what it is.
@@ -139,7 +230,10 @@ static RISKS: Kind = kind(&[
     Column::may("diff", &[]),
 ]);
 
-static OUTPUTS: [Output; 3] = [
+static ANSWERS: Kind =
+    kind(&[Column::must("as_of"), Column::must("node"), Column::must("y"), Column::may("diff", &[])]);
+
+static OUTPUTS: [Output; 4] = [
     Output {
         kind: &LABELS,
         types: &[
@@ -159,6 +253,12 @@ static OUTPUTS: [Output; 3] = [
         types: &["int64", "text", "float32", "text", "int8"],
         list: Some("because"),
         what: "scores written by `run risk`",
+    },
+    Output {
+        kind: &ANSWERS,
+        types: &["int64", "text", "list", "int8"],
+        list: None,
+        what: "a network's rows written by `run gnn`",
     },
 ];
 

@@ -12,7 +12,7 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, SchemaRef};
 use thalweg::contacts::{Score, Scores};
-use thalweg::map::{MapChanges, MapGraph};
+use thalweg::points::map::{MapChanges, MapGraph};
 use thalweg::{KnnGraph, Segmentation};
 
 use crate::error::Error;
@@ -21,7 +21,7 @@ use crate::out::records::Batches;
 /// Most rows in a batch.
 pub const ROWS: usize = 65_536;
 
-fn field(name: &str, kind: DataType) -> Field {
+pub(super) fn field(name: &str, kind: DataType) -> Field {
     Field::new(name, kind, false)
 }
 
@@ -29,7 +29,7 @@ fn dictionary() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, Error> {
+pub(super) fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, Error> {
     RecordBatch::try_new(schema, columns).map_err(|e| Error::Value {
         what: "columns of one batch",
         found: e.to_string(),
@@ -38,7 +38,7 @@ fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch, Error
 }
 
 /// Cuts `rows` rows into ranges of at most [`ROWS`].
-fn cuts(rows: usize) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn cuts(rows: usize) -> impl Iterator<Item = Range<usize>> {
     (0..rows.div_ceil(ROWS)).map(move |i| i * ROWS..rows.min((i + 1) * ROWS))
 }
 
@@ -207,7 +207,7 @@ pub fn knn_batches(graph: &KnnGraph) -> Box<dyn Iterator<Item = Result<RecordBat
     let (point, k) = (&graph.nodes.point, graph.k);
     let lists = point.iter().enumerate().map(move |(i, &src)| {
         let row = i * k..(i + 1) * k;
-        let dst = graph.dst[row.clone()].iter().map(|&node| u64::from(point[node as usize]));
+        let dst = graph.neighbor[row.clone()].iter().map(|&node| u64::from(point[node as usize]));
         List { src: u64::from(src), diff: 1, dst, d2: &graph.d2[row] }
     });
     edge_batches(graph.nodes.frame.id, knn_schema(), lists)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 pub use arrow::datatypes::SchemaRef;
 use thalweg::{BoxError, Epoch, Sink};
 
@@ -94,6 +94,76 @@ impl<T> Sink<T> for TableSink<T> {
             for batch in (self.batches)(&item) {
                 writer.write(&batch?)?;
             }
+            self.writer = Some(writer);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), BoxError> {
+        match self.writer.take() {
+            Some(writer) => Ok(writer.finish()?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A sink that turns each item into columns and writes them to one file: for pipelines of one's own.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use thalweg::Sink;
+/// use thalweg_connectors::arrow::array::{ArrayRef, UInt64Array};
+/// use thalweg_connectors::out::records::ColumnsSink;
+///
+/// fn columns(items: &[u64]) -> Vec<(&'static str, ArrayRef)> {
+///     vec![("n", Arc::new(UInt64Array::from_iter_values(items.iter().copied())))]
+/// }
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("numbers.csv");
+/// let mut sink = ColumnsSink::create(&path, columns)?;
+/// sink.write(0, 7)?;
+/// sink.finish()?;
+/// assert_eq!(std::fs::read_to_string(&path)?, "n\n7\n");
+/// # Ok::<(), thalweg::BoxError>(())
+/// ```
+pub struct ColumnsSink<T, F> {
+    name: String,
+    writer: Option<Box<dyn RecordWriter>>,
+    columns: F,
+    items: std::marker::PhantomData<fn(T)>,
+}
+
+impl<T, F: Fn(&[T]) -> Vec<(&'static str, ArrayRef)>> ColumnsSink<T, F> {
+    /// A sink in the format that the path's ending names. `columns` turns items into columns of one length; of no item it gives columns
+    /// without rows, which say their names and types.
+    ///
+    /// # Errors
+    /// See [`create`]; columns of unequal length.
+    pub fn create(path: &Path, columns: F) -> Result<Self, Error> {
+        let writer = create(path, batch(columns(&[]))?.schema())?;
+        let name = path.display().to_string();
+        Ok(ColumnsSink { name, writer: Some(writer), columns, items: std::marker::PhantomData })
+    }
+}
+
+fn batch(columns: Vec<(&'static str, ArrayRef)>) -> Result<RecordBatch, Error> {
+    RecordBatch::try_from_iter(columns).map_err(|e| Error::Value {
+        what: "columns",
+        found: e.to_string(),
+        expected: "columns of one length".into(),
+    })
+}
+
+impl<T, F: Fn(&[T]) -> Vec<(&'static str, ArrayRef)> + Send> Sink<T> for ColumnsSink<T, F> {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn write(&mut self, _: Epoch, item: T) -> Result<(), BoxError> {
+        // A writer that failed is dropped here, and its temporary file with it.
+        if let Some(mut writer) = self.writer.take() {
+            writer.write(&batch((self.columns)(&[item]))?)?;
             self.writer = Some(writer);
         }
         Ok(())

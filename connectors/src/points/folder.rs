@@ -285,6 +285,10 @@ pub fn format_of(path: &Path, asked: Option<&'static Format>) -> Option<&'static
 impl Source for Files {
     type Item = Frame;
 
+    fn time(&self, frame: &Frame) -> Option<i64> {
+        frame.time_ns
+    }
+
     fn name(&self) -> String {
         self.name.clone()
     }

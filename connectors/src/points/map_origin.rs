@@ -35,6 +35,10 @@ impl<S> MapOrigin<S> {
 impl<S: Source<Item = Frame>> Source for MapOrigin<S> {
     type Item = Frame;
 
+    fn time(&self, frame: &Frame) -> Option<i64> {
+        frame.time_ns
+    }
+
     fn name(&self) -> String {
         self.source.name()
     }

@@ -24,6 +24,7 @@ mod rows;
 pub(crate) mod table;
 mod text;
 pub mod told;
+pub mod truth;
 mod watch;
 mod whole;
 pub mod xyz;

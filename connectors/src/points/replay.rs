@@ -46,6 +46,10 @@ impl<S> Rate<S> {
 impl<S: Source<Item = Frame>> Source for Rate<S> {
     type Item = Frame;
 
+    fn time(&self, frame: &Frame) -> Option<i64> {
+        frame.time_ns
+    }
+
     fn name(&self) -> String {
         self.source.name()
     }
@@ -137,6 +141,10 @@ impl<S: Source<Item = Frame>, F: FnMut() -> Result<S, BoxError> + Send> Loop<S, 
 
 impl<S: Source<Item = Frame>, F: FnMut() -> Result<S, BoxError> + Send> Source for Loop<S, F> {
     type Item = Frame;
+
+    fn time(&self, frame: &Frame) -> Option<i64> {
+        frame.time_ns
+    }
 
     fn name(&self) -> String {
         self.source.name()

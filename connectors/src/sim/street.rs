@@ -1164,6 +1164,10 @@ impl Street {
 impl Source for Street {
     type Item = Frame;
 
+    fn time(&self, frame: &Frame) -> Option<i64> {
+        frame.time_ns
+    }
+
     fn name(&self) -> String {
         "sim:street".into()
     }

@@ -14,9 +14,9 @@ use thalweg::Next;
 use thalweg::contacts::{ContactRow, Fact, Parameters, Prior, TestRow};
 
 use super::dice::Dice;
-use crate::contacts::{Feed, People};
 use crate::error::Error;
 use crate::out::publish::StagedFolder;
+use crate::rows::{Feed, Ids};
 
 /// A day (s).
 const DAY: i64 = 86_400;
@@ -378,8 +378,8 @@ impl TownFeed {
     }
 }
 
-impl Feed for TownFeed {
-    fn next(&mut self, people: &mut People) -> Result<Next<(Fact, i32)>, Error> {
+impl Feed<Fact> for TownFeed {
+    fn next(&mut self, people: &mut Ids) -> Result<Next<(Fact, i32)>, Error> {
         let town = self.simulation.town;
         if self.numbers.is_empty() {
             self.numbers = (0..town.people).map(|person| people.number(&town.name(person))).collect();

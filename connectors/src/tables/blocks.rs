@@ -26,6 +26,12 @@ impl Blocks {
         Blocks { columns, lines: Vec::new(), broken: Vec::new(), decimal_comma: false }
     }
 
+    /// Adds columns, up to so many, to a block without rows.
+    pub(super) fn widen(&mut self, columns: usize) {
+        let more = columns.saturating_sub(self.columns.len());
+        self.columns.extend((0..more).map(|_| Some(StringBuilder::new())));
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.broken.is_empty()
     }

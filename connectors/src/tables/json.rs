@@ -3,14 +3,14 @@
 //! `NaN`, `Infinity` and `-Infinity`, which Python writes and JSON does not know, are understood.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use thalweg::Next;
 
 use super::blocks::{Blocks, RECORDS};
-use super::names::{ColumnNames, Kind};
+use super::names::{Column, ColumnNames, Kind};
 use super::text::{CUT_OFF, Piece, Text, line};
 use super::{Block, Table};
 use crate::error::Error;
@@ -22,8 +22,39 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 const KEYS: usize = 4096;
 
 /// One line's object; values are cut out, not read.
+///
+/// Keys stand in the order of the line; of a key that stands there twice the last value counts.
+struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Object<'a> {
+    fn get(&self, key: &str) -> Option<&'a RawValue> {
+        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(Key(key)) = map.next_key()? {
+                    pairs.push((key, map.next_value()?));
+                }
+                Ok(pairs)
+            }
+        }
+        deserializer.deserialize_map(Pairs).map(Object)
+    }
+}
+
+/// A key, cut out where it has no escapes.
 #[derive(Deserialize)]
-struct Object<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, &'a RawValue>);
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// An open text of JSON lines.
 pub(super) struct JsonTable {
@@ -31,7 +62,7 @@ pub(super) struct JsonTable {
     kind: &'static Kind,
     names: ColumnNames,
     notices: Notices,
-    /// All keys so far, sorted, and by slot the column's place among them, once they have those that there must be.
+    /// All keys so far, and by slot the column's place among them, once they have those that there must be.
     keys: Vec<String>,
     slots: Option<Vec<Option<usize>>>,
     /// Objects before that, and why they are no rows.
@@ -57,12 +88,22 @@ impl JsonTable {
 
     /// Takes note of keys not seen before; false while a column is missing.
     fn learn(&mut self, object: &Object) -> bool {
-        let new: Vec<_> = object.0.keys().filter(|key| !self.keys.iter().any(|k| k == *key)).collect();
-        if !new.is_empty() && self.keys.len() < KEYS {
-            self.keys.extend(new.into_iter().map(|key| key.to_string()));
-            self.keys.sort();
+        let mut new = false;
+        for (key, _) in &object.0 {
+            if self.keys.len() < KEYS && !self.keys.iter().any(|known| known == key) {
+                self.keys.push(key.to_string());
+                new = true;
+            }
+        }
+        if new {
             match self.names.find(self.text.path(), self.kind, &self.keys) {
-                Ok(found) => self.slots = Some(found),
+                // The columns beyond the kind's own are those of the first row.
+                Ok(mut found) => {
+                    if let Some(known) = &self.slots {
+                        found.truncate(known.len());
+                    }
+                    self.slots = Some(found);
+                }
                 Err(error) => self.missing = Some(error),
             }
         }
@@ -73,9 +114,16 @@ impl JsonTable {
     fn take(&self, object: &Object, blocks: &mut Blocks, number: u64) {
         let Some(slots) = &self.slots else { return };
         let mut cells: Vec<Option<Cow<str>>> = Vec::with_capacity(slots.len());
-        for (place, column) in slots.iter().zip(self.kind.columns) {
+        const REST: Column = Column::may("a value", &[]);
+        for (slot, place) in slots.iter().enumerate() {
+            let column = self.kind.columns.get(slot).unwrap_or(&REST);
             let key = place.map(|place| self.keys[place].as_str());
-            let value = key.and_then(|key| object.0.get(key));
+            let value = key.and_then(|key| object.get(key));
+            let list = slot >= self.kind.columns.len() && value.is_some_and(|value| value.get().starts_with('['));
+            if let Some(value) = value.filter(|_| list) {
+                cells.push(Some(value.get().into()));
+                continue;
+            }
             match value.map(|value| cell(value.get(), column.id)) {
                 None if column.must && key.is_some() => {
                     return blocks.broken(number, format!("{}: found no such key, expected one", column.name));
@@ -143,7 +191,7 @@ fn in_json(line: &str) -> Option<String> {
 
 impl Table for JsonTable {
     fn next(&mut self) -> Result<Next<Block>, Error> {
-        let mut blocks = Blocks::new(self.kind.columns.iter().map(|_| true));
+        let mut blocks = Blocks::new(vec![true; self.slots.as_ref().map_or(self.kind.columns.len(), Vec::len)]);
         let otherwise = loop {
             if blocks.full() {
                 break Next::Idle;
@@ -170,7 +218,11 @@ impl Table for JsonTable {
                 blocks.broken(number, "found no JSON object on one line, expected one");
                 continue;
             };
+            let known = self.slots.is_some();
             if self.learn(&object) {
+                if !known {
+                    blocks.widen(self.slots.as_ref().map_or(0, Vec::len));
+                }
                 self.take(&object, &mut blocks, number);
                 continue;
             }

@@ -13,6 +13,7 @@ mod text;
 mod thrift;
 pub(crate) mod times;
 pub(crate) mod values;
+pub(crate) mod whole;
 
 use std::path::Path;
 

@@ -50,11 +50,25 @@ pub(crate) struct Kind {
     pub bare: Option<fn(&[&str]) -> bool>,
 }
 
+/// Which columns a table hands out behind those of its kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Rest {
+    /// None.
+    #[default]
+    None,
+    /// These, by name; each must be there.
+    Named(Arc<[String]>),
+    /// All others, in the order of the file, but for those of these names.
+    All(Arc<[String]>),
+}
+
 /// What the files call the columns, where not by their usual names: `t=recorded_at`, or for one kind of table alone
 /// `contacts.t=recorded_at`.
 #[derive(Clone, Debug, Default)]
 pub struct ColumnNames {
     names: BTreeMap<String, String>,
+    /// Which columns beyond those of the kind there are to be.
+    rest: Rest,
     /// The columns whose said names some table had; clones share them.
     found: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -76,6 +90,19 @@ impl ColumnNames {
         ColumnNames::of(&[&crate::points::table::POINTS], pairs)
     }
 
+    /// For tables of edges and nodes, from pairs (column, what files call it).
+    ///
+    /// # Errors
+    /// A column that no such table has.
+    pub fn of_graph(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+        ColumnNames::of(&[&crate::graph::EDGES, &crate::graph::NODES], pairs)
+    }
+
+    /// For tables of labels, whose column of classes is called so.
+    pub(crate) fn of_labels(label: &str) -> ColumnNames {
+        ColumnNames { names: [("label".to_string(), label.to_string())].into(), ..ColumnNames::default() }
+    }
+
     fn of(kinds: &[&Kind], pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
         let names: BTreeMap<String, String> =
             pairs.into_iter().map(|(column, name)| (column.trim().to_lowercase(), name.trim().to_string())).collect();
@@ -91,7 +118,23 @@ impl ColumnNames {
                     format!("NAME=HEADER, NAME one of {}, or these without the first word", names.join(", "));
                 Err(Error::Value { what: "columns", found: format!("{column}={name}"), expected })
             }
-            None => Ok(ColumnNames { names, found: Arc::default() }),
+            None => Ok(ColumnNames { names, rest: Rest::None, found: Arc::default() }),
+        }
+    }
+
+    /// The same names, and these columns behind them.
+    #[must_use]
+    pub(crate) fn with_rest(&self, rest: Rest) -> ColumnNames {
+        ColumnNames { rest, ..self.clone() }
+    }
+
+    /// Whether a column of this name is one of the rest, as far as the kind's own do not take it.
+    fn in_rest(&self, name: &str) -> bool {
+        let among = |names: &[String]| names.iter().any(|n| n.trim().eq_ignore_ascii_case(name.trim()));
+        match &self.rest {
+            Rest::None => false,
+            Rest::Named(names) => among(names),
+            Rest::All(but) => !among(but),
         }
     }
 
@@ -131,6 +174,19 @@ impl ColumnNames {
             if found[slot].is_none() && slot >= stands_in {
                 let name = self.said(kind, column.name).map_or(column.name, |(name, _)| name);
                 return Err(missing(path, kind, name, names));
+            }
+        }
+        match &self.rest {
+            Rest::None => {}
+            Rest::Named(wanted) => {
+                for name in wanted.iter() {
+                    found.push(Some(place(name).ok_or_else(|| missing(path, kind, name, names))?));
+                }
+            }
+            Rest::All(_) => {
+                let own = found.clone();
+                let others = (0..names.len()).filter(|i| !own.contains(&Some(*i)) && self.in_rest(&names[*i]));
+                found.extend(others.map(Some));
             }
         }
         Ok(found)

@@ -258,6 +258,47 @@ impl Cells {
         }
     }
 
+    /// True if the first cell that holds anything holds a list: one of Arrow's, or in text one of JSON's.
+    pub(crate) fn has_lists(&self) -> bool {
+        match self.family {
+            Family::Other => {
+                matches!(
+                    self.array.data_type(),
+                    DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
+                )
+            }
+            Family::Text => {
+                let first =
+                    (0..self.array.len()).filter(|&row| !self.given.is_null(row)).find_map(|row| self.word(row));
+                first.is_some_and(|word| word.starts_with('['))
+            }
+            _ => false,
+        }
+    }
+
+    /// A list of numbers.
+    pub(crate) fn list(&self, row: usize) -> Cell<Vec<f64>> {
+        if let Some(without) = self.without(row) {
+            return without;
+        }
+        let bad = || Cell::Bad(self.show(row));
+        let values = match self.array.data_type() {
+            DataType::Utf8 => {
+                return match self.word(row) {
+                    None => Cell::Missing,
+                    Some(word) => serde_json::from_str(word).map_or_else(|_| bad(), Cell::Good),
+                };
+            }
+            DataType::List(_) => self.array.as_list::<i32>().value(row),
+            DataType::LargeList(_) => self.array.as_list::<i64>().value(row),
+            DataType::FixedSizeList(..) => self.array.as_fixed_size_list().value(row),
+            _ => return bad(),
+        };
+        let Ok(wide) = ::arrow::compute::cast(&values, &DataType::Float64) else { return bad() };
+        let wide = wide.as_primitive::<Float64Type>();
+        if wide.null_count() > 0 { bad() } else { Cell::Good(wide.values().to_vec()) }
+    }
+
     /// A word: text, a truth value, or a number's shortest decimal.
     pub(crate) fn text(&self, row: usize) -> Cell<Cow<'_, str>> {
         if let Some(without) = self.without(row) {

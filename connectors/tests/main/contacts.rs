@@ -8,6 +8,7 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use flate2::{Compression, write::GzEncoder};
 use parquet::arrow::ArrowWriter;
+use thalweg::asof::Stamped;
 use thalweg::contacts::{AsOf, Fact, FactRows};
 use thalweg::{Next, Source};
 use thalweg_connectors::Error;

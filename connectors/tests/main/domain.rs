@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use thalweg::sink::Collect;
-use thalweg::{BoxError, Frame, Model, Next, Nodes, Pipeline, Source};
+use thalweg::{BoxError, Frame, Next, Nodes, Pipeline, SegmentationModel, Source};
 use thalweg_connectors::sim::street::Street;
 
 use crate::support::{lidar, read};
@@ -20,13 +20,13 @@ impl Source for One {
     }
 }
 
-fn model(name: &str) -> Model {
+fn model(name: &str) -> SegmentationModel {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../models/{name}.safetensors"));
-    Model::from_bytes(name, &std::fs::read(path).unwrap()).unwrap()
+    SegmentationModel::from_bytes(name, &std::fs::read(path).unwrap()).unwrap()
 }
 
 /// What `model` says of a frame: the words behind the model's name.
-fn said(model: &Model, frame: Frame) -> Option<String> {
+fn said(model: &SegmentationModel, frame: Frame) -> Option<String> {
     let (sink, edge) = (Collect::<Nodes>::default(), model.config().s0);
     Pipeline::from_source(One(Some(frame))).run(|points| points.voxel_downsample(edge), sink.clone()).unwrap();
     let words = model.unlike(&sink.items()[0].1)?;

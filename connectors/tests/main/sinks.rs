@@ -37,7 +37,7 @@ fn graph(id: i64, n: usize) -> KnnGraph {
     let mut d2: Vec<f32> = (0..3 * n).map(|edge| edge as f32 * 0.1).collect();
     d2[2] = f32::INFINITY;
     d2[1] = f32::from_bits(1);
-    KnnGraph { nodes: Arc::new(nodes), k: 3, dst, d2 }
+    KnnGraph { nodes: Arc::new(nodes), k: 3, neighbor: dst, d2 }
 }
 
 fn write<T>(path: &Path, schema: SchemaRef, batches: thalweg_connectors::out::records::Batches<T>, items: Vec<T>) {
@@ -118,9 +118,9 @@ fn knn_rows_come_back_sorted_with_every_bit_of_d2() {
         }
         let mut expected = Vec::new();
         for graph in &items {
-            for edge in 0..graph.dst.len() {
+            for edge in 0..graph.neighbor.len() {
                 let point = |node: usize| u64::from(graph.nodes.point[node]);
-                let (src, dst) = (point(edge / 3), point(graph.dst[edge] as usize));
+                let (src, dst) = (point(edge / 3), point(graph.neighbor[edge] as usize));
                 expected.push((graph.nodes.frame.id, src, (edge % 3) as u8, dst, graph.d2[edge].to_bits()));
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use thalweg::contacts::{Fact, Names};
 use thalweg::dataflow::VecCollection;
-use thalweg::pipeline::Delta;
+use thalweg::plan::Delta;
 use thalweg::{BoxError, Epoch, Pipeline, Sink};
 use thalweg_connectors::contacts::{FilesOptions, Pace, Rejected, source};
 

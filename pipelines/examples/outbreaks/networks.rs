@@ -6,7 +6,8 @@ use std::path::Path;
 
 use thalweg::Next;
 use thalweg::contacts::{Contact, Fact};
-use thalweg_connectors::contacts::{Feed, People};
+use thalweg_connectors::contacts::Ids;
+use thalweg_connectors::rows::Feed;
 use thalweg_connectors::sim::town::{Town, TownFeed};
 
 use crate::random::Random;
@@ -78,7 +79,7 @@ impl Office {
 
 /// The true contacts of a simulated town: what is reported, less what is taken back; `daily` adds them up by day.
 pub fn town(town: Town, daily: bool) -> Result<Network> {
-    let (mut feed, mut people) = (TownFeed::new(town), People::new(None));
+    let (mut feed, mut people) = (TownFeed::new(town), Ids::new(None));
     let mut rows = BTreeMap::new();
     while let Next::Item((fact, diff)) = feed.next(&mut people)? {
         if let Fact::Contact(contact) = fact {

@@ -334,7 +334,7 @@ fn run(task: &Task, stop: &Arc<AtomicBool>, notices: &Notices) -> Result<Done, F
         }
     }
     let mut dropped = Unused::new();
-    risk::count_rejected(&rejected, &mut dropped);
+    finish::count_rejected(&rejected, &mut dropped);
     if let Some((reason, first)) = dropped.first_key_value().filter(|_| rows == 0) {
         return Err(Failure::run(format!(
             "{}: found nothing that could be used: {}",

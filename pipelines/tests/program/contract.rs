@@ -275,3 +275,30 @@ fn a_signal_ends_an_evaluation_within_a_second() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn labels_of_an_evaluation_may_lie_elsewhere() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    code(&["simulate", "street", "--output", "drive", "--set", "frames=1"], at, 0);
+    let scores = |more: &[&str]| {
+        let line = [&["eval", "segment", "--input", "drive", "--json"], more].concat();
+        let output = thalweg(&line, at);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json(&output)
+    };
+    let expected = scores(&[]);
+    fs::rename(at.join("drive/labels"), at.join("elsewhere")).unwrap();
+    code(&["eval", "segment", "--input", "drive"], at, 1);
+    assert_eq!(scores(&["--truth", "elsewhere"]), expected);
+    assert_eq!(scores(&["--truth", "elsewhere/000000.label"]), expected);
+    // The same as a table of raw ids.
+    let bytes = fs::read(at.join("elsewhere/000000.label")).unwrap();
+    let labels = bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) & 0xffff);
+    let rows: String = labels.enumerate().map(|(point, label)| format!("0,{point},{label}\n")).collect();
+    fs::write(at.join("truth.csv"), format!("frame,point,label\n{rows}")).unwrap();
+    assert_eq!(scores(&["--truth", "truth.csv"]), expected);
+    fs::write(at.join("truth.csv"), "frame,point,label\n0,999999999,40\n").unwrap();
+    let says = code(&["eval", "segment", "--input", "drive", "--truth", "truth.csv"], at, 1);
+    assert!(says.contains("truth.csv: found point 999999999 of frame 0, expected one of its"), "{says}");
+}

@@ -47,7 +47,7 @@ const MOST_DAMPED: f64 = 0.98;
 const ROUNDING: f64 = 1e-13;
 
 /// Visits a person, on average over those who are on loops, in which the level has to fall. Runs that came to rest took at most 131.
-const PATIENCE: u64 = 500;
+const PATIENCE: u64 = 250;
 
 /// The messages of one run, for windows in strips of Q quads.
 pub(super) struct Rounds<'a, const Q: usize> {

@@ -252,7 +252,7 @@ impl Search {
             around: Around::default(),
             read: [None; 2],
             found: Found::EMPTY,
-            list: List { k, room: room(k), dst: Vec::new(), d2: Vec::new(), keys: Vec::new() },
+            list: List { k, room: room(k), neighbor: Vec::new(), d2: Vec::new(), keys: Vec::new() },
         }
     }
 

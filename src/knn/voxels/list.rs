@@ -9,7 +9,7 @@ pub(super) struct List {
     pub(super) k: usize,
     /// The most that are kept: more than are wanted, so that what goes can be made up for.
     pub(super) room: usize,
-    pub(super) dst: Vec<u64>,
+    pub(super) neighbor: Vec<u64>,
     pub(super) d2: Vec<f32>,
     /// Of one that ends beside the node's tile: all in keys, and nothing in columns.
     pub(super) keys: Vec<u32>,
@@ -17,7 +17,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn clear(&mut self) {
-        self.dst.clear();
+        self.neighbor.clear();
         self.d2.clear();
         self.keys.clear();
     }
@@ -29,7 +29,7 @@ impl List {
             return Some(Local::new(&self.keys));
         }
         let ends = self.d2.get(self.k - 1).is_some_and(|d2| *d2 <= BESIDE);
-        ends.then(|| Local::of(node, &self.dst, &self.d2, BESIDE))
+        ends.then(|| Local::of(node, &self.neighbor, &self.d2, BESIDE))
     }
 
     /// Appends the list.
@@ -44,7 +44,7 @@ impl List {
 
     #[inline(always)]
     pub(super) fn push(&mut self, dst: u64, d2: f32) {
-        self.dst.push(dst);
+        self.neighbor.push(dst);
         self.d2.push(d2);
     }
 
@@ -52,7 +52,7 @@ impl List {
     #[inline(always)]
     pub(super) fn wanted(&self) -> (&[u64], &[f32]) {
         let len = self.k.min(self.d2.len());
-        (&self.dst[..len], &self.d2[..len])
+        (&self.neighbor[..len], &self.d2[..len])
     }
 
     /// What becomes of a list that has all up to its last; false if the voxels up to there do not suffice any more. One of less than `k` holds
@@ -62,11 +62,11 @@ impl List {
         let everything = dst.len() < self.k;
         let last = if everything { u128::MAX } else { dst.last().zip(d2.last()).map_or(0, |(id, d2)| order(*d2, *id)) };
         self.clear();
-        self.dst.extend_from_slice(dst);
+        self.neighbor.extend_from_slice(dst);
         self.d2.extend_from_slice(d2);
         for gone in changes.iter().filter(|change| !change.came) {
-            if let Some(at) = self.dst.iter().position(|id| *id == gone.id) {
-                self.dst.remove(at);
+            if let Some(at) = self.neighbor.iter().position(|id| *id == gone.id) {
+                self.neighbor.remove(at);
                 self.d2.remove(at);
             }
         }
@@ -74,14 +74,14 @@ impl List {
             let key = order(came.d2, came.id);
             if key < last {
                 let before = |(id, d2): &(&u64, &f32)| order(**d2, **id) < key;
-                let at = self.dst.iter().zip(&self.d2).take_while(before).count();
-                self.dst.insert(at, came.id);
+                let at = self.neighbor.iter().zip(&self.d2).take_while(before).count();
+                self.neighbor.insert(at, came.id);
                 self.d2.insert(at, came.d2);
             }
         }
-        self.dst.truncate(self.room);
+        self.neighbor.truncate(self.room);
         self.d2.truncate(self.room);
-        everything || self.dst.len() >= self.k
+        everything || self.neighbor.len() >= self.k
     }
 }
 

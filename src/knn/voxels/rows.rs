@@ -23,7 +23,7 @@ pub(super) struct Rows {
     free_local: Vec<u32>,
     free: Vec<u32>,
     id: Vec<u64>,
-    dst: Vec<u64>,
+    neighbor: Vec<u64>,
     d2: Vec<f32>,
     len: Vec<u8>,
     /// Squared distance up to which a voxel that comes or goes may change the list.
@@ -87,7 +87,7 @@ impl Rows {
             free_local: Vec::new(),
             free: Vec::new(),
             id: Vec::new(),
-            dst: Vec::new(),
+            neighbor: Vec::new(),
             d2: Vec::new(),
             len: Vec::new(),
             reach: Vec::new(),
@@ -109,7 +109,7 @@ impl Rows {
     pub(super) fn list(&self, row: u32) -> (&[u64], &[f32]) {
         let from = row as usize * self.room;
         let range = from..from + usize::from(self.len[row as usize]);
-        (&self.dst[range.clone()], &self.d2[range])
+        (&self.neighbor[range.clone()], &self.d2[range])
     }
 
     /// The first `k` of a list.
@@ -176,7 +176,7 @@ impl Rows {
             row
         } else {
             let row = kept.unwrap_or_else(|| self.add(node));
-            self.set(row, &list.dst, &list.d2);
+            self.set(row, &list.neighbor, &list.d2);
             row
         }
     }
@@ -206,7 +206,7 @@ impl Rows {
     fn add(&mut self, id: u64) -> u32 {
         let row = self.free.pop().unwrap_or_else(|| {
             self.id.push(0);
-            self.dst.resize(self.dst.len() + self.room, 0);
+            self.neighbor.resize(self.neighbor.len() + self.room, 0);
             self.d2.resize(self.d2.len() + self.room, 0.0);
             self.len.push(0);
             self.reach.push(f32::INFINITY);
@@ -221,7 +221,7 @@ impl Rows {
     /// Replaces a list; one that is not full reaches everywhere.
     fn set(&mut self, row: u32, dst: &[u64], d2: &[f32]) {
         let at = row as usize;
-        self.dst[at * self.room..][..dst.len()].copy_from_slice(dst);
+        self.neighbor[at * self.room..][..dst.len()].copy_from_slice(dst);
         self.d2[at * self.room..][..d2.len()].copy_from_slice(d2);
         self.len[at] = d2.len() as u8;
         let reach = if d2.len() < self.k { f32::INFINITY } else { d2[d2.len() - 1] };
@@ -296,6 +296,6 @@ impl Rows {
 
     /// Bytes held, the index of remote nodes left out.
     pub(super) fn memory(&self) -> usize {
-        self.local.memory() + self.id.capacity() * 18 + self.dst.capacity() * 8 + self.d2.capacity() * 4
+        self.local.memory() + self.id.capacity() * 18 + self.neighbor.capacity() * 8 + self.d2.capacity() * 4
     }
 }

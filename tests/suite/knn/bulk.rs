@@ -19,7 +19,7 @@ fn assert_graph(cloud: &Cloud, k: usize, every: usize, case: &str) {
         let case = format!("{case}, n {}, k {k}, {}", cloud.len(), simd.name());
         let lists = KnnIndex::with_simd(cloud.points(), simd).graph(k).unwrap();
         assert_eq!(lists.k, k.min(cloud.len().saturating_sub(1)), "{case}");
-        assert_eq!(lists.dst.len(), cloud.len() * lists.k, "{case}");
+        assert_eq!(lists.neighbor.len(), cloud.len() * lists.k, "{case}");
         for i in (0..cloud.len()).step_by(every) {
             assert_row(&lists, i, &brute(cloud, cloud.get(i), Some(i), k), &case);
         }

@@ -3,5 +3,4 @@
 mod bulk;
 mod changes;
 mod cloud;
-mod map;
 mod voxels;

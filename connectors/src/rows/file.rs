@@ -1,0 +1,125 @@
+//! One file of a table as a feed of rows: its blocks, its rows, its dead letters.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use thalweg::Next;
+
+use super::{Feed, Ids, Parse, Reading, Rejected};
+use crate::error::{At, Error};
+use crate::tables::names::Kind;
+use crate::tables::{self, Block, ColumnNames, Opening, Table};
+
+/// The names that columns were said to have, and the kinds of rows they were said of.
+pub(super) struct Asked {
+    pub(super) columns: ColumnNames,
+    pub(super) kinds: Vec<&'static Kind>,
+}
+
+impl Asked {
+    /// Refuses a name that no table had.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.columns.check(&self.kinds)
+    }
+}
+
+/// An open file.
+struct File<F> {
+    table: Box<dyn Table>,
+    parse: Box<dyn Parse<F>>,
+    /// The block at hand.
+    run: Option<Run>,
+    rejected: Arc<Rejected>,
+    number: usize,
+    /// Given up at the end: who gives up the last one checks it.
+    asked: Option<Arc<Asked>>,
+}
+
+/// A block, and how far it was read.
+struct Run {
+    block: Block,
+    row: usize,
+    broken: usize,
+    fruitful: bool,
+}
+
+/// Opens a file of one kind of rows.
+pub(super) fn open<F: 'static>(
+    path: &Path,
+    kind: &'static Kind,
+    parse: Box<dyn Parse<F>>,
+    reading: &Reading,
+    rejected: &Arc<Rejected>,
+    asked: &Arc<Asked>,
+) -> Result<Box<dyn Feed<F>>, Error> {
+    let opening = Opening { kind, options: reading.tables, follow: reading.follow, notices: reading.notices };
+    let table = tables::open(path, reading.format, opening)?;
+    let number = rejected.file(path);
+    let (rejected, asked) = (Arc::clone(rejected), Some(Arc::clone(asked)));
+    Ok(Box::new(File { table, parse, run: None, rejected, number, asked }))
+}
+
+impl<F> Feed<F> for File<F> {
+    fn next(&mut self, ids: &mut Ids) -> Result<Next<(F, i32)>, Error> {
+        loop {
+            let Some(run) = &mut self.run else {
+                match self.table.next()? {
+                    Next::Item(block) => {
+                        self.parse.begin(&block)?;
+                        self.run = Some(Run { block, row: 0, broken: 0, fruitful: false });
+                        continue;
+                    }
+                    Next::Idle => return Ok(Next::Idle),
+                    Next::End => {
+                        self.asked.take().and_then(Arc::into_inner).map_or(Ok(()), |asked| asked.check())?;
+                        return Ok(Next::End);
+                    }
+                }
+            };
+            while let Some(broken) = run.block.broken.get(run.broken).filter(|broken| broken.before <= run.row) {
+                run.broken += 1;
+                self.rejected.note(self.number, &broken.at, &broken.reason)?;
+            }
+            if run.row >= run.block.rows {
+                let barren = !run.fruitful;
+                self.run = None;
+                if barren {
+                    // A block without a good row ends the turn of this feed, not the input.
+                    return Ok(Next::Idle);
+                }
+                continue;
+            }
+            let row = run.row;
+            run.row += 1;
+            match self.parse.row(row, ids) {
+                Ok(row) => {
+                    run.fruitful = true;
+                    return Ok(Next::Item(row));
+                }
+                Err(refused) => {
+                    let found = match &refused.found {
+                        Some(found) if found.is_empty() => "nothing".to_string(),
+                        Some(found) if !ids.hashed() => found.clone(),
+                        Some(_) => "something else".into(),
+                        None => "none".into(),
+                    };
+                    let reason = format!("{}: found {found}, expected {}", refused.column, refused.expected);
+                    self.rejected.note(self.number, &run.block.places.at(row), &reason)?;
+                }
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.table.close();
+    }
+}
+
+/// The number that a dead letter gives a place: a line, or a row counted from 1.
+pub(super) fn line_of(at: &At) -> u64 {
+    match at {
+        At::Line(line) => *line,
+        At::Row(row) => row + 1,
+        _ => 0,
+    }
+}

@@ -1,0 +1,49 @@
+//! Feeds whose errors end them and not the run: what cannot be read any further is said, counted as `unreadable` and passed over.
+
+use thalweg::Next;
+
+use super::{Feed, Ids};
+use crate::error::Error;
+use crate::notices::Notices;
+
+/// Says and counts what is passed over; an option of the caller's that is wrong is not.
+pub(super) fn pass_over(error: Error, notices: &Notices) -> Result<(), Error> {
+    if matches!(error, Error::Value { .. }) {
+        return Err(error);
+    }
+    let text = error.to_string();
+    let what = text.strip_prefix(&format!("{}: ", error.path().display())).unwrap_or(&text);
+    notices.warn(error.path(), format!("passed over: {what}"));
+    notices.dropped("unreadable", || text.clone());
+    Ok(())
+}
+
+/// A feed that is passed over from its first error on.
+pub(super) struct Forgiving<F> {
+    feed: Box<dyn Feed<F>>,
+    notices: Notices,
+    ended: bool,
+}
+
+impl<F> Forgiving<F> {
+    /// Passes over `feed` once it fails.
+    pub(super) fn new(feed: Box<dyn Feed<F>>, notices: &Notices) -> Self {
+        Forgiving { feed, notices: notices.clone(), ended: false }
+    }
+}
+
+impl<F> Feed<F> for Forgiving<F> {
+    fn next(&mut self, ids: &mut Ids) -> Result<Next<(F, i32)>, Error> {
+        if self.ended {
+            return Ok(Next::End);
+        }
+        self.feed.next(ids).or_else(|error| {
+            self.ended = true;
+            pass_over(error, &self.notices).map(|()| Next::End)
+        })
+    }
+
+    fn close(&mut self) {
+        self.feed.close();
+    }
+}

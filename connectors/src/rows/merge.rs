@@ -1,0 +1,209 @@
+//! Several feeds of rows as one source: each epoch a batch of rows, in the order of the feeds' own rows, the earliest stamp first among them.
+//!
+//! What is live at the end does not depend on that order. It makes revisions tell a story: rows of all tables come in together by event
+//! time, and a row that stands late in its file comes late. Where revisions are asked for, a batch ends, due to be scored, before the first
+//! row after an as-of time, and whenever a growing input is quiet; everything read is due at the end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use thalweg::asof::{AsOf, Names, RowBatch, Stamped};
+use thalweg::{BoxError, Next, Source};
+
+use super::{Feed, Ids};
+use crate::error::Error;
+
+/// Most rows in a batch, and the longest it is waited for.
+const ROWS: usize = 65_536;
+const LONG: Duration = Duration::from_millis(80);
+/// A growing input is quiet when nothing came for so long; what has waited longer than the second is due all the same.
+const QUIET: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// When rows are handed out, and when they are due to be scored.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    /// Score at these as-of times as they are passed, and at quiet moments; else at the end alone.
+    pub revisions: Option<AsOf>,
+    /// Event time in seconds a second; 0 = as fast as possible.
+    pub rate: f64,
+    /// Position of the first row to take, over all inputs.
+    pub start_offset: u64,
+    /// Position of the first row not to take any more.
+    pub until: Option<u64>,
+}
+
+/// A feed with its next row.
+struct Input<F> {
+    feed: Box<dyn Feed<F>>,
+    head: Option<(F, i32)>,
+    /// Nothing there at present.
+    dry: bool,
+    /// Nothing there any more.
+    ended: bool,
+}
+
+/// The source; see the module.
+pub struct Merge<F> {
+    name: String,
+    inputs: Vec<Input<F>>,
+    ids: Ids,
+    pace: Pace,
+    follow: bool,
+    stop: Arc<AtomicBool>,
+    closed: bool,
+    drained: bool,
+    ended: bool,
+    position: u64,
+    /// The latest stamp handed out.
+    last: Option<i64>,
+    /// When the first row not scored yet was handed out, and the last.
+    unscored: Option<(Instant, Instant)>,
+    /// The first row's moment and stamp: the schedule of a paced run.
+    started: Option<(Instant, i64)>,
+}
+
+impl<F: Stamped> Merge<F> {
+    /// Merges feeds; `stop` ends a source that goes on as its inputs grow.
+    pub fn new(
+        name: String,
+        feeds: Vec<Box<dyn Feed<F>>>,
+        ids: Ids,
+        pace: Pace,
+        follow: bool,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        let inputs = feeds.into_iter().map(|feed| Input { feed, head: None, dry: false, ended: false }).collect();
+        Merge {
+            name,
+            inputs,
+            ids,
+            pace,
+            follow,
+            stop,
+            closed: false,
+            drained: false,
+            ended: false,
+            position: 0,
+            last: None,
+            unscored: None,
+            started: None,
+        }
+    }
+
+    /// The names behind the numbers in the rows.
+    pub fn names(&self) -> Names {
+        self.ids.names().clone()
+    }
+
+    /// The input with the earliest row, after looking for rows where none is at hand.
+    fn earliest(&mut self) -> Result<Option<usize>, Error> {
+        let mut best: Option<(i64, usize)> = None;
+        let mut waits = false;
+        for (i, input) in self.inputs.iter_mut().enumerate() {
+            if input.head.is_none() && !input.dry && !input.ended {
+                match input.feed.next(&mut self.ids)? {
+                    Next::Item(row) => input.head = Some(row),
+                    Next::Idle => input.dry = true,
+                    Next::End => input.ended = true,
+                }
+            }
+            // What grows is taken as it comes; what ends is taken in order, so a slow input is waited for.
+            waits |= !self.follow && input.head.is_none() && !input.ended;
+            if let Some((fact, _)) = &input.head
+                && best.is_none_or(|(t, _)| stamp(fact) < t)
+            {
+                best = Some((stamp(fact), i));
+            }
+        }
+        Ok(best.filter(|_| !waits).map(|(_, i)| i))
+    }
+
+    /// True if a row of this stamp may go out by now.
+    fn in_time(&mut self, t: i64) -> bool {
+        if self.pace.rate.is_nan() || self.pace.rate <= 0.0 || self.closed {
+            return true;
+        }
+        let (began, first) = *self.started.get_or_insert((Instant::now(), t));
+        let place = t.saturating_sub(first).max(0) as f64 / 1e9 / self.pace.rate;
+        began.elapsed().as_secs_f64() >= place
+    }
+
+    fn read(&mut self) -> Result<Next<RowBatch<F>>, Error> {
+        let stopped = self.drained || self.stop.load(Ordering::Relaxed);
+        if stopped && self.follow && !self.closed {
+            self.closed = true;
+            self.inputs.iter_mut().for_each(|input| input.feed.close());
+        }
+        self.inputs.iter_mut().for_each(|input| input.dry = false);
+        let (began, mut rows) = (Instant::now(), Vec::new());
+        let over = loop {
+            let full = rows.len() >= ROWS || (rows.len() % 1024 == 1023 && began.elapsed() >= LONG);
+            if full || (stopped && !self.follow) || self.pace.until.is_some_and(|until| self.position >= until) {
+                break !full;
+            }
+            let Some(i) = self.earliest()? else { break self.inputs.iter().all(|input| input.ended) };
+            let Some(t) = self.inputs[i].head.as_ref().map(|(fact, _)| stamp(fact)) else { continue };
+            if !self.in_time(t) {
+                break false;
+            }
+            let passed = self.pace.revisions.zip(self.last).is_some_and(|(as_of, last)| as_of.passed(last, t));
+            if passed && (self.unscored.is_some() || !rows.is_empty()) {
+                self.unscored = None;
+                return Ok(Next::Item(RowBatch { rows, due: true }));
+            }
+            let Some(row) = self.inputs[i].head.take() else { continue };
+            self.position += 1;
+            if self.position > self.pace.start_offset {
+                self.last = self.last.max(Some(t));
+                rows.push(row);
+            }
+        };
+        if over {
+            self.ended = true;
+            return Ok(Next::Item(RowBatch { rows, due: true }));
+        }
+        let now = Instant::now();
+        if !rows.is_empty() {
+            self.unscored = Some((self.unscored.map_or(now, |(first, _)| first), now));
+        }
+        let waits = |(first, last): (Instant, Instant)| now - last >= QUIET || now - first >= PATIENCE;
+        let due = self.follow && self.pace.revisions.is_some() && self.unscored.is_some_and(waits);
+        if due {
+            self.unscored = None;
+        }
+        if due || !rows.is_empty() {
+            return Ok(Next::Item(RowBatch { rows, due }));
+        }
+        Ok(Next::Idle)
+    }
+}
+
+fn stamp(fact: &impl Stamped) -> i64 {
+    fact.t().unwrap_or(i64::MIN)
+}
+
+impl<F: Stamped + Send + 'static> Source for Merge<F> {
+    type Item = RowBatch<F>;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn time(&self, batch: &RowBatch<F>) -> Option<i64> {
+        batch.rows.iter().filter_map(|(row, _)| row.t()).max().or(self.last)
+    }
+
+    fn drain(&mut self) -> bool {
+        self.drained = true;
+        true
+    }
+
+    fn next(&mut self) -> Result<Next<RowBatch<F>>, BoxError> {
+        if self.ended {
+            return Ok(Next::End);
+        }
+        Ok(self.read()?)
+    }
+}

@@ -1,0 +1,232 @@
+//! `gnn`: streams of edges and nodes in, the rows of any exported network out.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use thalweg::asof::{AsOf, Stop};
+use thalweg::graph::InferenceOptions;
+use thalweg::layers::Of;
+use thalweg::networks::{GraphNetwork, Network};
+use thalweg::{Pipeline, Report, Source};
+use thalweg_connectors::contacts::{ColumnNames, TableFormat, TableOptions};
+use thalweg_connectors::graph::{self, FilesOptions, Merge, Wanted};
+use thalweg_connectors::out::answers::{
+    answer_changes_batches, answer_changes_schema, answers_batches, answers_schema,
+};
+use thalweg_connectors::out::segments::Roll;
+use thalweg_connectors::rows::{Key as IdKey, Pace, Rejected, WithRejected};
+
+use crate::finish::{Careful, Counted, note_rejected, rows_used};
+use crate::keys::{Key, Keys, Listed, Maybe};
+use crate::pipeline::{Context, Doing, Ready};
+use crate::risk::HASH_IDS;
+use crate::{Failure, Settings, eval, input, models, output};
+
+/// The pipeline's line in the registry.
+pub const READY: Ready = Ready {
+    name: "gnn",
+    what: "the rows of any network exported by training/export.py, over streams of edges and nodes",
+    models: Vec::new,
+    check: |settings| Asked::of(settings, KEYS).map(drop),
+    run: Doing {
+        options: &[
+            "edges",
+            "nodes",
+            "output",
+            "format",
+            "model",
+            "as_of",
+            "every",
+            "columns",
+            "workers",
+            "json",
+            "follow",
+            "rate",
+            "start_offset",
+            "until",
+            "on_error",
+        ],
+        keys: KEYS,
+        example: "thalweg run gnn --edges edges.csv --nodes nodes.csv --model net.safetensors --output y.parquet",
+        go: run,
+    },
+    eval: Some(Doing {
+        options: &[
+            "edges",
+            "nodes",
+            "truth",
+            "format",
+            "model",
+            "as_of",
+            "columns",
+            "workers",
+            "json",
+            "start_offset",
+            "until",
+            "on_error",
+        ],
+        keys: EVAL_KEYS,
+        example: "thalweg eval gnn --edges edges.csv --nodes nodes.csv --model net.safetensors --truth labels.csv",
+        go: eval::gnn::gnn,
+    }),
+};
+
+const KEYS: Listed =
+    &[&UNDIRECTED, &WINDOW, &EMIT, &HASH_IDS, &LABEL, &input::TIME_UNIT, &output::FRAMES, &output::SECONDS];
+
+/// Those of `eval`.
+pub(crate) const EVAL_KEYS: Listed = &[&UNDIRECTED, &WINDOW, &LABEL, &input::TIME_UNIT];
+
+const UNDIRECTED: Key =
+    Key { name: "undirected", default: "false", expected: "true or false", what: "each edge has its reverse" };
+const WINDOW: Key = Key {
+    name: "window",
+    default: "none",
+    expected: "seconds, more than 0",
+    what: "edges older than the as-of time less so many seconds are out",
+};
+const EMIT: Key = Key {
+    name: "emit",
+    default: "all",
+    expected: "all or changes",
+    what: "a table for each as-of time, or the differences between as-of times, with a column diff",
+};
+const LABEL: Key = Key {
+    name: "label",
+    default: "none",
+    expected: "the name of a column",
+    what: "a column of the nodes that holds their true classes, and is no feature",
+};
+
+/// What the settings ask for.
+pub(crate) struct Asked {
+    pub network: Arc<dyn GraphNetwork>,
+    pub as_of: AsOf,
+    pub window: Option<i64>,
+    pub undirected: bool,
+    pub changes: bool,
+    pub label: Option<String>,
+    pub files: FilesOptions,
+    pub pace: Pace,
+    key: Option<String>,
+    roll: Roll,
+}
+
+impl Asked {
+    /// What `settings` ask for, with the model that they name.
+    pub(crate) fn of(settings: &Settings, listed: Listed) -> Result<Asked, Failure> {
+        let mut keys = Keys::of(&settings.set, listed);
+        let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
+        let undirected: bool = keys.take(&UNDIRECTED, |_| true);
+        let window: Maybe<f64> = keys.take(&WINDOW, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
+        let label = keys.take_or(&LABEL, String::new(), |label: &String| !label.trim().is_empty());
+        let (mut changes, mut key, mut roll) = (false, String::new(), Roll::default());
+        if listed(&EMIT) {
+            changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
+            key = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
+            roll = output::roll(&mut keys);
+        }
+        let time_unit = input::time_unit(&mut keys);
+        keys.done()?;
+        let as_of = match (settings.as_of, settings.every) {
+            (Some(t), _) => AsOf::At(t),
+            (None, Some(step)) => AsOf::Every(step),
+            (None, None) => AsOf::Last,
+        };
+        let network = network(settings)?;
+        let inputs = network.inputs();
+        let label = Some(label).filter(|label| !label.is_empty());
+        let files = FilesOptions {
+            edges: settings.edges.clone(),
+            nodes: settings.nodes.clone(),
+            format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
+            tables: TableOptions { columns: ColumnNames::of_graph(settings.columns.clone())?, time_unit },
+            attributes: Wanted { count: Some(inputs.edge_attr.unwrap_or(0)), names: inputs.edge_columns.clone() },
+            features: Wanted { count: Some(inputs.x), names: inputs.columns.clone() },
+            label: label.clone(),
+            follow: settings.follow,
+            on_error: input::on_error(settings),
+            ..FilesOptions::default()
+        };
+        let pace = Pace {
+            revisions: (changes && settings.follow).then_some(as_of),
+            rate: settings.rate,
+            start_offset: settings.start_offset,
+            until: settings.until,
+        };
+        let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
+        let key = Some(key).filter(|path| !path.is_empty());
+        Ok(Asked { network, as_of, window, undirected, changes, label, files, pace, key, roll })
+    }
+
+    /// The rows.
+    pub(crate) fn open(&self, context: &Context, rejected: &Arc<Rejected>) -> Result<Merge, Failure> {
+        if self.files.edges.is_empty() && self.files.nodes.is_empty() {
+            let expected = "expected a file of edges, of --nodes, or both";
+            return Err(Failure::Usage(format!("--edges: found none, {expected}")));
+        }
+        let key = self.key.as_deref().map(|path| IdKey::load(Path::new(path))).transpose()?;
+        let files = FilesOptions { notices: context.notices.clone(), ..self.files.clone() };
+        Ok(graph::source(&files, key, self.pace, &context.drain, rejected)?)
+    }
+
+    /// How the network is asked.
+    pub(crate) fn options(&self, settings: &Settings, context: &Context, source: &Merge) -> InferenceOptions {
+        InferenceOptions {
+            as_of: self.as_of,
+            window: self.window,
+            changes: self.changes,
+            follow: self.files.follow,
+            undirected: self.undirected,
+            threads: settings.workers,
+            stop: Stop::when(Arc::clone(&context.drain)),
+            names: source.names(),
+        }
+    }
+}
+
+/// The network that the settings name.
+fn network(settings: &Settings) -> Result<Arc<dyn GraphNetwork>, Failure> {
+    let expected = "a file that training/export.py wrote, ending in .safetensors";
+    let Some(name) = settings.model.as_deref() else {
+        return Err(Failure::config(format!("model: found none, expected {expected}")));
+    };
+    if !name.ends_with(".safetensors") {
+        return Err(Failure::config(format!("model: found {name}, expected {expected}")));
+    }
+    // What stands in the file is a setting like others.
+    let network = Network::read(name, &models::read(Path::new(name))?).map_err(Failure::config)?;
+    let output = network.output();
+    if output.of != Of::Nodes {
+        let found = format!("model {name}: found an output of shape {output}");
+        return Err(Failure::config(format!(
+            "{found}, expected a row for each node: a graph's own rows have no id here"
+        )));
+    }
+    Ok(Arc::new(network))
+}
+
+fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
+    output::destination(settings)?;
+    let asked = Asked::of(settings, KEYS)?;
+    let rejected = Arc::new(Rejected::beside(settings.output.as_deref().unwrap_or_default()));
+    let source = asked.open(context, &rejected)?;
+    let sink = if asked.changes {
+        output::table(settings, answer_changes_schema(), answer_changes_batches, asked.roll)?
+    } else {
+        output::table(settings, answers_schema(), answers_batches, asked.roll)?
+    };
+    let (called, options) = (source.name(), asked.options(settings, context, &source));
+    let source = Counted::new(source, &context.written);
+    // The source itself stops when asked to: what it has read is answered before the run ends.
+    let pipeline = Pipeline::from_source(source).workers(settings.workers);
+    let stats = pipeline.stats();
+    (context.watch)(Arc::clone(&stats));
+    let used = rows_used(&stats, context, &rejected);
+    let sink = WithRejected::new(Careful::new(sink, called, &context.written, used), Arc::clone(&rejected));
+    let mut report = pipeline.run(|rows| rows.infer_rows(&asked.network, options), sink)?;
+    note_rejected(&mut report, &rejected);
+    // A frame of this pipeline is an as-of time.
+    report.frames = report.graphs;
+    Ok(report)
+}
