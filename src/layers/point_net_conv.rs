@@ -176,15 +176,16 @@ impl PointNetConv {
         let mut offsets = Vec::new();
         for i in 0..x.rows() {
             let list = lists(i);
-            offsets.clear();
-            for &j in list {
-                let j = j as usize;
-                if j >= px.len() {
-                    let (found, expected) = (format!("neighbour {j}"), format!("one of {} nodes", px.len()));
-                    return Err(Error::Shape { what: format!("PointNetConv: list of node {i}"), found, expected });
-                }
-                offsets.push([(px[j] - px[i]) * scale, (py[j] - py[i]) * scale, (pz[j] - pz[i]) * scale]);
+            if let Some(j) = list.iter().find(|&&j| j as usize >= px.len()) {
+                let (found, expected) = (format!("neighbour {j}"), format!("one of {} nodes", px.len()));
+                return Err(Error::Shape { what: format!("PointNetConv: list of node {i}"), found, expected });
             }
+            let own = [px[i], py[i], pz[i]];
+            offsets.clear();
+            offsets.extend(list.iter().map(|&j| {
+                let j = j as usize;
+                [(px[j] - own[0]) * scale, (py[j] - own[1]) * scale, (pz[j] - own[2]) * scale]
+            }));
             if !list.is_empty() {
                 edge_max(list, &offsets, messages.data(), self.positions.data(), out.row_mut(i));
                 if let Some(bias) = &self.bias {
