@@ -300,5 +300,5 @@ fn labels_of_an_evaluation_may_lie_elsewhere() {
     assert_eq!(scores(&["--truth", "truth.csv"]), expected);
     fs::write(at.join("truth.csv"), "frame,point,label\n0,999999999,40\n").unwrap();
     let says = code(&["eval", "segment", "--input", "drive", "--truth", "truth.csv"], at, 1);
-    assert!(says.contains("truth.csv: found point 999999999 of frame 0, expected one of its"), "{says}");
+    assert!(says.contains("truth.csv: the file: found point 999999999 of frame 0, expected one of its"), "{says}");
 }
