@@ -21,6 +21,10 @@ use thalweg_pipelines::keys::Keys;
 use thalweg_pipelines::pipeline::{self, Context, Measured};
 use thalweg_pipelines::{Failure, Settings, list};
 
+/// Frames come and go by tens of megabytes: an allocator that keeps such blocks spares the page faults of mapping them anew.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     thalweg_connectors::quiet_decoder_panics();
     let matches = match cli::command().try_get_matches() {
