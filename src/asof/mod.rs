@@ -6,6 +6,7 @@ mod names;
 mod stop;
 mod times;
 
+pub(crate) use names::ByName;
 pub use names::Names;
 pub use stop::Stop;
 pub use times::AsOf;

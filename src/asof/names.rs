@@ -31,3 +31,33 @@ impl Names {
         self.len() == 0
     }
 }
+
+/// Names in the order of their bytes, which no arrival changes: what tables are sorted by, and what gives nodes and people their numbers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ByName {
+    names: Vec<Arc<str>>,
+    /// Numbers of arrival, by name.
+    order: Vec<u32>,
+}
+
+impl ByName {
+    /// Takes in the names that have come since.
+    pub fn update(&mut self, names: &Names) {
+        if self.names.len() != names.len() {
+            self.names = names.list();
+            self.order = (0..self.names.len() as u32).collect();
+            let names = &self.names;
+            self.order.sort_unstable_by(|&a, &b| names[a as usize].as_bytes().cmp(names[b as usize].as_bytes()));
+        }
+    }
+
+    /// Those of `present` (numbers of arrival, any number of times) in the order of their names, and by number of arrival the place of each
+    /// in it; [`u32::MAX`] for the others.
+    pub fn places(&self, present: impl Iterator<Item = u32>) -> (Vec<u32>, Vec<u32>) {
+        let mut place = vec![u32::MAX; self.names.len()];
+        present.for_each(|number| place[number as usize] = 0);
+        let arrival: Vec<u32> = self.order.iter().copied().filter(|&number| place[number as usize] == 0).collect();
+        arrival.iter().zip(0..).for_each(|(&number, at)| place[number as usize] = at);
+        (arrival, place)
+    }
+}

@@ -5,10 +5,10 @@
 //! span of time are one slice. 32 bytes a contact row, twice that while the longest runs are merged.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::rows::{ContactRow, Fact, TestRow};
 use super::{Contact, Names, Snapshot, Test};
+use crate::asof::ByName;
 
 /// Rows with the sum of their diffs, in sorted runs; no sum is 0 within the whole once compacted.
 #[derive(Clone, Debug)]
@@ -141,9 +141,7 @@ impl Drops {
 pub struct Live {
     contacts: Runs<ContactRow>,
     tests: Runs<TestRow>,
-    /// All names, and the numbers of arrival in the order of the names' bytes.
-    names: Vec<Arc<str>>,
-    order: Vec<u32>,
+    names: ByName,
     /// Of rows that were let go: what they did not count for, and the first stamp of a live one.
     gone: Drops,
     began: Option<i64>,
@@ -256,18 +254,15 @@ impl Live {
 
     /// What is known at `as_of` (ns), from rows not older than `as_of - window` (ns).
     pub fn view(&mut self, names: &Names, as_of: i64, window: Option<i64>) -> View {
-        self.sort(names);
+        self.names.update(names);
         let from = window.map_or(i64::MIN, |window| as_of.saturating_sub(window));
         let contacts = span(self.contacts.all(), |row| row.t, from, as_of);
         let tests = span(self.tests.all(), |row| row.t, from, as_of);
         let live_contacts = || contacts.iter().filter(|(_, n)| *n > 0).map(|(row, _)| row);
         let live_tests = || tests.iter().filter(|(_, n)| *n > 0);
 
-        let mut number = vec![u32::MAX; self.names.len()];
-        live_contacts().flat_map(|row| [row.a, row.b]).for_each(|person| number[person as usize] = 0);
-        live_tests().for_each(|(row, _)| number[row.person as usize] = 0);
-        let arrival: Vec<u32> = self.order.iter().copied().filter(|&person| number[person as usize] == 0).collect();
-        arrival.iter().zip(0..).for_each(|(&person, place)| number[person as usize] = place);
+        let met = live_contacts().flat_map(|row| [row.a, row.b]);
+        let (arrival, number) = self.names.places(met.chain(live_tests().map(|(row, _)| row.person)));
 
         let mut snapshot = Snapshot {
             as_of,
@@ -298,16 +293,6 @@ impl Live {
         snapshot.tests.extend(live_tests().map(|(row, _)| test(row)));
         snapshot.tests.sort_unstable();
         View { snapshot, arrival }
-    }
-
-    /// Brings the order of names up to date.
-    fn sort(&mut self, names: &Names) {
-        if self.names.len() != names.len() {
-            self.names = names.list();
-            self.order = (0..self.names.len() as u32).collect();
-            let names = &self.names;
-            self.order.sort_unstable_by(|&a, &b| names[a as usize].as_bytes().cmp(names[b as usize].as_bytes()));
-        }
     }
 }
 

@@ -5,11 +5,9 @@
 //! live while it has features or a live edge; without features it has zeros. The window is one of edges: features last until another row
 //! of the node comes.
 
-use std::sync::Arc;
-
 use super::{Graph, GraphRow};
 use crate::Error;
-use crate::asof::Names;
+use crate::asof::{ByName, Names};
 use crate::layers::{Matrix, Neighbors};
 
 /// A row in the store: its key, and where its values stand.
@@ -91,9 +89,7 @@ pub struct LiveGraph {
     edges: Store<(u32, u32)>,
     nodes: Store<u32>,
     undirected: bool,
-    /// All names, and the numbers of arrival in the order of the names' bytes.
-    names: Vec<Arc<str>>,
-    order: Vec<u32>,
+    names: ByName,
     began: Option<i64>,
 }
 
@@ -115,8 +111,7 @@ impl LiveGraph {
             edges: Store::new(attributes),
             nodes: Store::new(channels),
             undirected,
-            names: Vec::new(),
-            order: Vec::new(),
+            names: ByName::default(),
             began: None,
         }
     }
@@ -177,7 +172,7 @@ impl LiveGraph {
     pub fn view(&mut self, names: &Names, as_of: i64, window: Option<i64>) -> Result<View, Error> {
         self.edges.sort();
         self.nodes.sort();
-        self.sort_names(names);
+        self.names.update(names);
         let from = window.map_or(i64::MIN, |window| as_of.saturating_sub(window));
 
         // (src, dst, values), ascending.
@@ -204,11 +199,8 @@ impl LiveGraph {
             features.extend(last.map(|row| (row.key, row.values)));
         }
 
-        let mut number = vec![u32::MAX; self.names.len()];
-        edges.iter().flat_map(|edge| [edge.0, edge.1]).for_each(|node| number[node as usize] = 0);
-        features.iter().for_each(|(node, _)| number[*node as usize] = 0);
-        let arrival: Vec<u32> = self.order.iter().copied().filter(|&node| number[node as usize] == 0).collect();
-        arrival.iter().zip(0..).for_each(|(&node, place)| number[node as usize] = place);
+        let ends = edges.iter().flat_map(|edge| [edge.0, edge.1]);
+        let (arrival, number) = self.names.places(ends.chain(features.iter().map(|(node, _)| *node)));
 
         let mut x = Matrix::zeros(arrival.len(), self.nodes.width);
         for &(node, values) in &features {
@@ -233,15 +225,5 @@ impl LiveGraph {
         let id = (0..arrival.len() as u64).collect();
         let graph = Graph { frame: as_of, id, x, edges: lists, edge_attr, ..Graph::default() };
         Ok(View { graph, arrival, no_features })
-    }
-
-    /// Brings the order of names up to date.
-    fn sort_names(&mut self, names: &Names) {
-        if self.names.len() != names.len() {
-            self.names = names.list();
-            self.order = (0..self.names.len() as u32).collect();
-            let names = &self.names;
-            self.order.sort_unstable_by(|&a, &b| names[a as usize].as_bytes().cmp(names[b as usize].as_bytes()));
-        }
     }
 }
