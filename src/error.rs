@@ -16,12 +16,14 @@ pub enum Error {
         error: BoxError,
     },
     /// A stage refused its input.
-    #[error("stage {stage}, epoch {epoch}: {error}")]
+    #[error("stage {stage}, epoch {epoch}{}: {error}", bracketed(place))]
     Stage {
         /// The name of its node in the plan.
         stage: String,
         /// The epoch it was working on.
         epoch: crate::Epoch,
+        /// Where the items of that epoch stand in their sources; empty where these did not say.
+        place: String,
         /// Its own error.
         error: BoxError,
     },
@@ -82,6 +84,11 @@ pub enum Error {
     /// The dataflow runtime could not start.
     #[error("dataflow runtime: {0}")]
     Runtime(String),
+}
+
+/// A place behind what it is said of.
+fn bracketed(place: &str) -> String {
+    if place.is_empty() { String::new() } else { format!(" ({place})") }
 }
 
 /// The error with its name before it, unless it begins with that name of its own.

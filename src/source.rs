@@ -1,5 +1,9 @@
 //! The contract of a source: an iterator over items that may have nothing yet.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::BoxError;
 
 /// What a source has to say when asked for more.
@@ -11,6 +15,45 @@ pub enum Next<T> {
     Idle,
     /// Nothing any more.
     End,
+}
+
+/// How far a source has handed out its input. A source over the same input that starts at a position goes on with the item behind it.
+///
+/// ```
+/// use thalweg::source::{Place, Position};
+///
+/// let position = Position { items: 8, places: vec![Place { input: "scans/7.bin".into(), records: 1 }] };
+/// assert_eq!(position.to_string(), "scans/7.bin");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Items, or rows where an item is a batch of rows, from the beginning of the input.
+    pub items: u64,
+    /// Where the last ones stand: one entry an input that is read side by side with others, in the order in which they were named.
+    pub places: Vec<Place>,
+}
+
+/// How far one file, or another input, has been handed out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its path, or its name.
+    pub input: String,
+    /// Frames or rows of it that were handed out.
+    pub records: u64,
+}
+
+impl fmt::Display for Position {
+    /// The places, as a message names them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Place { input, records }) in self.places.iter().enumerate() {
+            f.write_str(if i > 0 { ", " } else { "" })?;
+            match records {
+                0 | 1 => write!(f, "{input}")?,
+                _ => write!(f, "{input} up to record {records}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A connector that reads. Runs on a thread of its own, and is asked again only when the dataflow has room.
@@ -63,6 +106,19 @@ pub trait Source: Send {
         None
     }
 
+    /// Where the item stands that was handed out last; `None` from a source that cannot say.
+    fn position(&self) -> Option<Position> {
+        None
+    }
+
+    /// Goes on behind a position that a source over the same input had. Called before the first item is asked for.
+    ///
+    /// # Errors
+    /// A source without positions; an input that is not the one of the position.
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        Err(format!("{}: found a start at {position}, expected none: it has no positions", self.name()).into())
+    }
+
     /// How many items there are in all, where that is known before they are read: for those who watch.
     fn total(&self) -> Option<u64> {
         None
@@ -88,5 +144,11 @@ impl<S: Source + ?Sized> Source for Box<S> {
     }
     fn reached(&self) -> Option<i64> {
         (**self).reached()
+    }
+    fn position(&self) -> Option<Position> {
+        (**self).position()
+    }
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        (**self).start_at(position)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Next, Source};
 
 use crate::error::Error;
@@ -62,6 +63,9 @@ pub struct Records {
     table: Box<dyn Table>,
     columns: Vec<Arc<str>>,
     block: Option<(Block, Vec<Option<Cells>>, usize)>,
+    /// Records handed out, and how many of them by a run before this one.
+    taken: u64,
+    begun: u64,
 }
 
 impl Records {
@@ -76,7 +80,7 @@ impl Records {
         let opening = Opening { kind: &RECORDS, options: &options, follow: false, notices: &Notices::default() };
         let table = tables::open(path, None, opening)?;
         let columns = columns.iter().map(|name| Arc::from(*name)).collect();
-        Ok(Records { name: path.display().to_string(), table, columns, block: None })
+        Ok(Records { name: path.display().to_string(), table, columns, block: None, taken: 0, begun: 0 })
     }
 }
 
@@ -126,7 +130,20 @@ impl Source for Records {
                     record.texts.insert(Arc::clone(name), Arc::from(&*text));
                 }
             }
-            return Ok(Next::Item(record));
+            self.taken += 1;
+            if self.taken > self.begun {
+                return Ok(Next::Item(record));
+            }
         }
+    }
+
+    fn position(&self) -> Option<Position> {
+        let place = Place { input: self.name.clone(), records: self.taken };
+        Some(Position { items: self.taken, places: vec![place] })
+    }
+
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        self.begun = position.items;
+        Ok(())
     }
 }

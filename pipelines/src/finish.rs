@@ -9,6 +9,7 @@ use thalweg::contacts::Scores;
 use thalweg::graph::Answers;
 use thalweg::points::map::{MapChanges, MapGraph};
 use thalweg::report::{Dropped, Stats};
+use thalweg::source::Position;
 use thalweg::{BoxError, Epoch, Frame, KnnGraph, Next, Report, Segmentation, Sink, Source};
 use thalweg_connectors::Notices;
 use thalweg_connectors::rows::Rejected;
@@ -135,6 +136,14 @@ impl<S: Source<Item: Read>> Source for Counted<S> {
 
     fn reached(&self) -> Option<i64> {
         self.source.reached()
+    }
+
+    fn position(&self) -> Option<Position> {
+        self.source.position()
+    }
+
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        self.source.start_at(position)
     }
 
     fn next(&mut self) -> Result<Next<S::Item>, BoxError> {

@@ -388,8 +388,10 @@ fn summarise(report: &mut Report, fits: &Fits) {
         report.warnings.push(format!("as of {}: no history explains the tests of {people} people", fit.as_of));
     }
     for fit in fits.iter().filter(|fit| !fit.converged) {
+        let why =
+            if fit.stuck { ": its messages swing, as they do where rates are too high for the contacts" } else { "" };
         report.warnings.push(format!(
-            "as of {}: the model had not come to rest after {} rounds; its last step changed a message by {:.1e}",
+            "as of {}: the model had not come to rest after {} rounds{why}; its last step changed a message by {:.1e}",
             fit.as_of, fit.rounds, fit.change
         ));
     }

@@ -21,6 +21,8 @@ pub struct Fit {
     pub rounds: u32,
     /// Whether the rounds came to rest below the tolerance.
     pub converged: bool,
+    /// Whether they were given up early: see [`Risk::stuck`](super::Risk::stuck).
+    pub stuck: bool,
     /// The largest change of the last round.
     pub change: f64,
     /// People whose tests no history explains.

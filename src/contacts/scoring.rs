@@ -189,6 +189,7 @@ impl Scoring {
             tests: view.snapshot.tests.len() as u64,
             rounds: risk.rounds,
             converged: risk.converged,
+            stuck: risk.stuck,
             change: risk.change,
             contradictions: risk.contradictions,
             log_evidence: risk.log_evidence,

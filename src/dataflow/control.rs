@@ -1,9 +1,11 @@
 //! What the threads of a run share: the wish to stop, the first error, and how far the epochs have come.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::source::Position;
 use crate::{Epoch, Error};
 
 /// How far the run has come: every epoch below `computed` has left the stages, every epoch below `written` the sink.
@@ -33,6 +35,8 @@ struct Marks {
     epochs: Option<Epoch>,
     /// Sinks that may still have something to write.
     writing: usize,
+    /// Where the items of the epochs stand that are under way.
+    places: BTreeMap<Epoch, String>,
 }
 
 impl Marks {
@@ -66,6 +70,19 @@ impl Control {
     pub fn closed(&self, open: Option<Epoch>) -> Epoch {
         let epochs = lock(&self.progress).epochs;
         open.or(epochs).unwrap_or(0).min(epochs.unwrap_or(Epoch::MAX))
+    }
+
+    /// An item of the epoch stands here in its source.
+    pub fn stands(&self, epoch: Epoch, position: &Position) {
+        let mut marks = lock(&self.progress);
+        let place = marks.places.entry(epoch).or_default();
+        place.push_str(if place.is_empty() { "" } else { ", " });
+        place.push_str(&position.to_string());
+    }
+
+    /// Where the items of an epoch stand; empty where no source said so.
+    pub fn place(&self, epoch: Epoch) -> String {
+        lock(&self.progress).places.get(&epoch).cloned().unwrap_or_default()
     }
 
     /// A sink has written all; true once all sinks have, false if the run fails before that.
@@ -111,6 +128,7 @@ impl Control {
         let moved = marks.written < epoch;
         if moved {
             marks.written = epoch;
+            marks.places = marks.places.split_off(&epoch);
             self.moved.notify_all();
         }
         moved

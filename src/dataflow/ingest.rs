@@ -19,6 +19,7 @@ use super::control::lock;
 use super::mail::{Mail, MailBuilder, MailStream};
 use crate::plan::{AnySource, CopyItem, Item};
 use crate::report::Stats;
+use crate::source::Position;
 use crate::{Epoch, Error, Next};
 
 /// How long sources that have nothing are left alone.
@@ -92,6 +93,8 @@ struct Head {
     at: Instant,
     /// Its event time (ns), or its position where the source gives no times.
     time: i64,
+    /// Where it stands, for messages.
+    position: Option<Position>,
 }
 
 impl Reader {
@@ -111,7 +114,7 @@ impl Reader {
                 let time = time.unwrap_or(if self.timed == Some(true) { i64::MIN } else { self.items });
                 let time = self.last.map_or(time, |last| last.max(time));
                 (self.last, self.items) = (Some(time), self.items + 1);
-                self.head = Some(Head { item, at, time });
+                self.head = Some(Head { item, at, time, position: self.source.position() });
                 Ok(true)
             }
             Ok(Next::Idle) => Ok(false),
@@ -178,6 +181,9 @@ pub(crate) fn pump(mut readers: Vec<Reader>, senders: Vec<Vec<Sender<Arrival>>>,
         let shard = (epoch % workers) as usize;
         for (reader, sender) in readers.iter_mut().zip(&senders[shard]) {
             let head = reader.head.take_if(|head| head.time == time);
+            if let Some(position) = head.as_ref().and_then(|head| head.position.as_ref()) {
+                control.stands(epoch, position);
+            }
             if sender.send((epoch, head.map(|head| (head.item, head.at)))).is_err() {
                 break 'run;
             }

@@ -132,7 +132,8 @@ fn step(
 }
 
 fn fail(shared: &Shared, epoch: Epoch, error: crate::BoxError) {
-    shared.control.fail(Error::Stage { stage: shared.name.clone(), epoch, error });
+    let place = shared.control.place(epoch);
+    shared.control.fail(Error::Stage { stage: shared.name.clone(), epoch, place, error });
 }
 
 fn send(

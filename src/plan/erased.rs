@@ -7,6 +7,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::report::Stats;
+use crate::source::Position;
 use crate::stage::{Inbox, Outbox, Stage};
 use crate::{BoxError, Epoch, Next, Sink, Source};
 
@@ -52,6 +53,7 @@ pub(crate) trait AnySource: Send {
     fn name(&self) -> String;
     fn next(&mut self, copy: Option<CopyItem>) -> Result<Next<(Item, Option<i64>)>, BoxError>;
     fn reached(&self) -> Option<i64>;
+    fn position(&self) -> Option<Position>;
     fn drain(&mut self) -> bool;
 }
 
@@ -77,6 +79,10 @@ impl<S: Source> AnySource for S {
 
     fn reached(&self) -> Option<i64> {
         Source::reached(self)
+    }
+
+    fn position(&self) -> Option<Position> {
+        Source::position(self)
     }
 
     fn drain(&mut self) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use thalweg::sink::Collect;
+use thalweg::source::{Place, Position};
 use thalweg::stage::{Inbox, Outbox};
 use thalweg::{BoxError, Epoch, Error, Next, Pipeline, Sink, Source, Stage};
 
@@ -13,16 +14,17 @@ struct Timed {
     name: &'static str,
     items: std::vec::IntoIter<(Option<i64>, u64)>,
     pauses: Option<Xoshiro256PlusPlus>,
+    taken: u64,
 }
 
 fn timed(name: &'static str, items: &[(i64, u64)], seed: u64) -> Timed {
     let items: Vec<_> = items.iter().map(|&(time, item)| (Some(time), item)).collect();
-    Timed { name, items: items.into_iter(), pauses: Some(Xoshiro256PlusPlus::seed_from_u64(seed)) }
+    Timed { name, items: items.into_iter(), pauses: Some(Xoshiro256PlusPlus::seed_from_u64(seed)), taken: 0 }
 }
 
 fn numbers(name: &'static str, items: impl IntoIterator<Item = u64>) -> Timed {
     let items: Vec<_> = items.into_iter().map(|item| (None, item)).collect();
-    Timed { name, items: items.into_iter(), pauses: None }
+    Timed { name, items: items.into_iter(), pauses: None, taken: 0 }
 }
 
 impl Source for Timed {
@@ -34,7 +36,12 @@ impl Source for Timed {
         if self.pauses.as_mut().is_some_and(|pauses| pauses.next_u64().is_multiple_of(3)) {
             return Ok(Next::Idle);
         }
+        self.taken += 1;
         Ok(self.items.next().map_or(Next::End, Next::Item))
+    }
+    fn position(&self) -> Option<Position> {
+        let place = Place { input: self.name.into(), records: self.taken };
+        Some(Position { items: self.taken, places: vec![place] })
     }
     fn time(&self, item: &Self::Item) -> Option<i64> {
         item.0
@@ -146,10 +153,10 @@ fn an_error_names_the_node_of_the_plan() {
     let n = pipeline.source(numbers("numbers", 0..9)).map("check", Ok);
     let refuse = |(time, n): (Option<i64>, u64)| if n == 4 { Err("found 4".into()) } else { Ok((time, n)) };
     n.map("check", refuse).sink(Collect::default());
-    assert_eq!(pipeline.run().unwrap_err().to_string(), "stage check (2), epoch 4: found 4");
+    assert_eq!(pipeline.run().unwrap_err().to_string(), "stage check (2), epoch 4 (numbers up to record 5): found 4");
     let pipeline = Pipeline::new();
     pipeline.source(numbers("numbers", 0..9)).map("check", refuse).named("left").sink(Collect::default());
-    assert_eq!(pipeline.run().unwrap_err().to_string(), "stage left, epoch 4: found 4");
+    assert_eq!(pipeline.run().unwrap_err().to_string(), "stage left, epoch 4 (numbers up to record 5): found 4");
 }
 
 /// A sink that fails, and one that remembers whether it published.

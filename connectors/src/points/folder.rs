@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Frame, Next, Source};
 
 use crate::error::{At, Error};
@@ -95,6 +96,10 @@ pub struct Files {
     turn: u32,
     /// Position of the next frame.
     position: u64,
+    /// Frames before this position were handed out by a run before this one.
+    begun: u64,
+    /// What was handed out last, and the frames of it so far.
+    place: Option<Place>,
     /// The last frame that an input numbered itself.
     last: Option<i64>,
     /// First position among the frames that have theirs as their number, and the last.
@@ -132,6 +137,8 @@ impl Files {
             complete: VecDeque::new(),
             turn: 0,
             position: 0,
+            begun: 0,
+            place: None,
             last: None,
             counted: None,
             ending: None,
@@ -179,7 +186,10 @@ impl Files {
             self.parts.iter_mut().filter(|_| late).for_each(|part| part.leave(&self.options.read));
             self.parts.retain(|part| !late && part.drains());
         }
-        let skip = self.held.is_none() && self.position < self.options.start_offset;
+        // The first frame of a run decides on the origin of all.
+        let before = self.position < self.options.start_offset;
+        let done = self.options.start_offset < self.position && self.position < self.begun;
+        let skip = self.held.is_none() && (before || done);
         let mut asked = 0;
         while asked < self.parts.len() {
             let Some(part) = self.parts.front_mut() else { break };
@@ -245,7 +255,12 @@ impl Files {
             self.counted = Some(self.counted.map_or((id, id), |(first, _)| (first, id)));
         }
         self.position += 1;
-        Ok((self.position > self.options.start_offset).then_some(frame))
+        let place = frame.path.as_ref().map_or_else(|| self.name.clone(), |path| path.display().to_string());
+        match &mut self.place {
+            Some(last) if last.input == place => last.records += 1,
+            last => *last = Some(Place { input: place, records: 1 }),
+        }
+        Ok((self.position > self.options.start_offset.max(self.begun)).then_some(frame))
     }
 
     fn again(&self, frame: &Frame) -> Failed {
@@ -302,6 +317,15 @@ impl Source for Files {
     fn drain(&mut self) -> bool {
         self.ending.get_or_insert_with(Instant::now);
         true
+    }
+
+    fn position(&self) -> Option<Position> {
+        Some(Position { items: self.position, places: self.place.clone().into_iter().collect() })
+    }
+
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        self.begun = position.items;
+        Ok(())
     }
 
     fn next(&mut self) -> Result<Next<Frame>, BoxError> {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use thalweg::source::Position;
 use thalweg::{BoxError, Frame, Next, Source};
 
 /// Voxels on each side of a map's origin.
@@ -41,6 +42,22 @@ impl<S: Source<Item = Frame>> Source for MapOrigin<S> {
 
     fn name(&self) -> String {
         self.source.name()
+    }
+
+    fn reached(&self) -> Option<i64> {
+        self.source.reached()
+    }
+
+    fn position(&self) -> Option<Position> {
+        self.source.position()
+    }
+
+    /// The first frame is read whatever the position: its pose decides on the origin.
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        if position.items > 0 && self.origin.0.get().is_none() {
+            Source::next(self)?;
+        }
+        self.source.start_at(position)
     }
 
     fn total(&self) -> Option<u64> {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use thalweg::source::Position;
 use thalweg::{BoxError, Frame, Next, Source};
 
 /// Time between two frames that have no stamps, or none that tells (ns): 10 Hz.
@@ -63,6 +64,18 @@ impl<S: Source<Item = Frame>> Source for Rate<S> {
         self.rate = 0.0;
         self.drained = !self.source.drain();
         !self.drained || self.held.is_some()
+    }
+
+    fn reached(&self) -> Option<i64> {
+        self.held.as_ref().map_or_else(|| self.source.reached(), |frame| frame.time_ns)
+    }
+
+    fn position(&self) -> Option<Position> {
+        self.source.position()
+    }
+
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        self.source.start_at(position)
     }
 
     fn next(&mut self) -> Result<Next<Frame>, BoxError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use thalweg::source::Position;
 use thalweg::{BoxError, Frame, Next, Source, Truth};
 
 use super::label::{self, LabelCode};
@@ -138,5 +139,13 @@ impl<S: Source<Item = Frame>> Source for WithTruth<S> {
 
     fn reached(&self) -> Option<i64> {
         self.source.reached()
+    }
+
+    fn position(&self) -> Option<Position> {
+        self.source.position()
+    }
+
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        self.source.start_at(position)
     }
 }

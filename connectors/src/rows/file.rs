@@ -25,6 +25,7 @@ impl Asked {
 
 /// An open file.
 struct File<F> {
+    name: String,
     table: Box<dyn Table>,
     parse: Box<dyn Parse<F>>,
     /// The block at hand.
@@ -56,7 +57,7 @@ pub(super) fn open<F: 'static>(
     let table = tables::open(path, reading.format, opening)?;
     let number = rejected.file(path);
     let (rejected, asked) = (Arc::clone(rejected), Some(Arc::clone(asked)));
-    Ok(Box::new(File { table, parse, run: None, rejected, number, asked }))
+    Ok(Box::new(File { name: path.display().to_string(), table, parse, run: None, rejected, number, asked }))
 }
 
 impl<F> Feed<F> for File<F> {
@@ -108,6 +109,10 @@ impl<F> Feed<F> for File<F> {
                 }
             }
         }
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn close(&mut self) {

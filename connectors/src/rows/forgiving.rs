@@ -43,6 +43,10 @@ impl<F> Feed<F> for Forgiving<F> {
         })
     }
 
+    fn name(&self) -> &str {
+        self.feed.name()
+    }
+
     fn close(&mut self) {
         self.feed.close();
     }

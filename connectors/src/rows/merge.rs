@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use thalweg::asof::{AsOf, Names, RowBatch, Stamped};
+use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Next, Source};
 
 use super::{Feed, Ids};
@@ -38,6 +39,9 @@ pub struct Pace {
 struct Input<F> {
     feed: Box<dyn Feed<F>>,
     head: Option<(F, i32)>,
+    /// Rows taken, and how many of them a run before this one handed out.
+    taken: u64,
+    begun: u64,
     /// Nothing there at present.
     dry: bool,
     /// Nothing there any more.
@@ -74,7 +78,10 @@ impl<F: Stamped> Merge<F> {
         follow: bool,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        let inputs = feeds.into_iter().map(|feed| Input { feed, head: None, dry: false, ended: false }).collect();
+        let inputs = feeds
+            .into_iter()
+            .map(|feed| Input { feed, head: None, taken: 0, begun: 0, dry: false, ended: false })
+            .collect();
         Merge {
             name,
             inputs,
@@ -102,8 +109,9 @@ impl<F: Stamped> Merge<F> {
         let mut best: Option<(i64, usize)> = None;
         let mut waits = false;
         for (i, input) in self.inputs.iter_mut().enumerate() {
-            if input.head.is_none() && !input.dry && !input.ended {
+            while input.head.is_none() && !input.dry && !input.ended {
                 match input.feed.next(&mut self.ids)? {
+                    Next::Item(_) if input.taken < input.begun => input.taken += 1,
                     Next::Item(row) => input.head = Some(row),
                     Next::Idle => input.dry = true,
                     Next::End => input.ended = true,
@@ -155,6 +163,7 @@ impl<F: Stamped> Merge<F> {
             }
             let Some(row) = self.inputs[i].head.take() else { continue };
             self.position += 1;
+            self.inputs[i].taken += 1;
             if self.position > self.pace.start_offset {
                 self.last = self.last.max(Some(t));
                 rows.push(row);
@@ -193,6 +202,22 @@ impl<F: Stamped + Send + 'static> Source for Merge<F> {
 
     fn time(&self, batch: &RowBatch<F>) -> Option<i64> {
         batch.rows.iter().filter_map(|(row, _)| row.t()).max().or(self.last)
+    }
+
+    fn position(&self) -> Option<Position> {
+        let place = |input: &Input<F>| Place { input: input.feed.name().into(), records: input.taken };
+        Some(Position { items: self.position, places: self.inputs.iter().map(place).collect() })
+    }
+
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        let expected = self.inputs.iter().map(|input| input.feed.name());
+        if !expected.clone().eq(position.places.iter().map(|place| place.input.as_str())) {
+            let names = expected.collect::<Vec<_>>().join(", ");
+            return Err(format!("{}: found a start at {position}, expected places in {names}", self.name).into());
+        }
+        self.inputs.iter_mut().zip(&position.places).for_each(|(input, place)| input.begun = place.records);
+        self.position = position.items;
+        Ok(())
     }
 
     fn drain(&mut self) -> bool {

@@ -34,6 +34,9 @@ pub trait Feed<F>: Send {
     /// An input that cannot be read any further.
     fn next(&mut self, ids: &mut Ids) -> Result<Next<(F, i32)>, Error>;
 
+    /// How messages call it: its path.
+    fn name(&self) -> &str;
+
     /// The input grows no more: what is left of it may be read.
     fn close(&mut self) {}
 }

@@ -20,6 +20,7 @@ use std::path::Path;
 use super::dice::{Dice, mix};
 use crate::points::label;
 use libm::{asinf, atan, atan2f, cos, cosf, sin, sinf, tanf};
+use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Frame, Next, Pose, Source, Truth};
 
 const BEAMS: usize = 64;
@@ -1183,6 +1184,16 @@ impl Source for Street {
         let frame = self.frame(self.next);
         self.next += 1;
         Ok(Next::Item(frame))
+    }
+
+    fn position(&self) -> Option<Position> {
+        let place = Place { input: self.name(), records: self.next };
+        Some(Position { items: self.next, places: vec![place] })
+    }
+
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        self.next = self.next.max(position.items);
+        Ok(())
     }
 }
 

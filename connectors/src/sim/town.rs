@@ -379,6 +379,10 @@ impl TownFeed {
 }
 
 impl Feed<Fact> for TownFeed {
+    fn name(&self) -> &str {
+        "sim:town"
+    }
+
     fn next(&mut self, people: &mut Ids) -> Result<Next<(Fact, i32)>, Error> {
         let town = self.simulation.town;
         if self.numbers.is_empty() {

@@ -6,6 +6,7 @@ mod domain;
 mod fixtures;
 mod following;
 mod mutate;
+mod positions;
 mod relabel;
 mod sinks;
 mod sources;

@@ -12,8 +12,9 @@
 //! the one before, the undamped share is cut; else damping wears off, the slower the oftener the arc has swung. On a tree nothing is damped,
 //! and messages go on until nothing moves but rounding.
 //!
-//! Rates far too high for the contacts leave messages that swing for ever. Then the level does not fall any more, and after [`PATIENCE`]
-//! visits a person the run is given up. Trees always come to rest and do not count.
+//! Rates far too high for the contacts leave messages that swing for ever, often those of a few people alone. Then the level does not fall
+//! any more. Once somebody was visited [`PATIENCE`] times since it last fell, or [`MOST_VISITS`] times in all, the run is given up. Trees
+//! always come to rest and do not count.
 //!
 //! Visits a person until a town of 4,000 comes to rest: 93 if everybody hears of every change in the round after; 61 with groups; 34 with
 //! levels too; 19 with damping that wears off.
@@ -46,8 +47,10 @@ const MOST_DAMPED: f64 = 0.98;
 /// A change of a message that is none.
 const ROUNDING: f64 = 1e-13;
 
-/// Visits a person, on average over those who are on loops, in which the level has to fall. Runs that came to rest took at most 131.
-const PATIENCE: u64 = 250;
+/// Visits of one person on a loop in which the level has to fall. Runs that came to rest took at most 195.
+const PATIENCE: u32 = 400;
+/// Visits of one person on a loop in all. Runs that came to rest took at most 1,107.
+const MOST_VISITS: u32 = 2000;
 
 /// The messages of one run, for windows in strips of Q quads.
 pub(super) struct Rounds<'a, const Q: usize> {
@@ -57,9 +60,10 @@ pub(super) struct Rounds<'a, const Q: usize> {
     courses: Courses,
     tolerance: f64,
     level: f64,
-    /// Visits of people on loops since the level fell, and how many such people there are.
-    visits: u64,
-    looped: u64,
+    /// By person on a loop: visits in all, and how many of them were before the level last fell.
+    visits: Vec<[u32; 2]>,
+    /// The most visits of a person, and the most since the level fell.
+    most_visits: [u32; 2],
     options: &'a RiskOptions,
     /// People of each piece of work.
     pieces: Vec<Range<usize>>,
@@ -119,8 +123,8 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
             courses: Courses::new(network, parameters, &options.stop)?,
             tolerance,
             level: 0.5f64.max(tolerance),
-            visits: 0,
-            looped: network.tree.iter().filter(|tree| !**tree).count() as u64,
+            visits: vec![[0; 2]; people],
+            most_visits: [0; 2],
             options,
             pieces,
             says: vec![Message::default(); slots],
@@ -138,8 +142,12 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
     pub fn go_on(&mut self) -> Result<f64, Error> {
         for group in 0..GROUPS {
             self.visit(group)?;
-            let visited = self.visited.iter().zip(&self.network.tree);
-            self.visits += visited.filter(|(visited, tree)| **visited && !**tree).count() as u64;
+            for ((visits, visited), tree) in self.visits.iter_mut().zip(&self.visited).zip(&self.network.tree) {
+                let [all, before] = visits;
+                *all += u32::from(*visited && !*tree);
+                self.most_visits[0] = self.most_visits[0].max(*all);
+                self.most_visits[1] = self.most_visits[1].max(*all - *before);
+            }
             self.publish()?;
         }
         // By their bits, in whose order what is no number would be largest.
@@ -147,14 +155,15 @@ impl<'a, const Q: usize> Rounds<'a, Q> {
         let largest = f64::from(f32::from_bits(residuals.max().unwrap_or(0)));
         while self.level > self.tolerance && largest <= self.level {
             self.level = (0.5 * self.level).max(self.tolerance);
-            self.visits = 0;
+            self.visits.iter_mut().for_each(|[all, before]| *before = *all);
+            self.most_visits[1] = 0;
         }
         Ok(largest)
     }
 
     /// True if the run does not come to rest any more, as far as can be told.
     pub fn stuck(&self) -> bool {
-        self.visits > PATIENCE * self.looped
+        self.most_visits[0] > MOST_VISITS || self.most_visits[1] > PATIENCE
     }
 
     /// Has those of a group who are due write what they will say.

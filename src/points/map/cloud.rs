@@ -2,7 +2,7 @@
 //!
 //! A node's features are those of its voxel's live points: their mean place, in steps of 1/16 of the edge, taken into the newest
 //! frame's sensor frame, and their mean intensity, in steps of 1/32. Sums of integers, so the same for any history, and steps, so
-//! that most stay as they are while points come and go. Neighbours are those of the map's graph, found between integer indices.
+//! that most stay as they are while points come and go. Neighbours are those of the map's graph, between integer indices.
 //! Labels go back to the newest frame's points by voxel.
 //!
 //! A network trained on points needs them to stand where points do: on two KITTI drives it loses a tenth of its accuracy or more
@@ -10,8 +10,9 @@
 
 use std::sync::Arc;
 
-use super::{FrameCells, Voxel};
-use crate::knn::{Points3, knn_graph};
+use rustc_hash::FxHashMap;
+
+use super::{FrameCells, MapGraph, Voxel};
 use crate::{Error, KnnGraph, Nodes};
 
 /// Steps of a node's place along an edge of its voxel.
@@ -31,14 +32,24 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The graph of the voxels as the newest frame's sensor sees them.
-    pub fn graph(self, k: usize) -> Result<KnnGraph, Error> {
-        let FrameCells { frame, pose, grid, of_point, .. } = self.newest;
-        let axis = |axis: usize| self.ids.iter().map(|&id| grid.position(id)[axis]).collect::<Vec<f32>>();
-        // A network looks at every list, so all of them are searched for.
-        let mut lists = knn_graph(Points3::new(&axis(0), &axis(1), &axis(2))?, k)?;
-        lists.d2.iter_mut().for_each(|d2| *d2 *= grid.d2_scale());
+    /// The graph of the voxels as the newest frame's sensor sees them, from the map's lists.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if these are the lists of other voxels.
+    pub fn graph(&self, map: &MapGraph) -> Result<KnnGraph, Error> {
+        Error::unless_same("map: lists, for the voxels of its window", map.id.len(), self.ids.len())?;
+        let number: FxHashMap<u64, u32> = self.ids.iter().zip(0..).map(|(&id, node)| (id, node)).collect();
+        let k = if self.ids.is_empty() { 0 } else { map.lists.row(0).0.len() };
+        let edges = self.ids.len() * k;
+        let (mut neighbor, mut d2) = (Vec::with_capacity(edges), Vec::with_capacity(edges));
+        for list in 0..self.ids.len() {
+            let (ids, squares) = map.lists.row(list);
+            neighbor.extend(ids.iter().filter_map(|id| number.get(id)));
+            d2.extend_from_slice(squares);
+        }
+        Error::unless_same("map: neighbours among the voxels of its window", neighbor.len(), edges)?;
 
+        let FrameCells { frame, pose, grid, of_point, .. } = &self.newest;
         let sensor_from_world = pose.inverse();
         let place = |(&id, voxel)| sensor_from_world.apply(grid.place(id, offset(voxel))).map(|v| v as f32);
         let places: Vec<[f32; 3]> = self.ids.iter().zip(&self.voxels).map(place).collect();
@@ -55,8 +66,8 @@ impl Snapshot {
             Err(_) => Nodes::NONE,
         };
         let of_point = of_point.iter().enumerate().map(node_of).collect();
-        let nodes = Nodes { frame, point, x, y, z, of_point, intensity, returns: None };
-        Ok(KnnGraph { nodes: Arc::new(nodes), k: lists.k, neighbor: lists.neighbor, d2: lists.d2 })
+        let nodes = Nodes { frame: Arc::clone(frame), point, x, y, z, of_point, intensity, returns: None };
+        Ok(KnnGraph { nodes: Arc::new(nodes), k, neighbor, d2 })
     }
 }
 
@@ -78,6 +89,7 @@ fn intensity(voxel: &Voxel) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::knn::VoxelKnn;
     use crate::points::map::Grid;
     use crate::{Frame, Pose};
 
@@ -95,7 +107,12 @@ mod tests {
         ids.sort();
         // Means of 127.67 / 255, and of a quarter, a half and three quarters of the edge, the last in the step above.
         let voxels = vec![Voxel { points: 3, intensity: 2 * 128 + 127, offset: [190, 382, 576] }; 3];
-        let graph = Snapshot { newest, ids, voxels }.graph(16).unwrap();
+        let mut knn = VoxelKnn::new(16).unwrap();
+        knn.apply(&[], &ids).unwrap();
+        let mut map = MapGraph { id: ids.clone(), ..MapGraph::default() };
+        knn.lists(&mut map.lists);
+        map.lists.scale(grid.d2_scale());
+        let graph = Snapshot { newest, ids, voxels }.graph(&map).unwrap();
         let nodes = &graph.nodes;
         assert_eq!(nodes.of_point, [1, Nodes::NONE, 2, 1]);
         assert_eq!(nodes.point, [Nodes::NONE, 0, 2]);

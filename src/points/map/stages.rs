@@ -1,6 +1,7 @@
 //! The stages of map mode, and how a plan asks for them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::cloud::Snapshot;
 use super::graph::{Part, Sharded};
@@ -48,22 +49,29 @@ impl<'p> Flow<'p, Frame> {
                 Ok(cells)
             })
         });
-        MapWindow { cells, window }
+        let snapshots = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&snapshots);
+        let steps = cells.stage(move |stats| Occupancy {
+            window: Window::new(window),
+            ids: asked.load(Ordering::Relaxed).then(Vec::new),
+            stats: Arc::clone(stats),
+        });
+        MapWindow { steps, snapshots }
     }
 }
 
 /// The occupied voxels of a window of frames, from which a plan takes what it needs. See [`Flow::map_window`].
 #[derive(Clone)]
 pub struct MapWindow<'p> {
-    cells: Flow<'p, FrameCells>,
-    window: usize,
+    steps: Flow<'p, Step>,
+    /// Set while the plan is made, by those who ask what is in the voxels.
+    snapshots: Arc<AtomicBool>,
 }
 
 impl<'p> MapWindow<'p> {
     /// Which voxels come and go, frame by frame.
     pub fn changes(self) -> Flow<'p, VoxelChanges> {
-        let window = self.window;
-        self.cells.stage(move |stats| Occupancy { window: Window::new(window), stats: Arc::clone(stats) })
+        self.steps.map("window_changes", |step| Ok(step.changes))
     }
 
     /// The exact kNN graph of the voxels, 1 ≤ k ≤ 64: between integer indices, ties by id.
@@ -121,86 +129,57 @@ impl<'p> MapKnn<'p> {
 
     /// Labels every point of each frame with a model that looks at the whole window; the voxel's edge should be the model's own.
     pub fn infer(self, model: &SegmentationModel) -> Flow<'p, Segmentation> {
-        let (window, k) = (self.window.window, self.k);
-        let clouds = self.window.cells.stage(move |stats| Clouds {
-            window: Window::new(window),
-            ids: Vec::new(),
-            k,
-            stats: Arc::clone(stats),
+        self.window.snapshots.store(true, Ordering::Relaxed);
+        let lists = self.clone().lists();
+        let clouds = self.window.steps.join_epoch(lists, |step, map| match &step.snapshot {
+            Some(snapshot) => Ok(snapshot.graph(map)?),
+            None => Err("a window that was not asked for its voxels".into()),
         });
         clouds.infer(model)
     }
 }
 
-/// Follows which voxels are occupied: frames go to the owner, which hands out what changes.
+/// The window after a frame.
+#[derive(Clone)]
+struct Step {
+    changes: VoxelChanges,
+    snapshot: Option<Arc<Snapshot>>,
+}
+
+/// Follows which voxels are occupied: frames go to the owner, and what it says of each comes back to where the frame came from, for a
+/// network has work for every worker.
 struct Occupancy {
     window: Window,
+    /// Ids of the window's voxels, ascending, where snapshots are asked for.
+    ids: Option<Vec<u64>>,
     stats: Arc<Stats>,
+}
+
+/// What shards send each other.
+enum Letter {
+    /// To the owner.
+    Frame(FrameCells),
+    /// Back.
+    Step(Step),
+}
+
+impl Occupancy {
+    fn take(&mut self, mut newest: FrameCells) -> Step {
+        let (removed, inserted) = self.window.push(std::mem::take(&mut newest.cells));
+        let (frame, grid) = (newest.frame.id, newest.grid);
+        let snapshot = self.ids.as_mut().map(|ids| {
+            update_ids(ids, &removed, &inserted);
+            let voxels = ids.iter().map(|&id| self.window.voxel(id).unwrap_or_default()).collect();
+            Arc::new(Snapshot { newest, ids: ids.clone(), voxels })
+        });
+        Step { changes: VoxelChanges { frame, grid, removed, inserted }, snapshot }
+    }
 }
 
 impl Stage for Occupancy {
     type Input = FrameCells;
-    type Exchange = FrameCells;
-    type Output = VoxelChanges;
-
-    fn name(&self) -> &'static str {
-        "window"
-    }
-
-    fn phases(&self) -> usize {
-        2
-    }
-
-    fn step(
-        &mut self,
-        _: Epoch,
-        _: usize,
-        inbox: Inbox<FrameCells, FrameCells>,
-        out: &mut Outbox<FrameCells, VoxelChanges>,
-    ) -> Result<(), BoxError> {
-        match inbox {
-            Inbox::Input(frames) => frames.into_iter().for_each(|frame| out.send(OWNER, frame)),
-            Inbox::Exchange(mail) => {
-                for (_, FrameCells { frame, grid, cells, .. }) in mail {
-                    let (removed, inserted) = self.stats.time("window", || self.window.push(cells));
-                    out.give(VoxelChanges { frame: frame.id, grid, removed, inserted });
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What shards send each other for [`Clouds`].
-enum Letter {
-    /// To the owner.
-    Frame(FrameCells),
-    /// Back to where the frame came from: a network has work for every worker.
-    Window(Snapshot),
-}
-
-/// The window as a model's graph: frames go to the owner, the window after each comes back.
-struct Clouds {
-    window: Window,
-    /// Ids of the window's voxels, ascending.
-    ids: Vec<u64>,
-    k: usize,
-    stats: Arc<Stats>,
-}
-
-impl Clouds {
-    fn take(&mut self, mut newest: FrameCells) -> Snapshot {
-        let (removed, inserted) = self.window.push(std::mem::take(&mut newest.cells));
-        update_ids(&mut self.ids, &removed, &inserted);
-        let voxels = self.ids.iter().map(|&id| self.window.voxel(id).unwrap_or_default()).collect();
-        Snapshot { newest, ids: self.ids.clone(), voxels }
-    }
-}
-
-impl Stage for Clouds {
-    type Input = FrameCells;
     type Exchange = Letter;
-    type Output = crate::KnnGraph;
+    type Output = Step;
 
     fn name(&self) -> &'static str {
         "window"
@@ -215,24 +194,22 @@ impl Stage for Clouds {
         _: Epoch,
         _: usize,
         inbox: Inbox<FrameCells, Letter>,
-        out: &mut Outbox<Letter, crate::KnnGraph>,
+        out: &mut Outbox<Letter, Step>,
     ) -> Result<(), BoxError> {
-        match inbox {
-            Inbox::Input(frames) => frames.into_iter().for_each(|frame| out.send(OWNER, Letter::Frame(frame))),
-            Inbox::Exchange(mail) => {
-                for (from, letter) in mail {
-                    match letter {
-                        Letter::Frame(frame) => {
-                            let stats = Arc::clone(&self.stats);
-                            out.send(from, Letter::Window(stats.time("window", || self.take(frame))));
-                        }
-                        Letter::Window(snapshot) => {
-                            let graph = self.stats.time("knn", || snapshot.graph(self.k))?;
-                            self.stats.edges(graph.neighbor.len() as u64);
-                            out.give(graph);
-                        }
-                    }
+        let mail = match inbox {
+            Inbox::Input(frames) => {
+                frames.into_iter().for_each(|frame| out.send(OWNER, Letter::Frame(frame)));
+                return Ok(());
+            }
+            Inbox::Exchange(mail) => mail,
+        };
+        for (from, letter) in mail {
+            match letter {
+                Letter::Frame(frame) => {
+                    let stats = Arc::clone(&self.stats);
+                    out.send(from, Letter::Step(stats.time("window", || self.take(frame))));
                 }
+                Letter::Step(step) => out.give(step),
             }
         }
         Ok(())

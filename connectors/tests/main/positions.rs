@@ -1,0 +1,132 @@
+//! Sources that start at a position: what they hand out is what was left at it.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+
+use thalweg::contacts::{ContactRow, Fact, TestRow};
+use thalweg::source::{Place, Position};
+use thalweg::{Frame, Next, Source};
+use thalweg_connectors::contacts::{self, Pace, Rejected};
+use thalweg_connectors::points::folder::{Files, FilesOptions, Input};
+use thalweg_connectors::points::map_origin::{MapOrigin, WorldOrigin};
+use thalweg_connectors::points::replay::Rate;
+use thalweg_connectors::records::Records;
+use thalweg_connectors::sim::street::Street;
+
+/// All items to the end, each with the position behind it.
+fn all<S: Source>(mut source: S) -> Vec<(S::Item, Position)> {
+    let mut items = Vec::new();
+    loop {
+        match source.next().unwrap() {
+            Next::Item(item) => items.push((item, source.position().unwrap())),
+            Next::Idle => {}
+            Next::End => return items,
+        }
+    }
+}
+
+/// Starts at the position behind each item in turn.
+fn check<S: Source, T: PartialEq + Debug>(what: &str, open: impl Fn() -> S, view: impl Fn(&S::Item) -> T) {
+    let whole = all(open());
+    assert!(whole.len() > 3, "{what}");
+    for (at, (_, position)) in whole.iter().enumerate() {
+        // As a checkpoint keeps it.
+        let kept = serde_json::from_str(&serde_json::to_string(position).unwrap()).unwrap();
+        let mut source = open();
+        source.start_at(&kept).unwrap();
+        let rest: Vec<(T, Position)> = all(source).into_iter().map(|(item, at)| (view(&item), at)).collect();
+        let expected: Vec<_> = whole[at + 1..].iter().map(|(item, at)| (view(item), at.items)).collect();
+        let rest: Vec<_> = rest.into_iter().map(|(item, at)| (item, at.items)).collect();
+        assert_eq!(rest, expected, "{what}, behind {position}");
+    }
+}
+
+fn seen(frame: &Frame) -> (i64, Vec<f32>, String) {
+    (frame.id, frame.x.clone(), format!("{:?} {:?}", frame.origin, frame.pose))
+}
+
+fn files(paths: &[&Path], options: FilesOptions) -> Files {
+    Files::over(paths.iter().map(|path| Input::Path(path.into())), options).unwrap()
+}
+
+#[test]
+fn frames_go_on_behind_any_position() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scans, table, far) = (folder.path().join("scans"), folder.path().join("t.csv"), folder.path().join("far.csv"));
+    std::fs::create_dir(&scans).unwrap();
+    for scan in 0..5u32 {
+        let bytes: Vec<u8> = [scan as f32, 1.0, 2.0, 0.5].into_iter().flat_map(f32::to_le_bytes).collect();
+        std::fs::write(scans.join(format!("{scan}.bin")), bytes).unwrap();
+    }
+    let rows = (7..13).map(|frame| format!("{frame},{frame}.5,0,0\n{frame},{frame}.75,0,0\n")).collect::<String>();
+    std::fs::write(&table, format!("frame,x,y,z\n{rows}")).unwrap();
+    // f64 coordinates far out: the origin is the first frame's, wherever the run starts.
+    let rows = (0..5).map(|frame| format!("{frame},{}.125,5000000.5,0\n", 600_900 + 50 * frame)).collect::<String>();
+    std::fs::write(&far, format!("frame,x,y,z\n{rows}")).unwrap();
+    check("a folder and a table", || files(&[&scans, &table], FilesOptions::default()), seen);
+    check("a table far out", || files(&[&far], FilesOptions::default()), seen);
+    let offset = || FilesOptions { start_offset: 2, until: Some(9), ..FilesOptions::default() };
+    check("from the second to the ninth", || files(&[&scans, &table], offset()), seen);
+    check("sim:street", || Street::new(4, 1), seen);
+    check(
+        "with an origin of its own",
+        || Rate::new(MapOrigin::new(Street::new(4, 1), 1e-6, WorldOrigin::default()), 0.0),
+        seen,
+    );
+}
+
+#[test]
+fn rows_go_on_behind_any_position() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let rows = (0..40).map(|t| format!("{t},a{},b{}\n", t % 7, t % 5)).collect::<String>();
+    std::fs::write(path("contacts.csv"), format!("t,i,j\n{rows}")).unwrap();
+    std::fs::write(path("tests.csv"), "t,person,result\n3,a1,pos\n17,b2,neg\n38,a1,what\n39,b1,neg\n").unwrap();
+    let records = || Records::open(&path("contacts.csv"), &["i", "j"]).unwrap();
+    check("records", records, |record| (record.t, record.text("i").map(str::to_string)));
+
+    let open = |until: Option<u64>| {
+        let options = contacts::FilesOptions {
+            contacts: vec![path("contacts.csv")],
+            tests: vec![path("tests.csv")],
+            ..contacts::FilesOptions::default()
+        };
+        let pace = Pace { until, ..Pace::default() };
+        contacts::source(&options, None, pace, &Arc::default(), &Arc::new(Rejected::beside("out.csv"))).unwrap()
+    };
+    // Numbers of people follow their arrival, so rows are compared by names.
+    let rows = |source: contacts::Merge| {
+        let names = source.names();
+        let rows = all(source).into_iter().flat_map(|(batch, _)| batch.rows);
+        let named = |(fact, diff)| match fact {
+            Fact::Contact(ContactRow { t, a, b, .. }) => (t, BTreeSet::from([a, b]), diff),
+            Fact::Test(TestRow { t, person, positive }) => (t + i64::from(positive), BTreeSet::from([person]), diff),
+            Fact::Due(_) => panic!("no row of the input"),
+        };
+        let rows: Vec<_> = rows.map(named).collect();
+        let names = names.list();
+        let name = |(t, people, diff): (i64, BTreeSet<u32>, i32)| {
+            (t, people.iter().map(|&person| names[person as usize].to_string()).collect::<BTreeSet<_>>(), diff)
+        };
+        rows.into_iter().map(name).collect::<Vec<_>>()
+    };
+    let whole = rows(open(None));
+    assert_eq!(whole.len(), 43);
+    for taken in 1..whole.len() {
+        let (_, position) = all(open(Some(taken as u64))).pop().unwrap();
+        assert_eq!(position.places.iter().map(|place| place.records).sum::<u64>(), taken as u64);
+        let mut source = open(None);
+        source.start_at(&position).unwrap();
+        assert_eq!(rows(source), whole[taken..], "behind {position}");
+    }
+    let elsewhere = Position { items: 1, places: vec![Place { input: "other.csv".into(), records: 1 }] };
+    assert!(
+        open(None)
+            .start_at(&elsewhere)
+            .unwrap_err()
+            .to_string()
+            .contains("found a start at other.csv, expected places in")
+    );
+}
