@@ -8,6 +8,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use thalweg::knn::{Points3, knn_graph};
 use thalweg::layers::{self, EdgeConv, Matrix, Neighbors, PointNetConv, Positions, Rows, Structure, Weights};
+use thalweg::networks::GraphNetwork;
 use thalweg::points::models::graph_unet::{Config, GraphUNet, Pyramid};
 use thalweg::points::voxel::voxels;
 use thalweg::report::Clock;
@@ -80,7 +81,19 @@ fn graph_unet_gives_the_logits_of_pytorch_geometric() {
         }
         let network = GraphUNet::load(&weights, config).unwrap();
         let expected = floats(&file, "logits");
-        close(&format!("{name}: logits"), network.forward(&pyramid).unwrap().data(), &expected, 1e-5);
+        let logits = network.forward(&pyramid).unwrap();
+        close(&format!("{name}: logits"), logits.data(), &expected, 1e-5);
+
+        // As a network like any other, from columns and lists in any order: the same bits.
+        let nodes = &graph.nodes;
+        let intensity = nodes.intensity.as_ref().unwrap();
+        let rows: Vec<f32> =
+            (0..nodes.len()).flat_map(|i| [nodes.x[i], nodes.y[i], nodes.z[i], intensity[i]]).collect();
+        let any: &dyn GraphNetwork = &network;
+        assert_eq!(any.inputs().columns.as_deref().unwrap(), ["x", "y", "z", "intensity"]);
+        let x = Matrix::from_rows(nodes.len(), 4, rows).unwrap();
+        let graph = graph.to_graph(x).unwrap();
+        assert_eq!(any.forward(&graph.x, None, &graph.structure()).unwrap(), logits, "{name}: as a GraphNetwork");
     }
 }
 

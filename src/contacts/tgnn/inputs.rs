@@ -105,6 +105,19 @@ impl Inputs {
     }
 }
 
+impl Inputs {
+    /// What the network takes of the nodes: [`NODE`] numbers of each person, then [`POPULATION`] numbers that are everybody's.
+    pub fn x(&self) -> Matrix {
+        let mut x = Matrix::zeros(self.node.rows(), NODE + POPULATION);
+        for person in 0..x.rows() {
+            let (own, all) = x.row_mut(person).split_at_mut(NODE);
+            own.copy_from_slice(self.node.row(person));
+            all.copy_from_slice(self.population.data());
+        }
+        x
+    }
+}
+
 /// Days before the as-of time.
 fn age(snapshot: &Snapshot, t: impl Into<i128>) -> f64 {
     (i128::from(snapshot.as_of) - t.into()).max(0) as f64 / DAY

@@ -9,8 +9,10 @@ mod inputs;
 mod network;
 mod rates;
 
-use super::{Parameters, Risk, RiskModel, RiskOptions, Snapshot, Stop};
+use super::{Parameters, Risk, RiskModel, RiskOptions, Snapshot};
 use crate::Error;
+use crate::layers::Structure;
+use crate::networks::GraphNetwork;
 pub use inputs::{AGES, Inputs, NODE, POPULATION};
 use network::Network;
 pub use rates::{LANES, Rates};
@@ -37,14 +39,15 @@ impl Tgnn {
     /// # Errors
     /// Those of [`Inputs::new`].
     pub fn score(&self, snapshot: &Snapshot, rates: &Rates) -> Result<Vec<f64>, Error> {
-        self.score_until(snapshot, rates, &Stop::default())
-    }
-
-    fn score_until(&self, snapshot: &Snapshot, rates: &Rates, stop: &Stop) -> Result<Vec<f64>, Error> {
         let inputs = Inputs::new(snapshot, &self.parameters, rates)?;
-        let odds = self.network.forward(&inputs, stop)?;
-        // Weights so large that their sums are no number correct nothing.
-        let odds = odds.into_iter().zip(&inputs.base).map(|(odds, base)| if odds.is_nan() { *base } else { odds });
+        let graph = Structure { edges: &inputs.graph, graph: None, graphs: 1 };
+        let corrections = self.network.forward(&inputs.x(), Some(&inputs.weight), &graph)?;
+        let odds = inputs.base.iter().enumerate().map(|(person, base)| {
+            let [a, b, added] = [0, 1, 2].map(|column| f64::from(corrections.row(person)[column]));
+            let odds = (1.0 + a) * base + b + added;
+            // Weights so large that their sums are no number correct nothing.
+            if odds.is_nan() { *base } else { odds }
+        });
         Ok(odds.map(|odds| 1.0 / (1.0 + libm::exp(-odds))).collect())
     }
 }
@@ -56,7 +59,8 @@ impl RiskModel for Tgnn {
 
     fn risk(&mut self, snapshot: &Snapshot, options: &RiskOptions) -> Result<Risk, Error> {
         let rates = Rates::new(snapshot, &self.parameters, options)?;
-        let score = self.score_until(snapshot, &rates, &options.stop)?;
+        options.stop.check()?;
+        let score = self.score(snapshot, &rates)?;
         Ok(Risk { score, ..rates.risk })
     }
 }

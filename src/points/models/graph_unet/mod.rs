@@ -7,6 +7,7 @@
 //! training/network.py; batch normalisation is folded into the weights it exports.
 
 mod config;
+mod contract;
 mod features;
 mod network;
 mod pyramid;

@@ -5,6 +5,7 @@ use super::features::GEOMETRY;
 use super::pyramid::{Level, Pyramid};
 use crate::Error;
 use crate::layers::{Linear, Matrix, PointNetConv, Weights};
+use crate::networks::Inputs;
 
 /// `t = relu(Wr h + PointNetConv(h) + b)`, `h = relu(h + W2 t + b2)`.
 #[derive(Clone, Debug)]
@@ -43,6 +44,7 @@ struct Rung {
 /// A GraphUNet with its weights.
 #[derive(Clone, Debug)]
 pub struct GraphUNet {
+    pub(super) inputs: Inputs,
     config: Config,
     rungs: Vec<Rung>,
     head: (Linear, Linear),
@@ -83,7 +85,7 @@ impl GraphUNet {
             Linear::load(weights, "head.0", bottom, config.head, true)?,
             Linear::load(weights, "head.1", config.head, config.classes.len(), true)?,
         );
-        Ok(GraphUNet { config, rungs, head })
+        Ok(GraphUNet { inputs: GraphUNet::contract(&config.inputs), config, rungs, head })
     }
 
     /// Its configuration.
