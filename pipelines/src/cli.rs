@@ -72,6 +72,18 @@ pub fn command() -> Command {
                 .arg(path("path", "The file or folder"))
                 .arg(json()),
         )
+        .subcommand(
+            Command::new("read")
+                .about("Write the published rows of a folder of segments to one file (.parquet, .arrow, .csv, .jsonl)")
+                .arg(path("path", "The folder that a run wrote into"))
+                .arg(Arg::new("output").long("output").required(true).value_name("FILE").help("The file to write")),
+        )
+        .subcommand(
+            Command::new("checkpoints")
+                .about("List the checkpoints in a folder, and what each of them stands for")
+                .arg(path("path", "The folder that --checkpoint named"))
+                .arg(json()),
+        )
         .subcommand(simulate)
         .subcommand(
             Command::new("validate")

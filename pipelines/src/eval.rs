@@ -5,6 +5,7 @@
 //! with at least [`ENOUGH`] true points. ECE: mean |confidence − accuracy| over ten equal bins, weighted by points.
 
 pub mod gnn;
+pub mod pose;
 pub mod risk;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ use thalweg::asof::RowBatch;
 use thalweg::contacts::Scores;
 use thalweg::graph::Answers;
 use thalweg::points::map::{MapChanges, MapGraph};
+use thalweg::points::radar::{JOINTS, Skeleton};
 use thalweg::report::{Dropped, Stats};
 use thalweg::source::Position;
 use thalweg::{BoxError, Epoch, Frame, KnnGraph, Next, Report, Segmentation, Sink, Source};
@@ -58,6 +59,11 @@ impl Written {
 pub trait Read {
     /// Frames, or rows.
     fn size(&self) -> u64;
+
+    /// True if all that it brings is in the output of its epoch: a run can go on behind it.
+    fn whole(&self) -> bool {
+        true
+    }
 }
 
 impl Read for Frame {
@@ -69,6 +75,10 @@ impl Read for Frame {
 impl<F> Read for RowBatch<F> {
     fn size(&self) -> u64 {
         self.rows.len() as u64
+    }
+
+    fn whole(&self) -> bool {
+        self.due
     }
 }
 
@@ -90,6 +100,12 @@ impl Rows for Segmentation {
         for (code, name) in self.classes.iter().filter(|(code, _)| points[usize::from(*code)] > 0) {
             *counts.classes.entry(name.into()).or_default() += points[usize::from(code)];
         }
+    }
+}
+
+impl Rows for Skeleton {
+    fn count(&self, counts: &mut Counts) {
+        counts.rows += JOINTS as u64;
     }
 }
 

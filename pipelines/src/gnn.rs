@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thalweg::asof::{AsOf, Stop};
 use thalweg::graph::InferenceOptions;
@@ -16,6 +17,7 @@ use thalweg_connectors::out::answers::{
 use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::rows::{Key as IdKey, Pace, Rejected, WithRejected};
 
+use crate::durable::{self, Durable};
 use crate::finish::{Careful, Counted, note_rejected, rows_used};
 use crate::keys::{Key, Keys, Listed, Maybe};
 use crate::pipeline::{Context, Doing, Ready};
@@ -45,6 +47,8 @@ pub const READY: Ready = Ready {
             "start_offset",
             "until",
             "on_error",
+            "checkpoint",
+            "allow_model_change",
         ],
         keys: KEYS,
         example: "thalweg run gnn --edges edges.csv --nodes nodes.csv --model net.safetensors --output y.parquet",
@@ -71,8 +75,17 @@ pub const READY: Ready = Ready {
     }),
 };
 
-const KEYS: Listed =
-    &[&UNDIRECTED, &WINDOW, &EMIT, &HASH_IDS, &LABEL, &input::TIME_UNIT, &output::FRAMES, &output::SECONDS];
+const KEYS: Listed = &[
+    &UNDIRECTED,
+    &WINDOW,
+    &EMIT,
+    &HASH_IDS,
+    &LABEL,
+    &input::TIME_UNIT,
+    &output::FRAMES,
+    &output::SECONDS,
+    &durable::SECONDS,
+];
 
 /// Those of `eval`.
 pub(crate) const EVAL_KEYS: Listed = &[&UNDIRECTED, &WINDOW, &LABEL, &input::TIME_UNIT];
@@ -110,6 +123,7 @@ pub(crate) struct Asked {
     pub pace: Pace,
     key: Option<String>,
     roll: Roll,
+    every: Duration,
 }
 
 impl Asked {
@@ -121,10 +135,12 @@ impl Asked {
         let window: Maybe<f64> = keys.take(&WINDOW, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
         let label = keys.take_or(&LABEL, String::new(), |label: &String| !label.trim().is_empty());
         let (mut changes, mut key, mut roll) = (false, String::new(), Roll::default());
+        let mut every = Duration::default();
         if listed(&EMIT) {
             changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
             key = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
             roll = output::roll(&mut keys);
+            every = durable::seconds(&mut keys, settings);
         }
         let time_unit = input::time_unit(&mut keys);
         keys.done()?;
@@ -153,10 +169,11 @@ impl Asked {
             rate: settings.rate,
             start_offset: settings.start_offset,
             until: settings.until,
+            kept: settings.checkpoint.is_some(),
         };
         let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
         let key = Some(key).filter(|path| !path.is_empty());
-        Ok(Asked { network, as_of, window, undirected, changes, label, files, pace, key, roll })
+        Ok(Asked { network, as_of, window, undirected, changes, label, files, pace, key, roll, every })
     }
 
     /// The rows.
@@ -211,12 +228,19 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let asked = Asked::of(settings, KEYS)?;
     let rejected = Arc::new(Rejected::beside(settings.output.as_deref().unwrap_or_default()));
     let source = asked.open(context, &rejected)?;
-    let sink = if asked.changes {
-        output::table(settings, answer_changes_schema(), answer_changes_batches, asked.roll)?
-    } else {
-        output::table(settings, answers_schema(), answers_batches, asked.roll)?
-    };
+    let bytes = models::read(Path::new(asked.network.name()))?;
+    let model = (asked.network.name(), &bytes[..]);
+    let durable = Durable::open(settings, context, asked.every, "gnn", Some(model))?;
     let (called, options) = (source.name(), asked.options(settings, context, &source));
+    let (source, done) = (durable.rows(source)?, durable.done());
+    let sink = if asked.changes {
+        durable.table(settings, answer_changes_schema(), answer_changes_batches, asked.roll)?
+    } else {
+        durable.table(settings, answers_schema(), answers_batches, asked.roll)?
+    };
+    if done {
+        return Ok(Report::default());
+    }
     let source = Counted::new(source, &context.written);
     // The source itself stops when asked to: what it has read is answered before the run ends.
     let pipeline = Pipeline::from_source(source).workers(settings.workers);

@@ -1,15 +1,18 @@
 //! From `--input` to one source of frames: paths, URIs, replay, follow and loop.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use thalweg::points::radar::JOINTS;
 use thalweg::{BoxError, Frame, Report, Source};
 use thalweg_connectors::ReadOptions;
 use thalweg_connectors::contacts::{ColumnNames, TableOptions, TimeUnit};
 use thalweg_connectors::points::folder::{self, Files, FilesOptions, Input, OnError};
-use thalweg_connectors::points::format;
+use thalweg_connectors::points::format::{self, OriginRule};
 use thalweg_connectors::points::map_origin::{MapOrigin, WorldOrigin};
 use thalweg_connectors::points::replay::{Loop, Rate};
+use thalweg_connectors::sim::person::{Person, Sensor};
 use thalweg_connectors::sim::street::Street;
 
 use crate::keys::{Key, Keys, Maybe};
@@ -44,6 +47,10 @@ pub struct Reading {
     drive: Drive,
     settle: Duration,
     time_unit: Option<TimeUnit>,
+    /// What looks at `sim:person`.
+    sensor: Sensor,
+    /// Frames of a radar: raw intensities and Doppler, coordinates as they are.
+    radar: bool,
     /// Edge of the voxels of a map (m), if the frames make one.
     voxel: Option<f64>,
     /// What a map's world loses.
@@ -54,7 +61,8 @@ impl Reading {
     /// Takes the keys of the simulation, if it is an input, `time_unit`, and `settle`, if the inputs are followed.
     pub fn take(keys: &mut Keys<'_>, settings: &Settings) -> Reading {
         let drive = Drive::of(keys, &settings.input);
-        let mut reading = Reading { drive, time_unit: time_unit(keys), ..Reading::default() };
+        let sensor = Sensor::Lidar;
+        let mut reading = Reading { drive, sensor, time_unit: time_unit(keys), ..Reading::default() };
         if settings.follow {
             let seconds: f64 = keys.take(&SETTLE, |s| (0.0..=86_400.0).contains(s));
             reading.settle = Duration::from_secs_f64(seconds);
@@ -73,11 +81,35 @@ impl Reading {
         self
     }
 
+    /// The same for frames of a radar; `sensor` looks at a simulated person.
+    #[must_use]
+    pub fn of_radar(self, sensor: Sensor) -> Reading {
+        Reading { sensor, radar: true, ..self }
+    }
+
+    /// True joints of the simulated person, by frame.
+    pub fn person(&self, sensor: Sensor) -> BTreeMap<i64, [[f32; 3]; JOINTS]> {
+        let person = Person::new(self.drive.frames, self.drive.seed, sensor);
+        (0..self.drive.frames).map(|number| (number as i64, person.truth(number).joint)).collect()
+    }
+
     /// Puts into a report what the poses of a map lost (m), if they lost anything.
     pub fn tell(&self, report: &mut Report) {
         if let Some(origin) = self.world.get().filter(|origin| *origin != [0.0; 3]) {
             report.extra.insert("map_origin".into(), serde_json::json!(origin));
         }
+    }
+}
+
+impl Reading {
+    /// What every reader is told.
+    fn options(&self, context: &Context, tables: TableOptions) -> ReadOptions {
+        let read = ReadOptions { notices: context.notices.clone(), tables, ..ReadOptions::default() };
+        if !self.radar {
+            return read;
+        }
+        let carry = ["doppler", "intensity"].map(String::from);
+        ReadOptions { carry: carry.into(), origin: OriginRule::fixed([0.0; 3]), ..read }
     }
 }
 
@@ -123,7 +155,7 @@ pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result
     let tables =
         TableOptions { columns: ColumnNames::of_points(settings.columns.clone())?, time_unit: reading.time_unit };
     let options = FilesOptions {
-        read: ReadOptions { notices: context.notices.clone(), tables, ..ReadOptions::default() },
+        read: reading.options(context, tables),
         format: settings.format.as_deref().map(format::by_name).transpose()?,
         start_offset: settings.start_offset,
         until: settings.until,
@@ -134,12 +166,13 @@ pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result
         stop: context.drain.clone(),
     };
     let drive = reading.drive;
-    let first = open_all(&settings.input, drive, &options)?;
+    let sensor = reading.sensor;
+    let first = open_all(&settings.input, drive, sensor, &options)?;
     let source: Frames = if settings.looped {
         let (inputs, mut first) = (settings.input.clone(), Some(first));
         let again = move || match first.take() {
             Some(source) => Ok(source),
-            None => open_all(&inputs, drive, &options).map_err(|failure| BoxError::from(failure.to_string())),
+            None => open_all(&inputs, drive, sensor, &options).map_err(|failure| BoxError::from(failure.to_string())),
         };
         Box::new(Rate::new(Loop::new(again).map_err(Failure::run)?, settings.rate))
     } else {
@@ -161,16 +194,17 @@ pub(crate) fn on_error(settings: &Settings) -> OnError {
     }
 }
 
-fn open_all(inputs: &[String], drive: Drive, options: &FilesOptions) -> Result<Files, Failure> {
-    fn one(input: &str, drive: Drive) -> Result<Input, Failure> {
-        match input {
+fn open_all(inputs: &[String], drive: Drive, sensor: Sensor, options: &FilesOptions) -> Result<Files, Failure> {
+    let one = |input: &String| -> Result<Input, Failure> {
+        match input.as_str() {
             "sim:street" => Ok(Input::Source(Box::new(Street::new(drive.frames, drive.seed)))),
+            "sim:person" => Ok(Input::Source(Box::new(Person::new(drive.frames, drive.seed, sensor)))),
             uri if uri.starts_with("sim:") => {
-                Err(Failure::config(format!("input: found {uri}, expected sim:street or a path")))
+                Err(Failure::config(format!("input: found {uri}, expected sim:street, sim:person or a path")))
             }
             path => Ok(Input::Path(path.into())),
         }
-    }
-    let inputs = inputs.iter().map(|input| one(input, drive)).collect::<Result<Vec<_>, _>>()?;
+    };
+    let inputs = inputs.iter().map(one).collect::<Result<Vec<_>, _>>()?;
     Ok(Files::over(inputs, options.clone())?)
 }

@@ -1,12 +1,14 @@
 //! `knn`: frames in, the exact k nearest neighbours of every point, or of every voxel of a map, out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use thalweg::{Flow, Frame, Pipeline, Report};
 use thalweg_connectors::out::batches::{knn_batches, knn_changes_schema, knn_schema, map_batches, map_changes_batches};
 use thalweg_connectors::out::records::{Batches, SchemaRef};
 use thalweg_connectors::out::segments::Roll;
 
+use crate::durable::{self, Durable};
 use crate::finish::{Careful, Counted, Rows, points_used};
 use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
@@ -29,6 +31,7 @@ const KEYS: Listed = &[
     &input::TIME_UNIT,
     &output::FRAMES,
     &output::SECONDS,
+    &durable::SECONDS,
 ];
 
 const K: Key = Key { name: "k", default: "16", expected: "1 to 64", what: "neighbours of a node, 1 to 64" };
@@ -60,6 +63,7 @@ pub const READY: Ready = Ready {
             "start_offset",
             "until",
             "on_error",
+            "checkpoint",
         ],
         keys: KEYS,
         example: "thalweg run knn --input scans/ --set k=8 --output edges.parquet",
@@ -76,6 +80,7 @@ struct Asked {
     changes: bool,
     reading: Reading,
     roll: Roll,
+    every: Duration,
 }
 
 impl Asked {
@@ -91,8 +96,9 @@ impl Asked {
         };
         let reading = Reading::take(&mut keys, settings).of_nodes(nodes, VOXEL);
         let roll = output::roll(&mut keys);
+        let every = durable::seconds(&mut keys, settings);
         keys.done()?;
-        Ok(Asked { k, nodes, changes, reading, roll })
+        Ok(Asked { k, nodes, changes, reading, roll, every })
     }
 }
 
@@ -123,8 +129,14 @@ fn go<T: Rows + Send + 'static>(
     schema: SchemaRef,
     batches: Batches<T>,
 ) -> Result<Report, Failure> {
-    let source = Counted::new(input::open(settings, &asked.reading, context)?, &context.written);
-    let sink = output::table(settings, schema, batches, asked.roll)?;
+    let durable = Durable::open(settings, context, asked.every, "knn", None)?;
+    let source = durable.frames(input::open(settings, &asked.reading, context)?, asked.nodes.retained())?;
+    let source = Counted::new(source, &context.written);
+    let done = durable.done();
+    let sink = durable.table(settings, schema, batches, asked.roll)?;
+    if done {
+        return Ok(Report::default());
+    }
     let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
     let stats = pipeline.stats();
     (context.watch)(Arc::clone(&stats));

@@ -1,5 +1,6 @@
 //! The ready pipelines of Thalweg: one file each, and what they share (settings, inputs, outputs, models, exit codes).
 
+pub mod durable;
 pub mod eval;
 pub mod failure;
 pub mod finish;
@@ -13,6 +14,7 @@ pub mod nodes;
 pub mod options;
 pub mod output;
 pub mod pipeline;
+pub mod pose;
 pub mod risk;
 pub mod segment;
 pub mod settings;

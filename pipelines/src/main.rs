@@ -16,6 +16,7 @@ use thalweg::Report;
 use thalweg::knn::Simd;
 use thalweg::report::Dropped;
 use thalweg_connectors::Notices;
+use thalweg_connectors::out::checkpoint;
 use thalweg_pipelines::finish::{self, Written};
 use thalweg_pipelines::keys::Keys;
 use thalweg_pipelines::pipeline::{self, Context, Measured};
@@ -55,6 +56,8 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
         "list" if text("what").is_some() => list::layers().iter().try_for_each(|line| say(line)),
         "list" => list::lines().iter().try_for_each(|line| say(line)),
         "inspect" => inspect(Path::new(text("path").unwrap_or_default()), matches.get_flag("json")),
+        "read" => read(Path::new(text("path").unwrap_or_default()), Path::new(text("output").unwrap_or_default())),
+        "checkpoints" => checkpoints(Path::new(text("path").unwrap_or_default()), matches.get_flag("json")),
         "simulate" => simulate(matches, text("output").unwrap_or_default()),
         "validate" => validate(text("config").unwrap_or_default()),
         _ => match text("command") {
@@ -127,6 +130,46 @@ fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
     }
     let report = thalweg_connectors::inspect(path);
     say(&if json { json!(report).to_string() } else { report.to_string().trim_end().to_string() })
+}
+
+/// The rows of a folder of segments as one file.
+fn read(folder: &Path, output: &Path) -> Result<(), Failure> {
+    let rows = thalweg_connectors::out::read::rows(folder, output)?;
+    if std::io::stderr().is_terminal() {
+        eprintln!("{rows} rows: {}", output.display());
+    }
+    Ok(())
+}
+
+/// The checkpoints of a folder, a line each; one that is not whole is an error in the end.
+fn checkpoints(folder: &Path, json: bool) -> Result<(), Failure> {
+    let listed = checkpoint::list(folder)?;
+    let mut objects = Vec::new();
+    for (path, read) in &listed {
+        let (line, object) = match read {
+            Ok(read) => {
+                let state = if read.complete { "complete" } else { "to go on" };
+                let line = format!(
+                    "{}: {} rows in {} segments, {} read ({}), {state}",
+                    path.display(),
+                    read.rows,
+                    read.segments,
+                    read.position.items,
+                    read.position
+                );
+                (line, json!(read))
+            }
+            Err(error) => (format!("{error}"), json!({"path": path, "error": error.to_string()})),
+        };
+        if json { objects.push(object) } else { say(&line)? }
+    }
+    if json {
+        say(&json!(objects).to_string())?;
+    }
+    match listed.into_iter().filter_map(|(_, read)| read.err()).next() {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
 }
 
 fn simulate(matches: &ArgMatches, output: &str) -> Result<(), Failure> {

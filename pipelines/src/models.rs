@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use thalweg::SegmentationModel;
+use thalweg::points::radar::PoseModel;
 
 use crate::Failure;
 
@@ -19,6 +20,28 @@ pub const SHIPPED: [(&str, &str, &[u8]); 2] = [
         include_bytes!("../../models/airborne.safetensors"),
     ),
 ];
+
+/// The model of `pose`: its name, what it is, its file.
+pub const POSE: (&str, &str, &[u8]) = (
+    "mars",
+    "19 joints of one person, 0.5 to 3.5 m before a radar of 10 frames/s (MARS, MIT licence)",
+    include_bytes!("../../models/pose.safetensors"),
+);
+
+/// The pose model by name, or a `.safetensors` file by path.
+///
+/// # Errors
+/// An unknown name (exit 78); a file that is no model (exit 1).
+pub fn pose(name: &str) -> Result<PoseModel, Failure> {
+    if name == POSE.0 {
+        return Ok(PoseModel::from_bytes(POSE.0, POSE.2)?);
+    }
+    if !name.ends_with(".safetensors") {
+        let expected = format!("{} or a file ending in .safetensors", POSE.0);
+        return Err(Failure::config(format!("model: found {name}, expected {expected}")));
+    }
+    Ok(PoseModel::open(Path::new(name))?)
+}
 
 /// The weights of the risk model `tgnn`.
 pub const TGNN: &[u8] = include_bytes!("../../models/tgnn.safetensors");
@@ -39,6 +62,15 @@ pub fn open(name: &str) -> Result<SegmentationModel, Failure> {
         )));
     }
     Ok(SegmentationModel::open(Path::new(name))?)
+}
+
+/// The bytes of a model by its name, or of a file.
+///
+/// # Errors
+/// A file that cannot be read (exit 1).
+pub fn bytes(name: &str) -> Result<Vec<u8>, Failure> {
+    let shipped = SHIPPED.iter().chain([&POSE, &("tgnn", "", TGNN)]).find(|(shipped, _, _)| *shipped == name);
+    shipped.map_or_else(|| read(Path::new(name)), |(_, _, bytes)| Ok(bytes.to_vec()))
 }
 
 /// The bytes of a model file.

@@ -37,6 +37,14 @@ pub enum Nodes {
 }
 
 impl Nodes {
+    /// Frames that a graph retains behind the newest.
+    pub fn retained(&self) -> usize {
+        match self {
+            Nodes::Sweep => 0,
+            Nodes::Map { window, .. } => *window,
+        }
+    }
+
     /// Takes `nodes`, and `voxel` and `window` where they belong.
     pub fn take(keys: &mut Keys<'_>, voxel: &Key, window: &Key) -> Nodes {
         let nodes: String = keys.take(&NODES, |nodes: &String| nodes == "sweep" || nodes == "map");

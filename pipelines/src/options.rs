@@ -102,6 +102,13 @@ pub static OPTIONS: &[CliOption] = &[
         "stop|skip",
         "An unreadable file or frame ends the run, or is counted and passed over [default: stop; skip where files are followed]",
     ),
+    option(
+        "checkpoint",
+        Takes::One,
+        "DIR",
+        "Keep checkpoints in this folder: the same command goes on where it was killed (with an output ending in /)",
+    ),
+    option("allow_model_change", Takes::Nothing, "", "Go on from a checkpoint with another model from there on"),
     option("set", Takes::Pairs, "KEY=VALUE", "A key of the pipeline's own, repeatable"),
     option("config", Takes::One, "FILE", "A TOML file in which all of these may stand; options win"),
 ];

@@ -66,7 +66,8 @@ pub struct Ready {
 }
 
 /// All of them.
-pub static READY: [Ready; 4] = [crate::segment::READY, crate::knn::READY, crate::risk::READY, crate::gnn::READY];
+pub static READY: [Ready; 5] =
+    [crate::segment::READY, crate::knn::READY, crate::risk::READY, crate::gnn::READY, crate::pose::READY];
 
 /// The pipeline of a name.
 ///

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use serde_json::json;
 use thalweg::contacts::{
-    AsOf, Bp, Fact, FactRows, Fits, Fitted, MeanField, Names, Parameters, Prior, RiskModel, ScoringOptions, Stop, Tgnn,
-    Tracing,
+    AsOf, Bp, Fact, Fits, Fitted, MeanField, Parameters, Prior, RiskModel, ScoringOptions, Stop, Tgnn, Tracing,
 };
 use thalweg::{Pipeline, Report, Source};
 use thalweg_connectors::Notices;
@@ -19,6 +19,7 @@ use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::rows::Feed;
 use thalweg_connectors::sim::town::{Town, TownFeed};
 
+use crate::durable::{self, Durable};
 use crate::finish::{Careful, Counted, note_rejected, rows_used};
 use crate::keys::{Key, Keys, Listed, Maybe};
 use crate::pipeline::{Context, Doing, Ready};
@@ -48,6 +49,8 @@ pub const READY: Ready = Ready {
             "start_offset",
             "until",
             "on_error",
+            "checkpoint",
+            "allow_model_change",
         ],
         keys: KEYS,
         example: "thalweg run risk --contacts contacts.csv --tests tests.csv --output risk.csv --set rate=2e-5",
@@ -94,6 +97,7 @@ const KEYS: Listed = &[
     &sims::SEED,
     &output::FRAMES,
     &output::SECONDS,
+    &durable::SECONDS,
 ];
 
 /// Those of `eval`.
@@ -201,6 +205,7 @@ pub(crate) struct Ask {
     pub pace: Pace,
     key: Option<String>,
     roll: Roll,
+    every: Duration,
 }
 
 /// True if the input is the simulated town; contacts and tests from files are no `--input`.
@@ -273,10 +278,11 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
     let key: String = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
     let mut changes = false;
     let mut because = 10;
-    let mut roll = Roll::default();
+    let (mut roll, mut every) = (Roll::default(), Duration::default());
     if listed(&EMIT) {
         changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
         roll = output::roll(&mut keys);
+        every = durable::seconds(&mut keys, settings);
         because = keys.take(&BECAUSE, |n| (0..=1000).contains(n));
     }
     let time_unit = input::time_unit(&mut keys);
@@ -302,10 +308,11 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
         rate: settings.rate,
         start_offset: settings.start_offset,
         until: settings.until,
+        kept: settings.checkpoint.is_some(),
     };
     let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
     let key = Some(key).filter(|path| !path.is_empty());
-    Ok(Ask { make, parameters, town, as_of, window, changes, because, files, pace, key, roll })
+    Ok(Ask { make, parameters, town, as_of, window, changes, because, files, pace, key, roll, every })
 }
 
 impl Ask {
@@ -320,18 +327,14 @@ impl Ask {
         stop: &Arc<AtomicBool>,
         notices: &Notices,
         rejected: &Arc<Rejected>,
-    ) -> Result<(Box<dyn Source<Item = FactRows>>, Names), Failure> {
+    ) -> Result<Merge, Failure> {
         let key = self.key()?;
         if let Some(town) = self.town {
             let feeds: Vec<Box<dyn Feed<Fact>>> = vec![Box::new(TownFeed::new(town))];
-            let source = Merge::new("sim:town".into(), feeds, Ids::new(key), self.pace, false, Arc::clone(stop));
-            let names = source.names();
-            return Ok((Box::new(source), names));
+            return Ok(Merge::new("sim:town".into(), feeds, Ids::new(key), self.pace, false, Arc::clone(stop)));
         }
         let files = FilesOptions { notices: notices.clone(), ..self.files.clone() };
-        let source = contacts::source(&files, key, self.pace, stop, rejected)?;
-        let names = source.names();
-        Ok((Box::new(source), names))
+        Ok(contacts::source(&files, key, self.pace, stop, rejected)?)
     }
 }
 
@@ -343,13 +346,22 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     }
     let ask = ask(settings, KEYS)?;
     let rejected = Arc::new(Rejected::beside(settings.output.as_deref().unwrap_or_default()));
-    let (source, names) = ask.open(&context.drain, &context.notices, &rejected)?;
-    let sink = if ask.changes {
-        output::table(settings, risk_changes_schema(), risk_changes_batches, ask.roll)?
-    } else {
-        output::table(settings, risk_schema(), risk_batches, ask.roll)?
-    };
+    let source = ask.open(&context.drain, &context.notices, &rejected)?;
+    let names = source.names();
     let called = source.name();
+    let model = settings.model.as_deref().unwrap_or(MODELS[0].0);
+    // Models that are code have no bytes: their name says what they are.
+    let bytes = models::bytes(model).unwrap_or_default();
+    let durable = Durable::open(settings, context, ask.every, "risk", Some((model, &bytes)))?;
+    let (source, done) = (durable.rows(source)?, durable.done());
+    let sink = if ask.changes {
+        durable.table(settings, risk_changes_schema(), risk_changes_batches, ask.roll)?
+    } else {
+        durable.table(settings, risk_schema(), risk_batches, ask.roll)?
+    };
+    if done {
+        return Ok(Report::default());
+    }
     let source = Counted::new(source, &context.written);
     let options = ScoringOptions {
         window: ask.window,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use thalweg::{BoxError, Flow, Frame, Pipeline, Report, Segmentation, SegmentationModel, Sink};
 use thalweg_connectors::out::batches::{LabelColumns, segmentation_batches_with, segmentation_schema_with};
@@ -11,6 +12,7 @@ use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::points::format;
 use thalweg_connectors::points::truth::WithTruth;
 
+use crate::durable::{self, Durable};
 use crate::finish::{Careful, Counted, points_used};
 use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
@@ -41,6 +43,7 @@ const KEYS: Listed = &[
     &input::TIME_UNIT,
     &output::FRAMES,
     &output::SECONDS,
+    &durable::SECONDS,
 ];
 
 /// The pipeline's line in the registry.
@@ -68,6 +71,8 @@ pub const READY: Ready = Ready {
             "start_offset",
             "until",
             "on_error",
+            "checkpoint",
+            "allow_model_change",
         ],
         keys: KEYS,
         example: "thalweg run segment --input scans/ --output labels.parquet",
@@ -100,6 +105,7 @@ struct Asked {
     reading: Reading,
     roll: Roll,
     columns: LabelColumns,
+    every: Duration,
 }
 
 impl Asked {
@@ -109,9 +115,10 @@ impl Asked {
         let nodes = Nodes::take(&mut keys, &VOXEL, &WINDOW);
         let reading = Reading::take(&mut keys, settings);
         let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
-        let (mut roll, mut columns) = (Roll::default(), LabelColumns::default());
+        let (mut roll, mut columns, mut every) = (Roll::default(), LabelColumns::default(), Duration::default());
         if listed(&output::FRAMES) {
             roll = output::roll(&mut keys);
+            every = durable::seconds(&mut keys, settings);
         }
         if listed(&COLUMNS) && settings.output_format.is_some() {
             keys.refuse(&[&COLUMNS], "a table as the output beside it: labels and LAS have columns of their own");
@@ -119,7 +126,7 @@ impl Asked {
             columns = keys.take(&COLUMNS, |_| true);
         }
         keys.done()?;
-        Ok(Asked { nodes, reading, roll, columns })
+        Ok(Asked { nodes, reading, roll, columns, every })
     }
 }
 
@@ -151,11 +158,18 @@ pub(crate) fn plan<'p>(points: Flow<'p, Frame>, nodes: Nodes, model: &Segmentati
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
-    let Asked { nodes, reading, roll, columns } = Asked::of(settings, KEYS)?;
+    let Asked { nodes, reading, roll, columns, every } = Asked::of(settings, KEYS)?;
     let model = model(settings)?;
+    let bytes = models::bytes(model.name())?;
+    let durable = Durable::open(settings, context, every, "segment", Some((model.name(), &bytes)))?;
     let reading = reading.of_nodes(nodes, model.config().s0);
-    let source = Counted::new(input::open(settings, &reading, context)?, &context.written);
-    let sink = sink(settings, roll, columns)?;
+    let source = durable.frames(input::open(settings, &reading, context)?, nodes.retained())?;
+    let source = Counted::new(source, &context.written);
+    let done = durable.done();
+    let sink = sink(settings, roll, columns, durable)?;
+    if done {
+        return Ok(Report::default());
+    }
     let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
     let stats = pipeline.stats();
     (context.watch)(Arc::clone(&stats));
@@ -166,12 +180,17 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
 }
 
 /// Labels as a table, as `.label` files, or as LAS/LAZ.
-fn sink(settings: &Settings, roll: Roll, columns: LabelColumns) -> Result<Box<dyn Sink<Segmentation>>, Failure> {
+fn sink(
+    settings: &Settings,
+    roll: Roll,
+    columns: LabelColumns,
+    durable: Durable,
+) -> Result<Box<dyn Sink<Segmentation>>, Failure> {
     let path = || output::destination(settings).map(Path::new);
     Ok(match settings.output_format {
         Some(OutputFormat::Label) => Box::new(LabelSink::create(path()?)?),
         Some(OutputFormat::Las) => Box::new(LasSink::create(path()?)?),
-        None => output::table(settings, segmentation_schema_with(columns), segmentation_batches_with(columns), roll)?,
+        None => durable.table(settings, segmentation_schema_with(columns), segmentation_batches_with(columns), roll)?,
     })
 }
 

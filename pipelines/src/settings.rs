@@ -37,6 +37,10 @@ pub struct Settings {
     pub looped: bool,
     /// `start_offset`: position of the first frame.
     pub start_offset: u64,
+    /// `checkpoint`: the folder of a run's checkpoints.
+    pub checkpoint: Option<PathBuf>,
+    /// `allow_model_change`: go on from a checkpoint of another model.
+    pub allow_model_change: bool,
     /// `until`: position of the first frame that is not read any more.
     pub until: Option<u64>,
     /// `contacts`: tables of contacts.
@@ -219,6 +223,8 @@ impl Settings {
             "json" => self.json = truth(value)?,
             "follow" => self.follow = truth(value)?,
             "loop" => self.looped = truth(value)?,
+            "checkpoint" => self.checkpoint = Some(text(value)?.into()),
+            "allow_model_change" => self.allow_model_change = truth(value)?,
             "rate" => {
                 let rate = match value {
                     Value::Float(rate) => Some(*rate),

@@ -53,7 +53,7 @@ pub const FRAMES: Key = Key {
     name: "frames",
     default: "20",
     expected: "a number of frames, 1 to 1000000",
-    what: "of sim:street: frames, 0.1 s apart",
+    what: "of a simulation: frames, 0.1 s apart",
 };
 
 /// What makes a simulation another one.
@@ -76,7 +76,7 @@ pub const PEOPLE: Key = Key {
 pub const DAYS: Key =
     Key { name: "days", default: "14", expected: "a number of days, 1 to 1000", what: "of sim:town: days" };
 
-/// What `sim:street` is asked for.
+/// What a simulation of frames is asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Drive {
     /// Frames, 0.1 s apart.
@@ -93,10 +93,10 @@ impl Drive {
 
     /// Takes them where an input is the drive; else they must not be set.
     pub fn of(keys: &mut Keys<'_>, input: &[String]) -> Drive {
-        if input.iter().any(|input| input == "sim:street") {
+        if input.iter().any(|input| input == "sim:street" || input == "sim:person") {
             return Drive::take(keys);
         }
-        keys.refuse(&[&FRAMES, &SEED], "sim:street as the input beside it");
+        keys.refuse(&[&FRAMES, &SEED], "a simulation as the input beside it");
         Drive::default()
     }
 }

@@ -143,7 +143,10 @@ impl Inference {
     fn tables_of(&mut self, times: &[i64]) -> Result<Vec<Table>, BoxError> {
         let mut tables = Vec::with_capacity(times.len());
         for some in times.chunks(self.options.threads.max(1)) {
-            if self.options.stop.raised() && !(self.options.follow) {
+            if self.options.stop.raised() && !self.options.follow {
+                for as_of in &times[tables.len()..] {
+                    self.stats.warn(format!("as of {}: not answered: stopped by a signal", stamp(*as_of)));
+                }
                 break;
             }
             let mut views = Vec::with_capacity(some.len());

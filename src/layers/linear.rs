@@ -4,7 +4,7 @@ use super::{Args, Matrix, RowWise, Weights, gemm};
 use crate::Error;
 
 /// Rows of a block that is made and multiplied: a multiple of the dense kernel's.
-const MADE: usize = 768;
+const MADE: usize = 192;
 
 /// A dense layer: weight `[out_channels, in_channels]`, bias `[out_channels]` or none.
 #[derive(Clone, Debug)]

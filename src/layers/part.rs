@@ -15,7 +15,7 @@ use crate::Error;
 pub(super) const LOOP: usize = usize::MAX;
 
 /// Edges of a batch: a multiple of the dense kernel's rows, and few enough to stay in the cache.
-pub(super) const BATCH: usize = 768;
+pub(super) const BATCH: usize = 192;
 
 /// An edge into a wanted row.
 #[derive(Clone, Copy, Debug)]

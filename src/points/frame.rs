@@ -24,6 +24,8 @@ pub struct Frame {
     pub intensity: Option<Vec<f32>>,
     /// Return number and number of returns of each point's pulse.
     pub returns: Option<Returns>,
+    /// Other columns by name, values as they were read, such as `doppler` (m/s).
+    pub columns: BTreeMap<Arc<str>, Vec<f32>>,
     /// The labels found beside the input.
     pub truth: Option<Truth>,
     /// Where the sensor stood.
@@ -118,7 +120,8 @@ impl Frame {
             ("true class", truth.map(|t| t.class.len())),
             ("true instance", truth.map(|t| t.instance.len())),
         ];
-        for (column, found) in columns {
+        let more = self.columns.iter().map(|(name, values)| (&**name, Some(values.len())));
+        for (column, found) in columns.into_iter().chain(more) {
             if let Some(found) = found.filter(|found| *found != points) {
                 let (found, expected) = (format!("{found} entries"), format!("{points} as in column x"));
                 return Err(Error::Shape { what: format!("{}: column {column}", self.name()), found, expected });

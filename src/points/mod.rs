@@ -3,6 +3,7 @@
 //! - `frame`: the points that a sensor delivered together, as columns;
 //! - `sweep`: sweep mode, every frame a graph of its own; `nodes`, `voxel`, `graphs`: its nodes and their graphs;
 //! - `map`: map mode, the voxels of a window of posed frames as one graph;
+//! - `radar`: human pose from sparse clouds;
 //! - `models`: segmentation networks; `segmentation`: what they say.
 
 pub mod frame;
@@ -10,6 +11,7 @@ mod graphs;
 pub mod map;
 pub mod models;
 mod nodes;
+pub mod radar;
 pub mod segmentation;
 mod sweep;
 pub mod voxel;

@@ -10,6 +10,7 @@ mod map;
 mod networks;
 mod parity;
 mod plan;
+mod pose;
 mod random;
 mod risk;
 mod shapes;

@@ -13,6 +13,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, SchemaRef};
 use thalweg::contacts::{Score, Scores};
 use thalweg::points::map::{MapChanges, MapGraph};
+use thalweg::points::radar::{JOINT_NAMES, JOINTS, Skeleton};
 use thalweg::{KnnGraph, Segmentation};
 
 use crate::error::Error;
@@ -35,6 +36,40 @@ pub(super) fn batch(schema: SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordB
         found: e.to_string(),
         expected: "the schema's types, of one length".into(),
     })
+}
+
+/// `frame` i64, `joint` u8, `joint_name` dictionary of utf8, `x`, `y`, `z`, `sigma` f32 (m).
+pub fn pose_schema() -> SchemaRef {
+    let mut fields =
+        vec![field("frame", DataType::Int64), field("joint", DataType::UInt8), field("joint_name", dictionary())];
+    fields.extend(["x", "y", "z", "sigma"].map(|name| field(name, DataType::Float32)));
+    Arc::new(Schema::new(fields))
+}
+
+/// A row a joint, in their order, under [`pose_schema`].
+pub fn pose_batches(item: &Skeleton) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + '_> {
+    let axis =
+        |axis: usize| Arc::new(Float32Array::from_iter_values(item.joint.iter().map(|place| place[axis]))) as ArrayRef;
+    let keys = Int32Array::from_iter_values(0..JOINTS as i32);
+    let names: ArrayRef = Arc::new(StringArray::from_iter_values(JOINT_NAMES));
+    let named = DictionaryArray::<Int32Type>::try_new(keys, names);
+    let columns = named.map_err(|error| Error::Value {
+        what: "names of joints",
+        found: error.to_string(),
+        expected: "a dictionary".into(),
+    });
+    Box::new(std::iter::once(columns.and_then(|named| {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from_value(item.frame, JOINTS)),
+            Arc::new(UInt8Array::from_iter_values(0..JOINTS as u8)),
+            Arc::new(named),
+            axis(0),
+            axis(1),
+            axis(2),
+            Arc::new(Float32Array::from_iter_values(item.sigma)),
+        ];
+        batch(pose_schema(), columns)
+    })))
 }
 
 /// Cuts `rows` rows into ranges of at most [`ROWS`].

@@ -120,6 +120,19 @@ impl Manifest {
     /// # Errors
     /// No manifest; one that is torn or of another version, or a part that is; a segment that is missing or has another length.
     pub fn load(folder: &Path) -> Result<Manifest, Error> {
+        let manifest = Manifest::listed(folder)?;
+        for segment in &manifest.segments {
+            let file = folder.join(&segment.file);
+            let length = std::fs::metadata(&file).map_err(|e| Error::io(&file, e))?.len();
+            if length != segment.bytes {
+                return Err(Error::malformed(&file, At::File, format!("{length} bytes"), format!("{}", segment.bytes)));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// What the manifest and its parts list, whatever has become of the segments.
+    pub(super) fn listed(folder: &Path) -> Result<Manifest, Error> {
         let path = folder.join(MANIFEST);
         let mut head: Head = parsed(&path, &read_regular(&path)?)?;
         if head.version != VERSION {
@@ -134,13 +147,6 @@ impl Manifest {
         let mut segments = Vec::new();
         head.parts.iter().try_for_each(|part| part.gather(folder, u32::MAX, &mut segments))?;
         segments.append(&mut head.segments);
-        for segment in &segments {
-            let file = folder.join(&segment.file);
-            let length = std::fs::metadata(&file).map_err(|e| Error::io(&file, e))?.len();
-            if length != segment.bytes {
-                return Err(Error::malformed(&file, At::File, format!("{length} bytes"), format!("{}", segment.bytes)));
-            }
-        }
         Ok(Manifest { schema: head.schema, complete: head.complete, segments })
     }
 }

@@ -62,6 +62,8 @@ pub struct ReadOptions {
     pub notices: Notices,
     /// How often which oddity was said.
     pub told: Told,
+    /// Columns of tables that frames carry as they are, by name: `doppler` and `intensity` where there, others without fail.
+    pub carry: Arc<[String]>,
     /// How tables are meant.
     pub tables: TableOptions,
     /// Optional columns of tables that could not be used.
@@ -70,7 +72,7 @@ pub struct ReadOptions {
 
 /// Names of optional columns that a run does without, since a cell of theirs could not be used; clones are one list.
 #[derive(Clone, Debug, Default)]
-pub struct LeftOut(Arc<Mutex<BTreeSet<&'static str>>>);
+pub struct LeftOut(Arc<Mutex<BTreeSet<String>>>);
 
 impl LeftOut {
     /// True if the column is left out.
@@ -79,8 +81,8 @@ impl LeftOut {
     }
 
     /// Leaves a column out from here on.
-    pub(crate) fn add(&self, column: &'static str) {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(column);
+    pub(crate) fn add(&self, column: &str) {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).insert(column.into());
     }
 }
 

@@ -1,5 +1,7 @@
 //! Rows of one frame that lie in several files: one frame, points in the order in which they were read.
 
+use std::collections::BTreeSet;
+
 use thalweg::{Frame, Returns, Truth};
 
 use crate::points::format::ReadOptions;
@@ -48,6 +50,13 @@ pub(crate) fn append(frame: &mut Frame, mut more: Frame, options: &ReadOptions) 
     let empty = (before == 0, after == 0);
     let append = |one: &mut Vec<f32>, two| one.extend(two);
     frame.intensity = both(frame.intensity.take(), more.intensity, empty, append, || missing("intensities"));
+    let names: BTreeSet<_> = frame.columns.keys().chain(more.columns.keys()).cloned().collect();
+    for name in names {
+        let (one, two) = (frame.columns.remove(&name), more.columns.remove(&name));
+        let append = |one: &mut Vec<f32>, two| one.extend(two);
+        let column = both(one, two, empty, append, || missing(&format!("a column {name}")));
+        frame.columns.extend(column.map(|column| (name, column)));
+    }
     let append = |one: &mut Truth, two: Truth| {
         one.class.extend(two.class);
         one.instance.extend(two.instance);

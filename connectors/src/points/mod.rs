@@ -7,6 +7,7 @@ pub mod folder;
 pub mod format;
 mod intensity;
 mod join;
+pub mod joints;
 pub mod kitti;
 pub mod label;
 pub mod las;

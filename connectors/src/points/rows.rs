@@ -31,6 +31,7 @@ pub(crate) static POINTS: Kind = Kind {
         Column::may("instance", &[]),
         Column::may("time", &["timestamp"]),
         Column::may("time_ns", &["timestamp_ns"]),
+        Column::may("doppler", &["velocity", "radial_velocity"]),
     ],
     instead: Some((XYZ, 3)),
     bare: Some(|cells| cells.len() >= 3 && cells.iter().take(3).all(|cell| cell.trim().parse::<f64>().is_ok())),
@@ -44,6 +45,12 @@ const LABEL: usize = 7;
 const INSTANCE: usize = 8;
 const TIME: usize = 9;
 const TIME_NS: usize = 10;
+const DOPPLER: usize = 11;
+
+/// Where a column stands that frames are to carry; `None` for one that no table of points is asked for.
+pub(super) fn slot(name: &str) -> Option<usize> {
+    [INTENSITY, DOPPLER].into_iter().find(|&slot| POINTS.columns[slot].name == name)
+}
 
 /// Coordinates of a run of rows (m), one vector an axis.
 #[derive(Debug)]
@@ -111,6 +118,8 @@ pub(super) struct Rows {
     pub label: Option<Vec<i64>>,
     pub instance: Option<Vec<u32>>,
     pub time_ns: Option<Vec<Option<i64>>>,
+    /// The columns to be carried, in the order in which they were asked for.
+    pub carried: Vec<Option<Vec<f32>>>,
     pub places: Places,
     /// For each row that is none: how many good rows of this run stand before it, ascending, and what is wrong.
     pub malformed: Vec<(usize, String)>,
@@ -164,13 +173,15 @@ impl Rows {
             Some(DataType::UInt16) => Scalar::U16,
             _ => Scalar::F32,
         };
-        // A missing intensity is no reflection, a missing or negative label or object none.
-        let some = |n: i64| n.max(0);
-        let intensity = optional.column(INTENSITY, "a number", 0.0, |cells, row| match cells.number(row, comma) {
+        let number = |cells: &Cells, row: usize| match cells.number(row, comma) {
             Cell::Good(value) => Cell::Good(value as f32),
             Cell::Missing => Cell::Missing,
             Cell::Bad(found) => Cell::Bad(found),
-        });
+        };
+        // A missing intensity is no reflection, a missing or negative label or object none.
+        let some = |n: i64| n.max(0);
+        let wanted = !options.carry.iter().any(|name| name == "intensity");
+        let intensity = wanted.then(|| optional.column(INTENSITY, "a number", 0.0, number)).flatten();
         let class = optional.column(CLASS, "a whole number up to 255", 0, |cells, row| match cells.whole(row, comma) {
             Cell::Good(code) if code > 255 => Cell::Bad(code.to_string()),
             Cell::Good(code) => Cell::Good(some(code)),
@@ -189,6 +200,15 @@ impl Rows {
                 Cell::Missing => Cell::Missing,
                 Cell::Bad(found) => Cell::Bad(found),
             });
+        let mut more = POINTS.columns.len();
+        let carried = options.carry.iter().map(|name| {
+            let slot = slot(name).unwrap_or_else(|| {
+                more += 1;
+                more - 1
+            });
+            optional.named(slot, name, "a number", f32::NAN, number)
+        });
+        let carried = carried.collect();
         let unit = options.tables.time_unit;
         let time_ns = optional
             .column(TIME_NS, "a whole number of nanoseconds", None, |cells, row| stamp(cells.whole(row, comma)))
@@ -205,7 +225,7 @@ impl Rows {
             .collect();
         malformed.sort_by_key(|(row, ..)| *row);
         let malformed = malformed.into_iter().map(|(_, before, why)| (before, why)).collect();
-        Rows { frame, xyz, intensity, scale, class, label, instance, time_ns, places, malformed }
+        Rows { frame, xyz, intensity, scale, class, label, instance, time_ns, carried, places, malformed }
     }
 }
 
@@ -234,7 +254,18 @@ impl Optional<'_> {
         missing: T,
         read: impl Fn(&Cells, usize) -> Cell<T>,
     ) -> Option<Vec<T>> {
-        let name = POINTS.columns[slot].name;
+        self.named(slot, POINTS.columns[slot].name, expected, missing, read)
+    }
+
+    /// The same for a column of that name.
+    fn named<T: Clone>(
+        &self,
+        slot: usize,
+        name: &str,
+        expected: &str,
+        missing: T,
+        read: impl Fn(&Cells, usize) -> Cell<T>,
+    ) -> Option<Vec<T>> {
         let column = self.block.columns[slot].as_ref().filter(|_| !self.options.left_out.has(name))?;
         let cells = Cells::of(column);
         let mut values = Vec::with_capacity(self.good.len());
@@ -245,7 +276,7 @@ impl Optional<'_> {
                 Cell::Bad(found) => {
                     self.options.left_out.add(name);
                     let place = self.block.places.at(row);
-                    let aliases = POINTS.columns[slot].aliases.join(", ");
+                    let aliases = POINTS.columns.get(slot).map_or(String::new(), |column| column.aliases.join(", "));
                     let called = if aliases.is_empty() { name.to_string() } else { format!("{name} ({aliases})") };
                     let what = format!(
                         "{place}: found {found} as {called}, expected {expected}: read without {name} from here on"

@@ -15,6 +15,7 @@ use super::intensity::scaled;
 pub(crate) use super::rows::POINTS;
 use super::rows::{Coordinates, FRAME, Rows};
 use crate::error::Error;
+use crate::tables::names::Rest;
 use crate::tables::{self, FORMATS, Opening, Table, TableFormat};
 
 /// The table formats as formats of frames.
@@ -68,7 +69,12 @@ fn open_as(
     options: &ReadOptions,
     follow: bool,
 ) -> Result<Box<dyn Reader>, Error> {
-    let opening = Opening { kind: &POINTS, options: &options.tables, follow, notices: &options.notices };
+    let own: Arc<[String]> = options.carry.iter().filter(|name| super::rows::slot(name).is_none()).cloned().collect();
+    let mut tables = options.tables.clone();
+    if !own.is_empty() {
+        tables.columns = tables.columns.with_rest(Rest::Named(own));
+    }
+    let opening = Opening { kind: &POINTS, options: &tables, follow, notices: &options.notices };
     let table = tables::open(path, format, opening)?;
     Ok(Box::new(PointTable {
         table,
@@ -104,6 +110,7 @@ struct Pending {
     label: Option<Vec<i64>>,
     instance: Option<Vec<u32>>,
     time_ns: Option<i64>,
+    carried: Vec<Option<Vec<f32>>>,
 }
 
 impl PointTable {
@@ -198,6 +205,7 @@ impl Pending {
             label: rows.label.as_ref().map(|_| Vec::new()),
             instance: rows.instance.as_ref().map(|_| Vec::new()),
             time_ns: None,
+            carried: rows.carried.iter().map(|column| column.as_ref().map(|_| Vec::new())).collect(),
         }
     }
 
@@ -214,6 +222,7 @@ impl Pending {
         copy(&mut self.class, &rows.class, &range);
         copy(&mut self.label, &rows.label, &range);
         copy(&mut self.instance, &rows.instance, &range);
+        self.carried.iter_mut().zip(&rows.carried).for_each(|(to, from)| copy(to, from, &range));
         if let (None, Some(time)) = (self.time_ns, &rows.time_ns) {
             self.time_ns = time[range].iter().flatten().next().copied();
         }
@@ -237,8 +246,10 @@ impl Pending {
         });
         let intensity = self.intensity.and_then(|column| scaled(column, self.scale, path, options));
         let path = Some(Arc::clone(path));
-        let frame =
-            Frame { id: self.id, time_ns: self.time_ns, x, y, z, intensity, truth, origin, path, ..Frame::default() };
+        let carried = options.carry.iter().zip(self.carried);
+        let columns = carried.filter_map(|(name, column)| Some((Arc::from(name.as_str()), column?))).collect();
+        let (id, time_ns) = (self.id, self.time_ns);
+        let frame = Frame { id, time_ns, x, y, z, intensity, columns, truth, origin, path, ..Frame::default() };
         options.look(&frame);
         frame
     }

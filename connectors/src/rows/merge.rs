@@ -4,6 +4,7 @@
 //! time, and a row that stands late in its file comes late. Where revisions are asked for, a batch ends, due to be scored, before the first
 //! row after an as-of time, and whenever a growing input is quiet; everything read is due at the end.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ pub struct Pace {
     pub start_offset: u64,
     /// Position of the first row not to take any more.
     pub until: Option<u64>,
+    /// A run that is asked to end before its input does will be gone on with.
+    pub kept: bool,
 }
 
 /// A feed with its next row.
@@ -42,6 +45,8 @@ struct Input<F> {
     /// Rows taken, and how many of them a run before this one handed out.
     taken: u64,
     begun: u64,
+    /// Rows that are to come again before others, if they are.
+    again: u64,
     /// Nothing there at present.
     dry: bool,
     /// Nothing there any more.
@@ -80,7 +85,7 @@ impl<F: Stamped> Merge<F> {
     ) -> Self {
         let inputs = feeds
             .into_iter()
-            .map(|feed| Input { feed, head: None, taken: 0, begun: 0, dry: false, ended: false })
+            .map(|feed| Input { feed, head: None, taken: 0, begun: 0, again: 0, dry: false, ended: false })
             .collect();
         Merge {
             name,
@@ -108,6 +113,7 @@ impl<F: Stamped> Merge<F> {
     fn earliest(&mut self) -> Result<Option<usize>, Error> {
         let mut best: Option<(i64, usize)> = None;
         let mut waits = false;
+        let again = self.again();
         for (i, input) in self.inputs.iter_mut().enumerate() {
             while input.head.is_none() && !input.dry && !input.ended {
                 match input.feed.next(&mut self.ids)? {
@@ -120,12 +126,38 @@ impl<F: Stamped> Merge<F> {
             // What grows is taken as it comes; what ends is taken in order, so a slow input is waited for.
             waits |= !self.follow && input.head.is_none() && !input.ended;
             if let Some((fact, _)) = &input.head
+                && (!again || input.taken < input.again)
                 && best.is_none_or(|(t, _)| stamp(fact) < t)
             {
                 best = Some((stamp(fact), i));
             }
         }
         Ok(best.filter(|_| !waits).map(|(_, i)| i))
+    }
+
+    /// True while rows come again that a run before this one took.
+    fn again(&self) -> bool {
+        self.inputs.iter().any(|input| input.taken < input.again)
+    }
+
+    /// Has the rows up to a position come again, as a batch that is due behind them: they are the state that a run before this one had.
+    ///
+    /// # Errors
+    /// A position in other files.
+    pub fn catch_up(&mut self, position: &Position) -> Result<(), BoxError> {
+        self.check(position)?;
+        self.inputs.iter_mut().zip(&position.places).for_each(|(input, place)| input.again = place.records);
+        Ok(())
+    }
+
+    /// Checks that a position is one in these files.
+    fn check(&self, position: &Position) -> Result<(), BoxError> {
+        let expected = self.inputs.iter().map(|input| input.feed.name());
+        if expected.clone().eq(position.places.iter().map(|place| place.input.as_str())) {
+            return Ok(());
+        }
+        let names = expected.collect::<Vec<_>>().join(", ");
+        Err(format!("{}: found a start at {position}, expected places in {names}", self.name).into())
     }
 
     /// True if a row of this stamp may go out by now.
@@ -153,10 +185,12 @@ impl<F: Stamped> Merge<F> {
             }
             let Some(i) = self.earliest()? else { break self.inputs.iter().all(|input| input.ended) };
             let Some(t) = self.inputs[i].head.as_ref().map(|(fact, _)| stamp(fact)) else { continue };
-            if !self.in_time(t) {
+            let again = self.again();
+            if !again && !self.in_time(t) {
                 break false;
             }
-            let passed = self.pace.revisions.zip(self.last).is_some_and(|(as_of, last)| as_of.passed(last, t));
+            let passed =
+                self.pace.revisions.zip(self.last).is_some_and(|(as_of, last)| !again && as_of.passed(last, t));
             if passed && (self.unscored.is_some() || !rows.is_empty()) {
                 self.unscored = None;
                 return Ok(Next::Item(RowBatch { rows, due: true }));
@@ -168,7 +202,22 @@ impl<F: Stamped> Merge<F> {
                 self.last = self.last.max(Some(t));
                 rows.push(row);
             }
+            if again && !self.again() {
+                return Ok(Next::Item(RowBatch { rows, due: true }));
+            }
         };
+        if over && self.pace.kept && stopped && !self.follow {
+            // What is not due will come again in the run that goes on.
+            self.ended = true;
+            return Ok(Next::End);
+        }
+        if over && self.again() {
+            let short = self.inputs.iter().find(|input| input.taken < input.again);
+            let (found, expected) = short.map_or((0, 0), |input| (input.taken, input.again));
+            let name = short.map_or("", |input| input.feed.name());
+            let what = format!("found an end after {found} rows, expected the {expected} of a run before this one");
+            return Err(Error::unsupported(Path::new(name), what, "the same rows"));
+        }
         if over {
             self.ended = true;
             return Ok(Next::Item(RowBatch { rows, due: true }));
@@ -210,11 +259,7 @@ impl<F: Stamped + Send + 'static> Source for Merge<F> {
     }
 
     fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
-        let expected = self.inputs.iter().map(|input| input.feed.name());
-        if !expected.clone().eq(position.places.iter().map(|place| place.input.as_str())) {
-            let names = expected.collect::<Vec<_>>().join(", ");
-            return Err(format!("{}: found a start at {position}, expected places in {names}", self.name).into());
-        }
+        self.check(position)?;
         self.inputs.iter_mut().zip(&position.places).for_each(|(input, place)| input.begun = place.records);
         self.position = position.items;
         Ok(())

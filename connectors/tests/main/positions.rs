@@ -8,6 +8,7 @@ use std::sync::Arc;
 use thalweg::contacts::{ContactRow, Fact, TestRow};
 use thalweg::source::{Place, Position};
 use thalweg::{Frame, Next, Source};
+use thalweg_connectors::ReadOptions;
 use thalweg_connectors::contacts::{self, Pace, Rejected};
 use thalweg_connectors::points::folder::{Files, FilesOptions, Input};
 use thalweg_connectors::points::map_origin::{MapOrigin, WorldOrigin};
@@ -129,4 +130,26 @@ fn rows_go_on_behind_any_position() {
             .to_string()
             .contains("found a start at other.csv, expected places in")
     );
+}
+
+#[test]
+fn frames_carry_columns_that_were_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("radar.csv");
+    let text = "frame,x,y,z,doppler,intensity,snr\n0,1,2,0,-0.5,300,7\n0,1,2,1,0.25,,8.5\n1,0,1,0,1,20,9\n";
+    std::fs::write(&path, text).unwrap();
+    let open = |names: &[&str]| {
+        let carry = names.iter().map(|name| name.to_string()).collect();
+        let read = ReadOptions { carry, ..ReadOptions::default() };
+        files(&[&path], FilesOptions { read, ..FilesOptions::default() })
+    };
+    let frames: Vec<Frame> = all(open(&["doppler", "intensity", "snr"])).into_iter().map(|(frame, _)| frame).collect();
+    // As they were read: a radar's intensity is no reflectivity from 0 to 1.
+    assert_eq!(frames[0].columns["doppler"], [-0.5, 0.25]);
+    assert!(frames[0].columns["intensity"][0] == 300.0 && frames[0].columns["intensity"][1].is_nan());
+    assert_eq!((&frames[1].columns["snr"][..], &frames[0].intensity), (&[9.0][..], &None));
+    // Doppler may be missing, others must be there.
+    std::fs::write(&path, "frame,x,y,z\n0,1,2,0\n").unwrap();
+    assert!(all(open(&["doppler"])).iter().all(|(frame, _)| frame.columns.is_empty()));
+    assert!(open(&["snr"]).next().unwrap_err().to_string().contains("snr"));
 }

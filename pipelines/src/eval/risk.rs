@@ -321,7 +321,8 @@ struct Done {
 fn run(task: &Task, stop: &Arc<AtomicBool>, notices: &Notices) -> Result<Done, Failure> {
     let ask: Ask = risk::ask(&task.settings, risk::EVAL_KEYS)?;
     let rejected = Arc::new(Rejected::beside("eval"));
-    let (mut source, names) = ask.open(stop, notices, &rejected)?;
+    let mut source = ask.open(stop, notices, &rejected)?;
+    let names = source.names();
     let (mut live, mut rows) = (Live::default(), 0);
     loop {
         match source.next().map_err(Failure::run)? {

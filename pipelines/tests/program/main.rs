@@ -2,6 +2,7 @@
 
 mod cases;
 mod contract;
+mod durable;
 mod gnn;
 mod map;
 mod risk;

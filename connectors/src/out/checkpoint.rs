@@ -1,0 +1,190 @@
+//! Checkpoints: what a run must know to go on where it was killed, one file each in a folder of their own.
+//!
+//! A checkpoint is written whole under a temporary name, made durable, and claims its number with a link that fails where the number is taken.
+//! It names the segments that are the output up to its position. A segment becomes part of the output by a checkpoint alone. The newest whole
+//! checkpoint counts; the newest three are kept, so that one that was damaged costs seconds of work and no rows.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thalweg::source::Position;
+
+use super::lock::FolderLock;
+use super::manifest::Segment;
+use super::publish::sync_folder_of;
+use crate::error::{At, Error};
+use crate::files::read_regular;
+use crate::notices::Notices;
+
+const VERSION: u32 = 1;
+/// Checkpoints that are kept.
+const KEPT: usize = 3;
+
+/// One checkpoint.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Version of this layout: 1.
+    version: u32,
+    /// Its number, from 1.
+    pub number: u64,
+    /// What must be the same for a run to go on from here: settings and models, by name.
+    pub identity: BTreeMap<String, String>,
+    /// How far the source was read for the output that there is.
+    pub position: Position,
+    /// Where a run begins to read again, to have the items that its stages retain.
+    pub restart: Position,
+    /// Segments of the output.
+    pub segments: u64,
+    /// Rows in them.
+    pub rows: u64,
+    /// The newest of the segments: those that the folder's manifest may not list yet.
+    pub fresh: Vec<Segment>,
+    /// True once the input has ended and nothing will follow.
+    pub complete: bool,
+    /// CRC-32 of this object as compact JSON with this field 0.
+    crc32: u32,
+}
+
+impl Checkpoint {
+    /// The first, before anything was done.
+    pub fn first(identity: BTreeMap<String, String>) -> Checkpoint {
+        Checkpoint {
+            version: VERSION,
+            number: 0,
+            identity,
+            position: Position::default(),
+            restart: Position::default(),
+            segments: 0,
+            rows: 0,
+            fresh: Vec::new(),
+            complete: false,
+            crc32: 0,
+        }
+    }
+
+    fn sum(&self) -> u32 {
+        let plain = Checkpoint { crc32: 0, ..self.clone() };
+        // Maps of texts and numbers: there is nothing in it that JSON has not.
+        serde_json::to_vec(&plain).map_or(0, |bytes| crc32fast::hash(&bytes))
+    }
+
+    fn read(path: &Path) -> Result<Checkpoint, Error> {
+        let bytes = read_regular(path)?;
+        let read: Checkpoint = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::malformed(path, At::Line(e.line() as u64), e.to_string(), "a checkpoint"))?;
+        if read.version != VERSION {
+            return Err(Error::unsupported(path, format!("version {}", read.version), format!("version {VERSION}")));
+        }
+        let sum = read.sum();
+        if read.crc32 != sum {
+            let found = format!("checksum {}", read.crc32);
+            return Err(Error::malformed(path, At::Field("crc32".into()), found, sum.to_string()));
+        }
+        Ok(read)
+    }
+}
+
+/// A folder of checkpoints.
+#[derive(Debug)]
+pub struct Checkpoints {
+    folder: PathBuf,
+    /// The greatest number that was ever taken.
+    last: u64,
+    /// None for a reader.
+    _lock: Option<FolderLock>,
+}
+
+impl Checkpoints {
+    /// Opens a folder to write into, and makes it where there is none; while this lives no other run writes into it.
+    ///
+    /// # Errors
+    /// A folder that cannot be made, or that another run writes into.
+    pub fn open(folder: &Path) -> Result<Checkpoints, Error> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        let lock = Some(FolderLock::take(folder)?);
+        let last = numbers(folder)?.last().copied().unwrap_or(0);
+        Ok(Checkpoints { folder: folder.into(), last, _lock: lock })
+    }
+
+    /// The newest checkpoint that is whole; those that are not are said. `None` in a folder without any.
+    ///
+    /// # Errors
+    /// Checkpoints of which none is whole: the error of the newest.
+    pub fn newest(&self, notices: &Notices) -> Result<Option<Checkpoint>, Error> {
+        let mut first = None;
+        for number in numbers(&self.folder)?.into_iter().rev() {
+            let path = path(&self.folder, number);
+            match Checkpoint::read(&path) {
+                Ok(checkpoint) => {
+                    if let Some(error) = first {
+                        notices.warn(&path, format!("is the newest whole checkpoint: {error}"));
+                    }
+                    return Ok(Some(checkpoint));
+                }
+                Err(error) => drop(first.get_or_insert(error)),
+            }
+        }
+        first.map_or(Ok(None), Err)
+    }
+
+    /// Makes a checkpoint durable under the next number, which it is given. Older ones than the newest three go.
+    ///
+    /// # Errors
+    /// A folder that cannot be written; a number that somebody else took.
+    pub fn commit(&mut self, checkpoint: &mut Checkpoint) -> Result<(), Error> {
+        self.last += 1;
+        checkpoint.number = self.last;
+        checkpoint.crc32 = checkpoint.sum();
+        let path = path(&self.folder, self.last);
+        let io = |e| Error::io(&path, e);
+        let mut bytes = serde_json::to_vec_pretty(checkpoint).map_err(|e| io(e.into()))?;
+        bytes.push(b'\n');
+        let mut builder = tempfile::Builder::new();
+        let mut file = builder.prefix(".checkpoint.").suffix(".tmp").tempfile_in(&self.folder).map_err(io)?;
+        file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(io)?;
+        std::fs::hard_link(file.path(), &path).map_err(io)?;
+        sync_folder_of(&path)?;
+        let numbers = numbers(&self.folder)?;
+        for old in &numbers[..numbers.len().saturating_sub(KEPT)] {
+            // One that stays is passed over: it is not the newest.
+            let _ = std::fs::remove_file(self::path(&self.folder, *old));
+        }
+        Ok(())
+    }
+}
+
+/// A checkpoint's path, and the checkpoint, or what is wrong with it.
+pub type Listed = (PathBuf, Result<Checkpoint, Error>);
+
+/// All checkpoints of a folder, oldest first: each with its path, and what is wrong with it where it is not whole.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn list(folder: &Path) -> Result<Vec<Listed>, Error> {
+    let read = |number| {
+        let path = path(folder, number);
+        let checkpoint = Checkpoint::read(&path);
+        (path, checkpoint)
+    };
+    Ok(numbers(folder)?.into_iter().map(read).collect())
+}
+
+fn path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("checkpoint-{number:08}.json"))
+}
+
+/// The numbers of the checkpoints in a folder, ascending.
+fn numbers(folder: &Path) -> Result<Vec<u64>, Error> {
+    let io = |e| Error::io(folder, e);
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        let number: Option<u64> =
+            name.to_str().and_then(|name| name.strip_prefix("checkpoint-")?.strip_suffix(".json")?.parse().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}

@@ -1,0 +1,387 @@
+//! A folder of segments that a run may be killed at any moment of writing, and go on with: rows become part of it by checkpoints alone.
+//!
+//! Order of a commit: the segments that are new are written whole and made durable as `segment-00000000.parquet.staged`; the checkpoint that
+//! names them takes its number; they lose the ending `.staged`; the manifest lists them. Killed before the checkpoint, a run finds staged files
+//! that nobody names, and removes them. Killed after it, a run finds what the checkpoint names under one of the two names, and puts it in place.
+//! So who reads `*.parquet` sees a row once, or not yet.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Int64Type, SchemaRef};
+use thalweg::source::Position;
+use thalweg::{BoxError, Epoch, Sink};
+
+use super::checkpoint::{Checkpoint, Checkpoints};
+use super::lock::FolderLock;
+use super::manifest::{Growing as GrowingManifest, MANIFEST, Manifest, Segment};
+use super::parquet::ParquetWriter;
+use super::publish::{StagedFile, sync_folder_of};
+use super::records::{Batches, RecordWriter};
+use super::segments::Roll;
+use crate::error::{At, Error};
+
+/// The ending of a segment that no checkpoint names yet.
+const STAGED: &str = ".staged";
+
+/// Where an item of the source stands.
+#[derive(Clone, Debug, Default)]
+pub struct Mark {
+    /// Behind it.
+    pub position: Position,
+    /// Where a run must begin to read to have what stages retain behind it.
+    pub restart: Position,
+    /// True if the output of all items up to it is complete when its epoch is.
+    pub whole: bool,
+}
+
+/// What the source tells the sink: where the item of each epoch stands, and which epochs are read again for their state alone.
+#[derive(Clone, Debug, Default)]
+pub struct Marks(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By epoch, from `first` on.
+    marks: std::collections::VecDeque<Mark>,
+    first: Epoch,
+    /// Epochs before this one gave their output before.
+    again: Epoch,
+}
+
+impl Marks {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The item of the next epoch.
+    pub fn push(&self, mark: Mark) {
+        self.lock().marks.push_back(mark);
+    }
+
+    /// The number of items so far.
+    pub fn count(&self) -> u64 {
+        let inner = self.lock();
+        inner.first + inner.marks.len() as u64
+    }
+
+    /// Epochs before this one are read again: their output is there already.
+    pub fn again_until(&self, epoch: Epoch) {
+        self.lock().again = epoch;
+    }
+
+    fn is_again(&self, epoch: Epoch) -> bool {
+        epoch < self.lock().again
+    }
+
+    /// The mark of an epoch; those before it are given up.
+    fn of(&self, epoch: Epoch) -> Option<Mark> {
+        let mut inner = self.lock();
+        while inner.first < epoch && inner.marks.pop_front().is_some() {
+            inner.first += 1;
+        }
+        inner.marks.front().filter(|_| inner.first == epoch).cloned()
+    }
+}
+
+/// How a run is kept.
+pub struct Keeping {
+    /// Where checkpoints go.
+    pub checkpoints: Checkpoints,
+    /// The one that the run goes on from; [`Checkpoint::first`] for a run that begins.
+    pub from: Checkpoint,
+    /// What the source says.
+    pub marks: Marks,
+    /// How often a checkpoint is made.
+    pub every: Duration,
+    /// Set where the run was asked to end before its input did.
+    pub drain: Arc<AtomicBool>,
+}
+
+/// The sink.
+pub struct DurableSink<T> {
+    folder: PathBuf,
+    schema: SchemaRef,
+    batches: Batches<T>,
+    roll: Roll,
+    keeping: Keeping,
+    manifest: GrowingManifest,
+    /// Segments that are whole, and not in the manifest.
+    fresh: Vec<Segment>,
+    open: Option<Open>,
+    rows: u64,
+    /// The epoch written last.
+    written: Option<Epoch>,
+    since: Instant,
+    failed: bool,
+    _lock: FolderLock,
+}
+
+/// The segment being written.
+struct Open {
+    writer: ParquetWriter,
+    segment: Segment,
+    items: u64,
+}
+
+impl<T> DurableSink<T> {
+    /// A sink into `folder`, which it brings to where the checkpoint says.
+    ///
+    /// # Errors
+    /// A folder that another run writes into, that holds other output, or whose segments are not those of the checkpoint.
+    pub fn create(
+        folder: &Path,
+        schema: SchemaRef,
+        batches: Batches<T>,
+        roll: Roll,
+        keeping: Keeping,
+    ) -> Result<DurableSink<T>, Error> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        let lock = FolderLock::take(folder)?;
+        let mut manifest = GrowingManifest::new(&schema);
+        for segment in recovered(folder, &keeping.from)? {
+            manifest.push(segment);
+        }
+        let rows = keeping.from.rows;
+        let mut sink = DurableSink {
+            folder: folder.into(),
+            schema,
+            batches,
+            roll,
+            keeping,
+            manifest,
+            fresh: Vec::new(),
+            open: None,
+            rows,
+            written: None,
+            since: Instant::now(),
+            failed: false,
+            _lock: lock,
+        };
+        if sink.keeping.from.complete {
+            sink.manifest.end();
+        }
+        if sink.keeping.from.number > 0 {
+            sink.list()?;
+        }
+        Ok(sink)
+    }
+
+    fn put(&mut self, epoch: Epoch, item: &T) -> Result<(), Error> {
+        if self.keeping.marks.is_again(epoch) {
+            return Ok(());
+        }
+        // What was written is whole epochs: a checkpoint stands between two of them.
+        if self.written.is_some_and(|written| written < epoch) {
+            self.commit_by_time()?;
+        }
+        self.written = Some(epoch);
+        for batch in (self.batches)(item) {
+            let batch = batch?;
+            let open = match &mut self.open {
+                Some(open) => open,
+                none => {
+                    let number = self.manifest.segments() + self.fresh.len() as u64;
+                    let file = format!("segment-{number:08}.parquet");
+                    let writer = ParquetWriter::create(&staged(&self.folder, &file), self.schema.clone())?;
+                    let segment = Segment { file, rows: 0, first: None, last: None, bytes: 0, crc32: 0 };
+                    none.insert(Open { writer, segment, items: 0 })
+                }
+            };
+            self.rows += batch.num_rows() as u64;
+            open.write(&batch)?;
+        }
+        if let Some(open) = &mut self.open {
+            open.items += 1;
+            if open.items >= self.roll.items {
+                self.close()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the segment that is open: it is whole, but no part of the output.
+    fn close(&mut self) -> Result<(), Error> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        let path = staged(&self.folder, &open.segment.file);
+        open.writer.end()?.publish()?;
+        let (bytes, crc32) = sum_of(&path)?;
+        self.fresh.push(Segment { bytes, crc32, ..open.segment });
+        Ok(())
+    }
+
+    fn commit_by_time(&mut self) -> Result<(), Error> {
+        if self.since.elapsed() < self.keeping.every {
+            return Ok(());
+        }
+        self.commit(false)
+    }
+
+    /// Commits what was written, if the epoch written last is one behind which a run can go on.
+    fn commit(&mut self, complete: bool) -> Result<(), Error> {
+        let mark = self.written.and_then(|epoch| self.keeping.marks.of(epoch)).filter(|mark| mark.whole);
+        if mark.is_none() && !complete {
+            return Ok(());
+        }
+        self.close()?;
+        let from = &self.keeping.from;
+        let Mark { position, restart, .. } = mark.unwrap_or_else(|| Mark {
+            position: from.position.clone(),
+            restart: from.restart.clone(),
+            whole: true,
+        });
+        let mut checkpoint = self.keeping.from.clone();
+        (checkpoint.position, checkpoint.restart, checkpoint.complete) = (position, restart, complete);
+        checkpoint.segments = self.manifest.segments() + self.fresh.len() as u64;
+        (checkpoint.rows, checkpoint.fresh) = (self.rows, self.fresh.clone());
+        self.keeping.checkpoints.commit(&mut checkpoint)?;
+        self.keeping.from = checkpoint;
+        for segment in std::mem::take(&mut self.fresh) {
+            place(&self.folder, &segment)?;
+            self.manifest.push(segment);
+        }
+        if complete {
+            self.manifest.end();
+        }
+        self.list()?;
+        self.since = Instant::now();
+        Ok(())
+    }
+
+    /// Writes the manifest.
+    fn list(&mut self) -> Result<(), Error> {
+        for (name, content) in self.manifest.files()? {
+            let path = self.folder.join(name);
+            let mut file = StagedFile::create(&path)?;
+            file.write_all(&content).map_err(|e| Error::io(&path, e))?;
+            file.publish()?;
+        }
+        Ok(())
+    }
+
+    /// Runs one step of the writing; after one that failed nothing more is committed.
+    fn attempt(&mut self, step: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), BoxError> {
+        if std::mem::replace(&mut self.failed, true) {
+            return Ok(());
+        }
+        step(self)?;
+        self.failed = false;
+        Ok(())
+    }
+}
+
+impl Open {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        let keys = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let ends = keys.and_then(|keys| Some((*keys.values().first()?, *keys.values().last()?)));
+        if let Some((first, last)) = ends {
+            self.segment.first.get_or_insert(first);
+            self.segment.last = Some(last);
+        }
+        self.segment.rows += batch.num_rows() as u64;
+        self.writer.write(batch)
+    }
+}
+
+impl<T> Sink<T> for DurableSink<T> {
+    fn name(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    fn write(&mut self, epoch: Epoch, item: T) -> Result<(), BoxError> {
+        self.attempt(|sink| sink.put(epoch, &item))
+    }
+
+    fn tick(&mut self) -> Result<(), BoxError> {
+        let new = self.open.is_some() || !self.fresh.is_empty();
+        if new { self.attempt(Self::commit_by_time) } else { Ok(()) }
+    }
+
+    fn finish(&mut self) -> Result<(), BoxError> {
+        let complete = !self.keeping.drain.load(Ordering::Relaxed);
+        self.attempt(|sink| sink.commit(complete))
+    }
+}
+
+fn staged(folder: &Path, file: &str) -> PathBuf {
+    folder.join(format!("{file}{STAGED}"))
+}
+
+/// Gives a segment its name, if it has not got it.
+fn place(folder: &Path, segment: &Segment) -> Result<(), Error> {
+    let (from, to) = (staged(folder, &segment.file), folder.join(&segment.file));
+    std::fs::rename(&from, &to).map_err(|e| Error::io(&from, e))?;
+    sync_folder_of(&to)
+}
+
+/// Length and CRC-32 of a file.
+fn sum_of(path: &Path) -> Result<(u64, u32), Error> {
+    let io = |e| Error::io(path, e);
+    let mut file = std::fs::File::open(path).map_err(io)?;
+    let (mut buffer, mut crc32, mut bytes) = (vec![0; 1 << 18], crc32fast::Hasher::new(), 0);
+    loop {
+        let read = file.read(&mut buffer).map_err(io)?;
+        if read == 0 {
+            return Ok((bytes, crc32.finalize()));
+        }
+        bytes += read as u64;
+        crc32.update(&buffer[..read]);
+    }
+}
+
+/// Checks a segment's content.
+///
+/// # Errors
+/// A file that is missing or has changed.
+pub(super) fn check(path: &Path, segment: &Segment) -> Result<(), Error> {
+    let shown = |(bytes, crc32): (u64, u32)| format!("{bytes} bytes of checksum {crc32}");
+    let found = sum_of(path)?;
+    if found != (segment.bytes, segment.crc32) {
+        let expected = shown((segment.bytes, segment.crc32));
+        return Err(Error::malformed(path, At::File, shown(found), expected));
+    }
+    Ok(())
+}
+
+/// Brings a folder to where a checkpoint says, and gives the segments of the output. What no checkpoint names is removed.
+fn recovered(folder: &Path, from: &Checkpoint) -> Result<Vec<Segment>, Error> {
+    let listed = folder.join(MANIFEST).exists();
+    if listed && from.number == 0 {
+        let expected = "a folder without one, or the checkpoints of the run that wrote it";
+        return Err(Error::unsupported(folder, "a published manifest", expected));
+    }
+    let before = (from.segments as usize).saturating_sub(from.fresh.len());
+    let mut segments = if listed { Manifest::listed(folder)?.segments } else { Vec::new() };
+    if segments.len() < before {
+        let found = format!("{} segments", segments.len());
+        let expected = format!("{before} or more: those of checkpoint {}", from.number);
+        return Err(Error::malformed(&folder.join(MANIFEST), At::File, found, expected));
+    }
+    segments.truncate(before);
+    for segment in &segments {
+        check(&folder.join(&segment.file), segment)?;
+    }
+    for segment in &from.fresh {
+        let path = folder.join(&segment.file);
+        if path.exists() {
+            check(&path, segment)?;
+        } else {
+            check(&staged(folder, &segment.file), segment)?;
+            place(folder, segment)?;
+        }
+        segments.push(segment.clone());
+    }
+    let io = |e| Error::io(folder, e);
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let stray = name.starts_with("segment-") || (name.starts_with(".segment-") && name.ends_with(".tmp"));
+        if stray && !segments.iter().any(|segment| segment.file == name) {
+            std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+        }
+    }
+    Ok(segments)
+}

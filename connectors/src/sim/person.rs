@@ -1,0 +1,284 @@
+//! A person to simulate, two metres before a sensor: a skeleton that walks on the spot, lunges, squats and raises arms and legs, seen by a
+//! radar of few points or by a LiDAR.
+//!
+//! Everything follows from (frames, seed, sensor), on every machine. Frames are 0.1 s apart. The sensor's frame is that of MARS: x to the
+//! side, y away from the sensor, z up, the origin at the sensor, about a metre above the floor. Sizes and movements are those of its people.
+
+use libm::{cosf, powf, sinf, sqrtf};
+use thalweg::points::radar::{JOINTS, Skeleton};
+use thalweg::source::{Place, Position};
+use thalweg::{BoxError, Frame, Next, Source};
+
+use super::dice::Dice;
+
+const PI: f32 = std::f32::consts::PI;
+/// Seconds between two frames.
+const STEP: f32 = 0.1;
+/// Frames of one movement.
+const MOVEMENT: u64 = 150;
+/// How far the radar's x is from the camera's (m).
+const BESIDE: f32 = 0.17;
+/// Most points of a radar's frame.
+const MOST: usize = 64;
+
+/// Joints that a bone connects, and how thick it is (m).
+pub(super) const BONES: [(usize, usize, f32); 18] = [
+    (0, 1, 0.14),
+    (1, 18, 0.15),
+    (18, 2, 0.06),
+    (2, 3, 0.09),
+    (18, 4, 0.06),
+    (4, 5, 0.05),
+    (5, 6, 0.04),
+    (18, 7, 0.06),
+    (7, 8, 0.05),
+    (8, 9, 0.04),
+    (0, 10, 0.09),
+    (10, 11, 0.08),
+    (11, 12, 0.05),
+    (12, 13, 0.04),
+    (0, 14, 0.09),
+    (14, 15, 0.08),
+    (15, 16, 0.05),
+    (16, 17, 0.04),
+];
+
+/// What looks at the person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sensor {
+    /// A radar: 0 to 64 points with `doppler` (m/s) and `intensity`, some of them of nothing.
+    #[default]
+    Radar,
+    /// A LiDAR: some thousand points on the side that it sees.
+    Lidar,
+}
+
+impl std::str::FromStr for Sensor {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Sensor, ()> {
+        match text {
+            "radar" => Ok(Sensor::Radar),
+            "lidar" => Ok(Sensor::Lidar),
+            _ => Err(()),
+        }
+    }
+}
+
+/// The source.
+#[derive(Clone, Debug)]
+pub struct Person {
+    frames: u64,
+    seed: u64,
+    sensor: Sensor,
+    next: u64,
+    /// Size against MARS's mean, and where the person stands (m).
+    size: f32,
+    stand: [f32; 2],
+}
+
+/// What is done for [`MOVEMENT`] frames: which one, how far, how fast (rad/s).
+struct Movement {
+    kind: u64,
+    depth: f32,
+    pace: f32,
+}
+
+impl Person {
+    /// A person, and what it does for so many frames.
+    pub fn new(frames: u64, seed: u64, sensor: Sensor) -> Person {
+        let mut dice = Dice::new(seed, 1, 0);
+        let size = dice.between(0.9, 1.1);
+        let stand = [dice.between(0.0, 0.3), dice.between(1.8, 2.1)];
+        Person { frames, seed, sensor, next: 0, size, stand }
+    }
+
+    fn movement(&self, number: u64) -> Movement {
+        let mut dice = Dice::new(self.seed, 2, (number / MOVEMENT) as i64);
+        Movement { kind: dice.bits() % 9, depth: dice.between(0.7, 1.1), pace: dice.between(1.5, 3.0) }
+    }
+
+    /// Places of the joints (m) at a time (s).
+    fn joints(&self, number: u64, time: f32) -> [[f32; 3]; JOINTS] {
+        let Movement { kind, depth, pace } = self.movement(number);
+        let swing = sinf(pace * time);
+        // From rest to the end of the movement and back.
+        let far = depth * 0.5 * (1.0 - cosf(pace * time));
+        let sway = [0.03 * sinf(0.7 * time), 0.02 * sinf(0.5 * time)];
+        let (mut arms, mut legs, mut ahead, mut aside, mut squat) =
+            ([0.45f32; 2], [0.0f32; 2], [0.0f32; 2], 0.0f32, 0.0f32);
+        match kind {
+            0 => arms[0] += 2.0 * far,
+            1 => arms[1] += 2.0 * far,
+            2 => arms = [0.45 + 2.0 * far; 2],
+            3 => (ahead[0], squat) = (0.55 * far, 0.2 * far),
+            4 => (ahead[1], squat) = (0.55 * far, 0.2 * far),
+            5 => squat = 0.4 * far,
+            6 => (aside, squat) = (0.3 * far * if depth > 0.9 { 1.0 } else { -1.0 }, 0.15 * far),
+            7 => legs = if depth > 0.9 { [far, 0.0] } else { [0.0, far] },
+            _ => {
+                // On the spot, as in walking.
+                ahead = [0.2 * swing, -0.2 * swing];
+                arms = [0.45 - 0.1 * swing, 0.45 + 0.1 * swing];
+                legs = [(0.5 * swing).max(0.0), (-0.5 * swing).max(0.0)];
+            }
+        }
+        let floor = -0.93;
+        let s = self.size;
+        let hip = floor + s * (0.75 - squat);
+        let base = [self.stand[0] + sway[0] + aside, self.stand[1] + sway[1] - 0.4 * (ahead[0].max(ahead[1])), hip];
+        let at = |x: f32, y: f32, z: f32| [base[0] + s * x, base[1] + s * y, base[2] + s * z];
+        let mut joint = [[0.0f32; 3]; JOINTS];
+        joint[0] = base;
+        joint[1] = at(0.0, 0.0, 0.32);
+        joint[18] = at(0.0, -0.01, 0.56);
+        joint[2] = at(0.0, -0.02, 0.63);
+        joint[3] = at(0.0, -0.03, 0.78);
+        for (side, sign) in [(0, 1.0f32), (1, -1.0)] {
+            let [shoulder, elbow, wrist] = [4 + 3 * side, 5 + 3 * side, 6 + 3 * side];
+            let [hips, knee, ankle, foot] = [10, 11, 12, 13].map(|joint| joint + 4 * side);
+            joint[shoulder] = at(0.18 * sign, -0.01, 0.51);
+            let raised = arms[side];
+            let along = |from: [f32; 3], length: f32, angle: f32, forward: f32| {
+                let (out, down) = (sinf(angle) * length, cosf(angle) * length);
+                [from[0] + s * sign * out, from[1] - s * forward, from[2] - s * down]
+            };
+            joint[elbow] = along(joint[shoulder], 0.27, raised, 0.02);
+            joint[wrist] = along(joint[elbow], 0.24, raised - 0.15, 0.08);
+            joint[hips] = at(0.08 * sign, -0.02, 0.0);
+            // A leg that is raised goes out to the side; one that lunges goes ahead.
+            let ground = floor + 0.06;
+            let raise = 0.45 * legs[side];
+            let under = [
+                joint[hips][0] + s * sign * (0.06 + raise) - aside,
+                self.stand[1] + sway[1] - ahead[side],
+                ground + 0.7 * s * raise,
+            ];
+            let bend = 0.05 + 0.6 * squat + 0.2 * ahead[side].max(0.0);
+            joint[knee] = [
+                0.5 * (joint[hips][0] + under[0]) + 0.01 * sign,
+                0.5 * (joint[hips][1] + under[1]) - s * bend,
+                0.5 * (joint[hips][2] + under[2]),
+            ];
+            joint[ankle] = under;
+            joint[foot] = [under[0] + 0.02 * sign, under[1] - 0.1 * s, under[2] - 0.05];
+        }
+        joint
+    }
+
+    /// What is true of a frame; no sigma.
+    pub fn truth(&self, number: u64) -> Skeleton {
+        let joint = self.joints(number, number as f32 * STEP);
+        Skeleton { frame: number as i64, joint, sigma: [0.0; JOINTS] }
+    }
+
+    /// One frame, as the sensor sees it.
+    pub fn frame(&self, number: u64) -> Frame {
+        let time = number as f32 * STEP;
+        let (now, next) = (self.joints(number, time), self.joints(number, time + 0.01));
+        let mut dice = Dice::new(self.seed, 3, number as i64);
+        let mut frame =
+            Frame { id: number as i64, time_ns: Some((number as i64).saturating_mul(100_000_000)), ..Frame::default() };
+        let (mut doppler, mut intensity) = (Vec::new(), Vec::new());
+        let wanted = match self.sensor {
+            // A radar sees more of those who move, and at times nothing.
+            Sensor::Radar if dice.chance(0.02) => 0,
+            Sensor::Radar => (dice.between(8.0, 60.0) as usize).min(MOST),
+            Sensor::Lidar => 3000,
+        };
+        for _ in 0..wanted {
+            let ghost = self.sensor == Sensor::Radar && dice.chance(0.12);
+            if ghost {
+                frame.x.push(dice.between(-2.0, 2.0));
+                frame.y.push(dice.between(0.3, 3.4));
+                frame.z.push(dice.between(-1.0, 1.8));
+                doppler.push(0.3 * dice.bell());
+                intensity.push(dice.between(5.0, 15.0));
+                continue;
+            }
+            let (a, b, thick) = BONES[(dice.bits() % BONES.len() as u64) as usize];
+            let share = dice.unit();
+            let between = |joints: &[[f32; 3]; JOINTS]| {
+                let (a, b) = (joints[a], joints[b]);
+                [0, 1, 2].map(|axis| a[axis] + share * (b[axis] - a[axis]))
+            };
+            let (here, soon) = (between(&now), between(&next));
+            // On the half of the limb that faces the sensor.
+            let angle = dice.between(-0.5 * PI, 0.5 * PI);
+            let skin = [thick * sinf(angle), -thick * cosf(angle), thick * dice.between(-0.3, 0.3)];
+            let noise = if self.sensor == Sensor::Radar { 0.04 } else { 0.005 };
+            let point = [0, 1, 2].map(|axis| here[axis] + skin[axis] + noise * dice.bell());
+            let range = sqrtf(point.iter().map(|v| v * v).sum::<f32>()).max(0.1);
+            // Towards the sensor is negative, in steps of the radar's resolution.
+            let speed: f32 = (0..3).map(|axis| (soon[axis] - here[axis]) / 0.01 * point[axis] / range).sum();
+            // Places are those of the camera that sees the joints, as in MARS; its radar stands beside it.
+            frame.x.push(point[0] - if self.sensor == Sensor::Radar { BESIDE } else { 0.0 });
+            frame.y.push(point[1]);
+            frame.z.push(point[2]);
+            doppler.push(libm::roundf(speed / 0.13) * 0.13);
+            intensity.push(10.0 + 600.0 * dice.unit() * dice.unit() / powf(range, 4.0));
+        }
+        if self.sensor == Sensor::Radar {
+            frame.columns.insert("doppler".into(), doppler);
+            frame.columns.insert("intensity".into(), intensity);
+        }
+        frame
+    }
+}
+
+impl Source for Person {
+    type Item = Frame;
+
+    fn name(&self) -> String {
+        "sim:person".into()
+    }
+
+    fn time(&self, frame: &Frame) -> Option<i64> {
+        frame.time_ns
+    }
+
+    fn total(&self) -> Option<u64> {
+        Some(self.frames)
+    }
+
+    fn next(&mut self) -> Result<Next<Frame>, BoxError> {
+        if self.next >= self.frames {
+            return Ok(Next::End);
+        }
+        let frame = self.frame(self.next);
+        self.next += 1;
+        Ok(Next::Item(frame))
+    }
+
+    fn position(&self) -> Option<Position> {
+        let place = Place { input: self.name(), records: self.next };
+        Some(Position { items: self.next, places: vec![place] })
+    }
+
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        self.next = self.next.max(position.items);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bones_keep_a_person_together_and_frames_follow_from_the_seed() {
+        for seed in 0..20 {
+            let person = Person::new(600, seed, Sensor::Radar);
+            for number in (0..600).step_by(7) {
+                let joint = person.truth(number).joint;
+                for (a, b, _) in BONES {
+                    let length = (0..3).map(|axis| (joint[a][axis] - joint[b][axis]).powi(2)).sum::<f32>().sqrt();
+                    assert!((0.02..0.9).contains(&length), "seed {seed}, frame {number}, bone {a}-{b}: {length} m");
+                }
+                assert!(joint.iter().flatten().all(|v| (-1.5..3.5).contains(v)));
+                let (one, two) = (person.frame(number), person.clone().frame(number));
+                assert_eq!((&one.x, &one.columns), (&two.x, &two.columns));
+                assert!(one.len() <= MOST && one.check().is_ok());
+            }
+        }
+    }
+}

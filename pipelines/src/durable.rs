@@ -1,0 +1,275 @@
+//! Runs that may be killed: `--checkpoint`, from the settings to a source that begins where it must and a sink that commits.
+//!
+//! A source begins early enough for its stages to have again what they retain: as many frames as a window holds, or all rows. The output
+//! of what is read again is there already, and is not written twice. By the law the rest is what it would have been.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use thalweg::source::Position;
+use thalweg::{BoxError, Next, Sink, Source};
+use thalweg_connectors::out::checkpoint::{Checkpoint, Checkpoints};
+use thalweg_connectors::out::durable::{DurableSink, Keeping, Mark, Marks};
+use thalweg_connectors::out::records::{Batches, SchemaRef};
+use thalweg_connectors::out::segments::Roll;
+use thalweg_connectors::rows::Merge;
+
+use crate::finish::Read;
+use crate::keys::{Key, Keys};
+use crate::pipeline::Context;
+use crate::{Failure, Settings, output};
+
+/// How often a checkpoint is made.
+pub const SECONDS: Key = Key {
+    name: "checkpoint_seconds",
+    default: "10",
+    expected: "seconds, above 0",
+    what: "with --checkpoint, how often one is made",
+};
+
+/// Options that say how a run is done, and not what it gives.
+const HOW: [&str; 7] = ["workers", "json", "rate", "checkpoint", "allow_model_change", "config", "set"];
+/// Keys of that kind.
+const HOW_KEYS: [&str; 4] = [SECONDS.name, output::FRAMES.name, output::SECONDS.name, "settle"];
+/// The entry of the model.
+const MODEL: &str = "model";
+
+/// What a run keeps; nothing without `--checkpoint`.
+pub struct Durable(Option<Kept>);
+
+struct Kept {
+    checkpoints: Checkpoints,
+    from: Checkpoint,
+    marks: Marks,
+    every: Duration,
+    drain: Arc<AtomicBool>,
+}
+
+/// Takes the key.
+pub fn seconds(keys: &mut Keys<'_>, settings: &Settings) -> Duration {
+    if settings.checkpoint.is_none() {
+        keys.refuse(&[&SECONDS], "--checkpoint beside it");
+        return Duration::default();
+    }
+    let seconds: f64 = keys.take(&SECONDS, |s: &f64| *s > 0.0 && *s <= 86_400.0);
+    Duration::from_secs_f64(seconds)
+}
+
+impl Durable {
+    /// Opens the checkpoints that the settings name, if they do; `model` is the bytes of the model that is used, if one is.
+    ///
+    /// # Errors
+    /// An output that is no folder of segments, or a checkpoint of other settings (exit 78); checkpoints of which none is whole (exit 1).
+    pub fn open(
+        settings: &Settings,
+        context: &Context,
+        every: Duration,
+        pipeline: &str,
+        model: Option<(&str, &[u8])>,
+    ) -> Result<Durable, Failure> {
+        let Some(folder) = &settings.checkpoint else {
+            settings.refuse(&["allow_model_change"], "--checkpoint beside it")?;
+            return Ok(Durable(None));
+        };
+        let output = output::destination(settings)?;
+        if !output.ends_with('/') || settings.output_format.is_some() {
+            return Err(Failure::config(format!(
+                "output: found {output}, expected a folder of segments, a name ending in /: --checkpoint is for these"
+            )));
+        }
+        settings.refuse(&["loop"], "a loop has no position to go on from")?;
+        let identity = identity(settings, pipeline, model);
+        let checkpoints = Checkpoints::open(folder)?;
+        let from = match checkpoints.newest(&context.notices)? {
+            None => Checkpoint::first(identity),
+            Some(mut from) => {
+                let place = format!("checkpoint {} in {}", from.number, folder.display());
+                let differs = |name: &&String| {
+                    from.identity.get(*name) != identity.get(*name)
+                        && !(settings.allow_model_change && name.as_str() == MODEL)
+                };
+                let names: Vec<&String> = from.identity.keys().chain(identity.keys()).collect();
+                let names: std::collections::BTreeSet<&String> = names.into_iter().filter(differs).collect();
+                let shown =
+                    |of: &BTreeMap<String, String>, name: &String| of.get(name).cloned().unwrap_or("none".into());
+                let problems: Vec<_> = names
+                    .into_iter()
+                    .map(|name| {
+                        let (found, expected) = (shown(&identity, name), shown(&from.identity, name));
+                        let hint =
+                            if name == MODEL { "; --allow-model-change takes the new one from there on" } else { "" };
+                        format!("{name}: found {found}, expected {expected} as {place} has it{hint}")
+                    })
+                    .collect();
+                if !problems.is_empty() {
+                    return Err(Failure::Config(problems));
+                }
+                from.identity = identity;
+                from
+            }
+        };
+        Ok(Durable(Some(Kept { checkpoints, from, marks: Marks::default(), every, drain: Arc::clone(&context.drain) })))
+    }
+
+    /// True where everything was done by a run before this one.
+    pub fn done(&self) -> bool {
+        self.0.as_ref().is_some_and(|kept| kept.from.complete)
+    }
+
+    /// True where checkpoints are kept.
+    pub fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Frames from where the run goes on; `retained` of those before are read again.
+    ///
+    /// # Errors
+    /// A source without positions.
+    pub fn frames<S: Source<Item: Read>>(&self, mut source: S, retained: usize) -> Result<Marked<S>, Failure> {
+        if let Some(kept) = self.0.as_ref().filter(|kept| kept.from.position.items > 0) {
+            if kept.from.restart.items > 0 {
+                source.start_at(&kept.from.restart).map_err(Failure::run)?;
+            }
+            return Ok(self.marked(source, retained, kept.from.position.items > kept.from.restart.items));
+        }
+        Ok(self.marked(source, retained, false))
+    }
+
+    /// Rows, those from before where the run goes on as one batch.
+    ///
+    /// # Errors
+    /// Rows of other files.
+    pub fn rows<F>(&self, mut source: Merge<F>) -> Result<Marked<Merge<F>>, Failure>
+    where
+        Merge<F>: Source<Item: Read>,
+        F: thalweg::asof::Stamped,
+    {
+        let again = self.0.as_ref().is_some_and(|kept| kept.from.position.items > 0);
+        if let Some(kept) = self.0.as_ref().filter(|_| again) {
+            source.catch_up(&kept.from.position).map_err(Failure::run)?;
+        }
+        Ok(self.marked(source, 0, again))
+    }
+
+    fn marked<S>(&self, source: S, retained: usize, again: bool) -> Marked<S> {
+        let marks = self.0.as_ref().map(|kept| kept.marks.clone());
+        let from = self.0.as_ref().map(|kept| kept.from.clone());
+        if let Some(marks) = marks.as_ref().filter(|_| again) {
+            marks.again_until(u64::MAX);
+        }
+        let goal = from.as_ref().filter(|_| again).map(|from| from.position.items);
+        let restart = from.map(|from| from.restart).unwrap_or_default();
+        let stop = self.0.as_ref().map(|kept| Arc::clone(&kept.drain)).unwrap_or_default();
+        Marked { source, marks, retained, recent: VecDeque::new(), restart, goal, stop }
+    }
+
+    /// The sink of a table; with checkpoints one that commits.
+    ///
+    /// # Errors
+    /// Those of [`output::table`]; a folder whose segments are not those of the checkpoint.
+    pub fn table<T: 'static>(
+        self,
+        settings: &Settings,
+        schema: SchemaRef,
+        batches: Batches<T>,
+        roll: Roll,
+    ) -> Result<Box<dyn Sink<T>>, Failure> {
+        let Some(Kept { checkpoints, from, marks, every, drain }) = self.0 else {
+            return output::table(settings, schema, batches, roll);
+        };
+        let keeping = Keeping { checkpoints, from, marks, every, drain };
+        let folder = Path::new(output::destination(settings)?);
+        Ok(Box::new(DurableSink::create(folder, schema, batches, roll, keeping)?))
+    }
+}
+
+/// What must be the same for a run to go on: the options that were given, the keys, the model.
+fn identity(settings: &Settings, pipeline: &str, model: Option<(&str, &[u8])>) -> BTreeMap<String, String> {
+    let mut identity = BTreeMap::from([("pipeline".to_string(), pipeline.to_string())]);
+    let given = settings.given.iter().filter(|(name, _)| !HOW.contains(name) && **name != MODEL);
+    identity.extend(given.map(|(name, value)| (name.to_string(), value.clone())));
+    let set = settings.set.iter().filter(|(name, _)| !HOW_KEYS.contains(&name.as_str()));
+    identity.extend(set.map(|(name, value)| (format!("set {name}"), value.clone())));
+    let sum = |(name, bytes): (&str, &[u8])| format!("{name}, checksum {:08x}", crc32fast::hash(bytes));
+    identity.extend(model.map(|model| (MODEL.to_string(), sum(model))));
+    identity
+}
+
+/// A source that tells the sink where its items stand.
+pub struct Marked<S> {
+    source: S,
+    marks: Option<Marks>,
+    /// Frames that stages retain behind the one that they work on.
+    retained: usize,
+    /// Positions behind the last items, as many as are retained and one more.
+    recent: VecDeque<Position>,
+    /// Where this run began.
+    restart: Position,
+    /// The position up to which items are read again.
+    goal: Option<u64>,
+    /// Set where the run is asked to end.
+    stop: Arc<AtomicBool>,
+}
+
+impl<S: Source<Item: Read>> Source for Marked<S> {
+    type Item = S::Item;
+
+    fn name(&self) -> String {
+        self.source.name()
+    }
+
+    fn total(&self) -> Option<u64> {
+        self.source.total()
+    }
+
+    fn drain(&mut self) -> bool {
+        self.source.drain()
+    }
+
+    fn time(&self, item: &S::Item) -> Option<i64> {
+        self.source.time(item)
+    }
+
+    fn reached(&self) -> Option<i64> {
+        self.source.reached()
+    }
+
+    fn position(&self) -> Option<Position> {
+        self.source.position()
+    }
+
+    fn next(&mut self) -> Result<Next<S::Item>, BoxError> {
+        let next = self.source.next()?;
+        let Some(marks) = &self.marks else { return Ok(next) };
+        match &next {
+            Next::Item(item) => {
+                let position = self.source.position().ok_or("found a source without positions, expected one with")?;
+                self.recent.push_back(position.clone());
+                if self.recent.len() > self.retained + 1 {
+                    self.recent.pop_front();
+                }
+                let enough = self.recent.len() > self.retained;
+                let restart = self.recent.front().filter(|_| enough).unwrap_or(&self.restart).clone();
+                // The sink must know before the item is on its way.
+                if self.goal.is_some_and(|goal| position.items >= goal) {
+                    self.goal = None;
+                    marks.again_until(marks.count() + 1);
+                }
+                marks.push(Mark { position, restart, whole: item.whole() });
+            }
+            Next::End if self.goal.is_some() && !self.stop.load(Ordering::Relaxed) => {
+                let goal = self.goal.unwrap_or_default();
+                let found = self.source.position().map_or(0, |position| position.items);
+                return Err(format!(
+                    "found an end after {found} items, expected the {goal} that the run before this one had read"
+                )
+                .into());
+            }
+            _ => {}
+        }
+        Ok(next)
+    }
+}

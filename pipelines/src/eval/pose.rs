@@ -1,0 +1,143 @@
+//! `eval pose`: joints against true ones: mean absolute error, distances, shares within reach, calibration.
+//!
+//! MAE is over axes and joints, MPJPE the mean distance of a joint from where it is, PCK the share of joints within a distance.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+use serde_json::json;
+use thalweg::points::radar::{JOINT_NAMES, JOINTS, Skeleton};
+use thalweg::{BoxError, Epoch, Pipeline, Sink};
+
+use crate::finish::{self, Careful, Counted, points_used};
+use crate::pipeline::{Context, Measured};
+use crate::pose::{Asked, model, truth};
+use crate::{Failure, Settings, input};
+
+/// True joints (m) by the frame's number.
+pub type Truth = BTreeMap<i64, [[f32; 3]; JOINTS]>;
+
+/// Distances of PCK (cm).
+const REACHES: [f64; 4] = [5.0, 10.0, 15.0, 20.0];
+
+/// How good one joint is.
+#[derive(Debug, Serialize)]
+struct Joint {
+    name: &'static str,
+    mae_cm: f64,
+    mpjpe_cm: f64,
+}
+
+/// What `eval pose` found.
+#[derive(Debug, Serialize)]
+struct Scores {
+    model: String,
+    /// Frames with a truth.
+    frames: u64,
+    mae_cm: f64,
+    mae_axes_cm: [f64; 3],
+    rmse_cm: f64,
+    mpjpe_cm: f64,
+    /// Distance (cm) and share of joints within it.
+    pck: Vec<(f64, f64)>,
+    /// Share of axis errors within sigma; 0.683 where it is what it says.
+    within_sigma: f64,
+    joints: Vec<Joint>,
+}
+
+/// Keeps all skeletons.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<Skeleton>>>);
+
+impl Sink<Skeleton> for Kept {
+    fn name(&self) -> String {
+        "evaluation".into()
+    }
+    fn write(&mut self, _: Epoch, item: Skeleton) -> Result<(), BoxError> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(item);
+        Ok(())
+    }
+    fn finish(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// Runs the model over the input and compares with the truth.
+///
+/// # Errors
+/// Those of the run; no truth, or none of the frames read.
+pub fn pose(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
+    let asked = Asked::of(settings, crate::pose::READY.eval.as_ref().map_or(&[], |eval| eval.keys))?;
+    let (model, truth) = (model(settings)?, truth(settings, &asked)?);
+    let source = Counted::new(input::open(settings, &asked.reading, context)?, &context.written);
+    let kept = Kept::default();
+    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
+    let used = points_used(&pipeline.stats(), &context.notices);
+    let sink = Careful::new(kept.clone(), input::name(settings), &context.written, used);
+    let mut report = pipeline.run(|frames| frames.infer_pose(&model), sink)?;
+    finish::complete(&mut report, &context.notices);
+    let skeletons = std::mem::take(&mut *kept.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+    let scores = score(model.name(), &skeletons, &truth)
+        .ok_or_else(|| Failure::run("found no frame with a truth, expected frames of the numbers in --truth"))?;
+    Ok(Measured { json: json!(scores), text: scores.to_string(), report })
+}
+
+fn score(model: &str, skeletons: &[Skeleton], truth: &Truth) -> Option<Scores> {
+    let (mut frames, mut axes, mut squares, mut within) = (0u64, [0.0f64; 3], 0.0, 0u64);
+    let (mut near, mut of_joint) = ([0u64; REACHES.len()], [[0.0f64; 3]; JOINTS]);
+    for skeleton in skeletons {
+        let Some(truth) = truth.get(&skeleton.frame) else { continue };
+        frames += 1;
+        for joint in 0..JOINTS {
+            let error = [0, 1, 2].map(|axis| 100.0 * f64::from(skeleton.joint[joint][axis] - truth[joint][axis]));
+            if error.iter().any(|e| !e.is_finite()) {
+                continue;
+            }
+            let distance = error.iter().map(|e| e * e).sum::<f64>().sqrt();
+            of_joint[joint][0] += error.iter().map(|e| e.abs()).sum::<f64>() / 3.0;
+            of_joint[joint][1] += distance;
+            of_joint[joint][2] += 1.0;
+            squares += error.iter().map(|e| e * e).sum::<f64>();
+            axes.iter_mut().zip(error).for_each(|(sum, e)| *sum += e.abs());
+            within += error.iter().filter(|e| e.abs() <= 100.0 * f64::from(skeleton.sigma[joint])).count() as u64;
+            near.iter_mut().zip(REACHES).for_each(|(near, reach)| *near += u64::from(distance <= reach));
+        }
+    }
+    let joints: f64 = of_joint.iter().map(|[_, _, count]| count).sum();
+    if joints == 0.0 {
+        return None;
+    }
+    let named = JOINT_NAMES.iter().zip(of_joint);
+    Some(Scores {
+        model: model.into(),
+        frames,
+        mae_cm: axes.iter().sum::<f64>() / 3.0 / joints,
+        mae_axes_cm: axes.map(|sum| sum / joints),
+        rmse_cm: (squares / 3.0 / joints).sqrt(),
+        mpjpe_cm: of_joint.iter().map(|[_, distance, _]| distance).sum::<f64>() / joints,
+        pck: REACHES.iter().zip(near).map(|(reach, near)| (*reach, near as f64 / joints)).collect(),
+        within_sigma: within as f64 / 3.0 / joints,
+        joints: named
+            .map(|(name, [mae, distance, count])| Joint { name, mae_cm: mae / count, mpjpe_cm: distance / count })
+            .collect(),
+    })
+}
+
+impl std::fmt::Display for Scores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [x, y, z] = self.mae_axes_cm;
+        writeln!(f, "model {}, {} frames with a truth", self.model, self.frames)?;
+        writeln!(f, "MAE {:.2} cm (x {x:.2}, y {y:.2}, z {z:.2}), RMSE {:.2} cm", self.mae_cm, self.rmse_cm)?;
+        writeln!(f, "MPJPE {:.2} cm", self.mpjpe_cm)?;
+        for (reach, share) in &self.pck {
+            writeln!(f, "PCK within {reach:.0} cm: {:.1} %", 100.0 * share)?;
+        }
+        writeln!(f, "axis errors within sigma: {:.1} % (calibrated: 68.3 %)", 100.0 * self.within_sigma)?;
+        writeln!(f, "\njoint            MAE cm   MPJPE cm")?;
+        for joint in &self.joints {
+            writeln!(f, "{:16} {:6.2}   {:8.2}", joint.name, joint.mae_cm, joint.mpjpe_cm)?;
+        }
+        Ok(())
+    }
+}

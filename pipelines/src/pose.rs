@@ -1,0 +1,150 @@
+//! `pose`: radar frames in, 19 joints a frame with their uncertainty out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use thalweg::points::radar::PoseModel;
+use thalweg::{Pipeline, Report};
+use thalweg_connectors::out::batches::{pose_batches, pose_schema};
+use thalweg_connectors::out::segments::Roll;
+use thalweg_connectors::points::joints::joints;
+use thalweg_connectors::sim::person::Sensor;
+
+use crate::durable::{self, Durable};
+use crate::finish::{Careful, Counted, points_used};
+use crate::input::Reading;
+use crate::keys::{Key, Keys, Listed};
+use crate::pipeline::{Context, Doing, Ready};
+use crate::{Failure, Settings, eval, input, models, output, sims};
+
+const SENSOR: Key = Key {
+    name: "sensor",
+    default: "radar",
+    expected: "radar or lidar",
+    what: "of sim:person: what looks at the person (radar or lidar)",
+};
+
+const KEYS: Listed = &[
+    &sims::FRAMES,
+    &sims::SEED,
+    &SENSOR,
+    &input::SETTLE,
+    &input::TIME_UNIT,
+    &output::FRAMES,
+    &output::SECONDS,
+    &durable::SECONDS,
+];
+
+const EVAL_KEYS: Listed = &[&sims::FRAMES, &sims::SEED, &SENSOR, &input::TIME_UNIT];
+
+/// The pipeline's line in the registry.
+pub const READY: Ready = Ready {
+    name: "pose",
+    what: "19 joints of the person that a radar sees, in every frame",
+    models: || vec![(models::POSE.0, models::POSE.1)],
+    check: |settings| {
+        Asked::of(settings, KEYS)?;
+        settings.model.as_deref().map_or(Ok(()), |name| models::pose(name).map(drop))
+    },
+    run: Doing {
+        options: &[
+            "input",
+            "output",
+            "format",
+            "model",
+            "columns",
+            "workers",
+            "json",
+            "follow",
+            "rate",
+            "start_offset",
+            "until",
+            "on_error",
+            "checkpoint",
+            "allow_model_change",
+        ],
+        keys: KEYS,
+        example: "thalweg run pose --input radar.parquet --output pose.parquet",
+        go: run,
+    },
+    eval: Some(Doing {
+        options: &[
+            "input",
+            "truth",
+            "format",
+            "model",
+            "columns",
+            "workers",
+            "json",
+            "start_offset",
+            "until",
+            "on_error",
+        ],
+        keys: EVAL_KEYS,
+        example: "thalweg eval pose --input radar.parquet --truth joints.npy",
+        go: eval::pose::pose,
+    }),
+};
+
+/// What the settings ask for.
+pub(crate) struct Asked {
+    pub reading: Reading,
+    pub sensor: Sensor,
+    roll: Roll,
+    every: Duration,
+}
+
+impl Asked {
+    /// From the keys that a command has.
+    pub fn of(settings: &Settings, listed: Listed) -> Result<Asked, Failure> {
+        let mut keys = Keys::of(&settings.set, listed);
+        let mut sensor = Sensor::Radar;
+        if settings.input.iter().any(|input| input == "sim:person") {
+            sensor = keys.take(&SENSOR, |_| true);
+        } else {
+            keys.refuse(&[&SENSOR], "sim:person as the input beside it");
+        }
+        let reading = Reading::take(&mut keys, settings).of_radar(sensor);
+        let (mut roll, mut every) = (Roll::default(), Duration::default());
+        if listed.iter().any(|key| key.name == output::FRAMES.name) {
+            (roll, every) = (output::roll(&mut keys), durable::seconds(&mut keys, settings));
+        }
+        keys.done()?;
+        Ok(Asked { reading, sensor, roll, every })
+    }
+}
+
+/// The model that the settings name, else the shipped one.
+pub(crate) fn model(settings: &Settings) -> Result<PoseModel, Failure> {
+    models::pose(settings.model.as_deref().unwrap_or(models::POSE.0))
+}
+
+fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
+    let Asked { reading, roll, every, .. } = Asked::of(settings, KEYS)?;
+    let model = model(settings)?;
+    let bytes = models::bytes(model.name())?;
+    let durable = Durable::open(settings, context, every, "pose", Some((model.name(), &bytes)))?;
+    let source = durable.frames(input::open(settings, &reading, context)?, model.frames())?;
+    let source = Counted::new(source, &context.written);
+    let done = durable.done();
+    let sink = durable.table(settings, pose_schema(), pose_batches, roll)?;
+    if done {
+        return Ok(Report::default());
+    }
+    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
+    let stats = pipeline.stats();
+    (context.watch)(Arc::clone(&stats));
+    let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
+    let mut report = pipeline.run(|frames| frames.infer_pose(&model), sink)?;
+    reading.tell(&mut report);
+    Ok(report)
+}
+
+/// True joints: of `--truth`, or of the simulation that is the input.
+pub(crate) fn truth(settings: &Settings, asked: &Asked) -> Result<eval::pose::Truth, Failure> {
+    match &settings.truth {
+        Some(path) => Ok(joints(path)?),
+        None if settings.input.as_slice() == ["sim:person"] => Ok(asked.reading.person(asked.sensor)),
+        None => Err(Failure::Usage("--truth: found none, expected joints: .npy [frames, 19, 3], or a table".into())),
+    }
+}

@@ -1,0 +1,126 @@
+//! Pose as a stage: frames go to one owner, which keeps the clouds and rows of the window and gives a skeleton for every frame.
+//!
+//! A table has no rows for a frame without points. So the numbers that are missing between two frames are frames without points, as long as
+//! they are not too many: after a longer gap the window starts anew.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::cloud::{Cloud, graph};
+use super::{PoseModel, Skeleton};
+use crate::plan::Flow;
+use crate::points::Frame;
+use crate::points::sweep::count;
+use crate::report::{Dropped, Stats};
+use crate::stage::{Inbox, Outbox, Stage};
+use crate::{BoxError, Epoch};
+
+/// The shard that the window lives on.
+const OWNER: usize = 0;
+/// Most frames without points that are taken to lie between two numbers: a minute of a radar's.
+const GAP: i64 = 600;
+
+impl<'p> Flow<'p, Frame> {
+    /// The joints of the person that a radar sees, in every frame. Doppler (m/s) and intensity are the columns `doppler` and `intensity`.
+    pub fn infer_pose(self, model: &PoseModel) -> Flow<'p, Skeleton> {
+        let model = model.clone();
+        self.stage(move |stats| Poses {
+            model: model.clone(),
+            last: None,
+            clouds: VecDeque::new(),
+            rows: VecDeque::new(),
+            stats: Arc::clone(stats),
+        })
+    }
+}
+
+struct Poses {
+    model: PoseModel,
+    /// The number of the last frame.
+    last: Option<i64>,
+    /// Of the last frames, newest first: the clouds of a graph, and the rows of the window.
+    clouds: VecDeque<Cloud>,
+    rows: VecDeque<Vec<f32>>,
+    stats: Arc<Stats>,
+}
+
+impl Poses {
+    fn take(&mut self, frame: &Frame, out: &mut Outbox<Frame, Skeleton>) -> Result<(), BoxError> {
+        let (cloud, outside, first) = Cloud::of(frame, self.model.layout());
+        let finite = frame.finite();
+        count(frame, finite - outside, finite, &self.stats);
+        let place = first.map_or(String::new(), |point| format!("point {point} of {}", frame.name()));
+        self.stats.dropped(frame.id, "out_of_range", Dropped { count: outside as u64, first: place });
+        // Metres are what the model knows: clouds that lie elsewhere are of another unit, or of another sensor.
+        let elsewhere = finite > 0 && 2 * outside > finite;
+        self.stats.compared(frame.id, elsewhere.then(|| {
+            let [least, most] = self.model.layout().bounds;
+            let name = self.model.name();
+            format!(
+                "model {name}: most points lie outside {least:?} to {most:?} (x, y, z in m), where it was trained: are these metres, y away from the radar, z up?"
+            )
+        }));
+        match self.last.and_then(|last| frame.id.checked_sub(last)) {
+            Some(step) if (1..=GAP).contains(&step) => {
+                for missing in frame.id - step + 1..frame.id {
+                    self.one(missing, Cloud::default(), out)?;
+                }
+            }
+            Some(step) => {
+                let (from, to) = (frame.id.saturating_sub(step), frame.id);
+                self.stats.warn(format!("frames {from} to {to}: more than {GAP} apart: the window starts anew"));
+                self.clouds.clear();
+                self.rows.clear();
+            }
+            None => {}
+        }
+        self.last = Some(frame.id);
+        self.one(frame.id, cloud, out)
+    }
+
+    fn one(&mut self, frame: i64, cloud: Cloud, out: &mut Outbox<Frame, Skeleton>) -> Result<(), BoxError> {
+        let stats = Arc::clone(&self.stats);
+        self.clouds.push_front(cloud);
+        self.clouds.truncate(self.model.ages());
+        let clouds: Vec<&Cloud> = self.clouds.iter().collect();
+        let graph = stats.time("graph", || graph(&clouds, self.model.layout()))?;
+        stats.edges(graph.as_ref().map_or(0, |graph| graph.edges.edges() as u64));
+        let row = stats.time("encoder", || self.model.encode(graph.as_ref()))?;
+        self.rows.push_front(row);
+        self.rows.truncate(self.model.kept());
+        out.give(stats.time("head", || self.model.decode(frame, self.rows.iter().map(Vec::as_slice)))?);
+        Ok(())
+    }
+}
+
+impl Stage for Poses {
+    type Input = Frame;
+    type Exchange = Frame;
+    type Output = Skeleton;
+
+    fn name(&self) -> &'static str {
+        "pose"
+    }
+
+    fn phases(&self) -> usize {
+        2
+    }
+
+    fn step(
+        &mut self,
+        _: Epoch,
+        _: usize,
+        inbox: Inbox<Frame, Frame>,
+        out: &mut Outbox<Frame, Skeleton>,
+    ) -> Result<(), BoxError> {
+        match inbox {
+            Inbox::Input(frames) => frames.into_iter().for_each(|frame| out.send(OWNER, frame)),
+            Inbox::Exchange(mail) => {
+                for (_, frame) in mail {
+                    self.take(&frame, out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+"""Makes the model file of several trained members: one encoder and one head, each of as many branches, in one safetensors file.
+
+    python training/pose/combine.py --temperature 1.1 --out models/pose.safetensors CHECKPOINT.pt...
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # after this folder: names such as `network` are in both
+
+import data  # noqa: E402
+from evaluate import load  # noqa: E402
+from export import export  # noqa: E402
+from network import STRIDE, WINDOW, Encoder  # noqa: E402
+
+ROW = Encoder().row.out_features
+TRAINED_ON = ("MARS (An & Ogras, ACM TECS 20(5s) art. 72, 2021; MIT licence), people 2-4, the first 60 % of each movement "
+              "in time; no frame of person 1")
+
+
+class Encoders(nn.Module):
+    """The members' rows side by side."""
+
+    def __init__(self, members):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, x, edge_index, batch):
+        return torch.cat([member(x, edge_index, batch) for member in self.members], dim=1)
+
+
+class Heads(nn.Module):
+    """The mean of the members' outputs; the first linear layer of each looks at its own part of every row."""
+
+    def __init__(self, members):
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.count = len(members)
+        with torch.no_grad():
+            for m, member in enumerate(members):
+                old = member.net[0]
+                new = nn.Linear(WINDOW * len(members) * ROW, old.out_features)
+                new.weight.zero_()
+                new.weight.view(-1, WINDOW, len(members), ROW)[:, :, m] = old.weight.view(-1, WINDOW, ROW)
+                new.bias.copy_(old.bias)
+                member.net[0] = new
+
+    def forward(self, x, edge_index):
+        total = self.members[0](x, edge_index)
+        for member in self.members[1:]:
+            total = total + member(x, edge_index)
+        return total * (1 / self.count)
+
+
+def constants(temperature):
+    """What the program needs beyond the two networks; `README.md` says how it is used."""
+    return {
+        "window": WINDOW, "stride": STRIDE, "frames": STRIDE * (WINDOW - 1) + data.AGES, "ages": data.AGES,
+        "metres_per_frame": round(float(data.METRES_PER_FRAME), 6), "k": data.K,
+        "box": data.BOX.tolist(), "inputs": ["x", "y", "z", "doppler", "log1p_intensity", "age"],
+        "offset": data.OFFSET.tolist(), "scale": data.SCALE.tolist(), "joints": data.JOINTS, "sigma_scale": temperature,
+    }
+
+
+def write(members, path, temperature):
+    encoder, head = Encoders([e for e, _ in members]).eval(), Heads([h for _, h in members]).eval()
+    tensors, metadata = {}, {"architecture": "pose", "version": 1}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, module in (("encoder", encoder), ("head", head)):
+            part = Path(folder) / f"{name}.safetensors"
+            metadata[name] = export(module, part)
+            with safe_open(part, "pt") as file:
+                tensors |= {f"{name}.{key}": file.get_tensor(key) for key in file.keys()}
+    metadata |= constants(temperature) | {"licence": "MIT", "trained_on": TRAINED_ON}
+    save_file(tensors, path, metadata={"thalweg": json.dumps(metadata, allow_nan=False)})
+    return encoder, head
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--temperature", type=float, required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("checkpoints", nargs="+")
+    o = parser.parse_args()
+    write([load(path) for path in o.checkpoints], o.out, o.temperature)
+
+
+if __name__ == "__main__":
+    main()
