@@ -1,0 +1,439 @@
+//! `sim:street`: a simulated drive of a 64-beam spinning LiDAR through an endless street, every point labelled.
+//!
+//! Frame `n` of seed `s` is a pure function of `(s, n)`: whatever was generated before, and with the same bits on every
+//! platform, for it uses only exactly rounded arithmetic, `libm`, and random numbers that depend on a key alone (`dice`).
+//!
+//! The world is laid out beside a gently winding centre line `y = f(x)`: a place is named by `x` and by its distance `d` from
+//! the centre line (left positive). Blocks of 96 m begin with a crossing; six lots a side follow. Ground is a height field;
+//! everything else is a `Solid`: a convex body or an ellipsoid, opaque or a lattice of leaves. All beams of one azimuth
+//! share a vertical plane, so a solid is cut once a column, and the ground's profile is walked once a column.
+//!
+//! Sensor after the Velodyne HDL-64E as mounted in KITTI (Geiger et al., "Are we ready for autonomous driving?", CVPR 2012):
+//! 1.73 m above the road, +2° to −24.8°, 0.179° of azimuth.
+//!
+//! - `ground`: heights and classes of the ground; `solid`: bodies, and how rays cut them;
+//! - `things`: what bodies make; `layout`: what stands where; `sweep`: one turn of the sensor.
+
+mod ground;
+mod layout;
+mod solid;
+mod sweep;
+mod things;
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+
+use libm::{atan, cos, cosf, sin, sinf, tanf};
+use thalweg::source::{Place, Position};
+use thalweg::{BoxError, Frame, Next, Pose, Source, Truth};
+
+use super::dice::Dice;
+use crate::points::label;
+use ground::{Ground, centre_line};
+use solid::Scene;
+use sweep::{Hit, Sweep};
+
+const BEAMS: usize = 64;
+const COLUMNS: usize = 2011;
+const STEP: f32 = 2.0 * std::f32::consts::PI / COLUMNS as f32;
+/// Range of the sensor (m).
+const RANGE: [f32; 2] = [2.0, 110.0];
+/// Sensor above the road (m).
+const MOUNT: f64 = 1.73;
+/// Metres along the road that the car covers in a frame of 0.1 s.
+const ADVANCE: f64 = 1.0;
+/// What the car's own body hides, as azimuth, half-width and highest elevation (degrees).
+const OWN_BODY: [[f32; 3]; 6] = [
+    [0.0, 52.0, -23.0],
+    [-70.0, 9.0, -18.0],
+    [140.0, 5.0, -19.0],
+    [160.0, 9.0, -19.5],
+    [-152.0, 9.0, -20.0],
+    [180.0, 9.0, -22.0],
+];
+
+/// Length of a block, of the crossing at its beginning, and of one of its lots (m).
+const BLOCK: f64 = 96.0;
+const CROSSING: f64 = 10.4;
+const LOTS: usize = 6;
+const LOT: f64 = (BLOCK - CROSSING) / LOTS as f64;
+/// Distances from the centre line: end of the road, of the parking strip or verge, and of the sidewalk (m).
+const KERB: f64 = 4.2;
+const STRIP: f64 = 6.4;
+const FRONT: f64 = 9.2;
+
+// SemanticKITTI train ids.
+const CAR: u8 = 1;
+const BICYCLE: u8 = 2;
+const MOTORCYCLE: u8 = 3;
+const TRUCK: u8 = 4;
+const OTHER_VEHICLE: u8 = 5;
+const PERSON: u8 = 6;
+const BICYCLIST: u8 = 7;
+const MOTORCYCLIST: u8 = 8;
+const ROAD: u8 = 9;
+const PARKING: u8 = 10;
+const SIDEWALK: u8 = 11;
+const OTHER_GROUND: u8 = 12;
+const BUILDING: u8 = 13;
+const FENCE: u8 = 14;
+const VEGETATION: u8 = 15;
+const TRUNK: u8 = 16;
+const TERRAIN: u8 = 17;
+const POLE: u8 = 18;
+const TRAFFIC_SIGN: u8 = 19;
+
+/// The simulated drive: a source of `frames` frames, ten a second, and any one of them on demand.
+///
+/// Frames carry intensity (0 to 1), truth (SemanticKITTI train ids 1–19, objects numbered), `time_ns` and a pose whose world
+/// is the sensor frame of frame 0. Points stand in the sensor frame (x ahead, y left, z up), by beam from the top, then azimuth.
+///
+/// ```
+/// use thalweg::{Next, Source};
+/// use thalweg_connectors::sim::street::Street;
+///
+/// let mut street = Street::new(1, 7);
+/// let Next::Item(frame) = street.next()? else { panic!("one frame was asked for") };
+/// assert!((100_000..130_000).contains(&frame.len()));
+/// assert!(matches!(street.next()?, Next::End));
+/// # Ok::<(), thalweg::BoxError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Street {
+    frames: u64,
+    seed: u64,
+    next: u64,
+}
+
+impl Street {
+    /// A drive of `frames` frames through the street of `seed`.
+    pub fn new(frames: u64, seed: u64) -> Street {
+        Street { frames, seed, next: 0 }
+    }
+
+    /// Where the sensor stands in frame `number`: position in the street's own coordinates (m), and heading (rad).
+    fn stand(&self, number: u64) -> (Ground, [f64; 3], f64) {
+        let start = 12.0 * BLOCK + BLOCK * f64::from(Dice::new(self.seed, 7, 0).unit());
+        let x = start + ADVANCE * number as f64;
+        let ground = Ground::around(self.seed, x);
+        let [centre, _, cos, sin] = centre_line(self.seed, x);
+        let y = centre - 2.0 / cos;
+        let z = ground.at(x, y).0 + MOUNT;
+        (ground, [x, y, z], atan(sin / cos))
+    }
+
+    /// Frame `number`, from 0; the same whatever was asked before.
+    pub fn frame(&self, number: u64) -> Frame {
+        let (ground, eye, yaw) = self.stand(number);
+        let mut scene = Scene { ground: &ground, eye, solids: Vec::new(), planes: Vec::new() };
+        for block in ground.blocks.clone() {
+            scene.fill_crossing(self.seed, block);
+            (0..2 * LOTS).for_each(|i| scene.fill_lot(self.seed, block, i / LOTS, i % LOTS));
+        }
+        scene.fill_traffic(self.seed, number as f64 * 0.1, eye[0]);
+
+        let elevation: [f32; BEAMS] = std::array::from_fn(|beam| {
+            let degrees = if beam < 32 { 2.0 - beam as f32 / 3.0 } else { -8.83 - (beam as f32 - 32.0) * 0.515 };
+            degrees.to_radians()
+        });
+        let phase = STEP * Dice::new(self.seed, 8, number as i64).unit();
+        let nothing = Hit { t: RANGE[1], facing: 1.0, shade: 0.0, instance: 0, class: 0, glass: false };
+        let hits = vec![nothing; BEAMS * COLUMNS];
+        let mut sweep = Sweep { tan: elevation.map(tanf), phase, yaw: yaw as f32, eye, hits };
+        let rays: Vec<[f32; 2]> = (0..COLUMNS).map(|column| sweep.direction(column)).collect();
+        sweep.cast(&scene, self.seed, &rays);
+        for (column, &ray) in rays.iter().enumerate() {
+            sweep.cast_ground(&ground, column, ray);
+        }
+        self.collect(number, &sweep, &elevation)
+    }
+
+    /// What comes back from the rays: noise, losses and intensities.
+    fn collect(&self, number: u64, sweep: &Sweep, elevation: &[f32; BEAMS]) -> Frame {
+        let count = BEAMS * COLUMNS;
+        let (mut x, mut y, mut z) = (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut intensity, mut truth) = (Vec::with_capacity(count), Truth::default());
+        let columns: Vec<[f32; 3]> = (0..COLUMNS)
+            .map(|column| {
+                let azimuth = sweep.phase + column as f32 * STEP;
+                let hidden = |&[middle, half, top]: &[f32; 3]| {
+                    let off = (azimuth.to_degrees() - middle + 540.0).rem_euclid(360.0) - 180.0;
+                    top - (top + 25.0) * (off / half) * (off / half)
+                };
+                let below = OWN_BODY.iter().map(hidden).fold(-90.0, f32::max);
+                [cosf(azimuth), sinf(azimuth), below.to_radians()]
+            })
+            .collect();
+        for (beam, &elevation) in elevation.iter().enumerate() {
+            let (up, flat) = (sinf(elevation), cosf(elevation));
+            let gain = 0.9 + 0.2 * Dice::new(self.seed, 9, beam as i64).unit();
+            for (column, &[cos, sin, below]) in columns.iter().enumerate() {
+                let hit = &sweep.hits[column * BEAMS + beam];
+                if hit.class == 0 || elevation < below {
+                    continue;
+                }
+                let mut dice = Dice::new(self.seed, 100 + number, (beam * COLUMNS + column) as i64);
+                let mut t = hit.t;
+                if hit.class == TERRAIN {
+                    let blade = 0.1 * dice.unit() * dice.unit();
+                    t -= (blade / sweep.tan[beam].abs().max(0.02)).min(0.4);
+                }
+                let range = t / flat + 0.02 * dice.bell();
+                let fading = (1.35 - range / 60.0).clamp(0.03, 1.0) * (hit.facing / 0.05).min(1.0);
+                let lost = 0.01 + 0.45 * f32::from(hit.glass) + 0.5 * (0.3 - fading).max(0.0);
+                if dice.chance(lost) || !(RANGE[0]..RANGE[1]).contains(&range) {
+                    continue;
+                }
+                let mut shade = hit.shade * (0.88 + 0.12 * hit.facing) * gain * if hit.glass { 0.5 } else { 1.0 };
+                if hit.class < PERSON && dice.chance(0.03) {
+                    shade = dice.between(0.6, 1.0);
+                }
+                let spread = if hit.class < ROAD { 0.05 } else { 0.07 };
+                x.push(range * flat * cos);
+                y.push(range * flat * sin);
+                z.push(range * up);
+                intensity.push(((shade * fading + spread * dice.bell()) * 100.0).round().clamp(0.0, 99.0) / 100.0);
+                truth.class.push(hit.class);
+                truth.instance.push(hit.instance);
+            }
+        }
+        Frame {
+            id: number as i64,
+            time_ns: Some(number as i64 * 100_000_000),
+            x,
+            y,
+            z,
+            intensity: Some(intensity),
+            truth: Some(truth),
+            pose: Some(self.pose(number)),
+            ..Frame::default()
+        }
+    }
+
+    /// `world_from_sensor` of frame `number`; the world is the sensor frame of frame 0.
+    fn pose(&self, number: u64) -> Pose {
+        let ((_, from, start), (_, to, heading)) = (self.stand(0), self.stand(number));
+        let (c, s) = (cos(start), sin(start));
+        let (dx, dy, dz) = (to[0] - from[0], to[1] - from[1], to[2] - from[2]);
+        let turn = heading - start;
+        Pose([
+            [cos(turn), -sin(turn), 0.0, c * dx + s * dy],
+            [sin(turn), cos(turn), 0.0, c * dy - s * dx],
+            [0.0, 0.0, 1.0, dz],
+        ])
+    }
+}
+
+impl Source for Street {
+    type Item = Frame;
+
+    fn time(&self, frame: &Frame) -> Option<i64> {
+        frame.time_ns
+    }
+
+    fn name(&self) -> String {
+        "sim:street".into()
+    }
+
+    fn total(&self) -> Option<u64> {
+        Some(self.frames)
+    }
+
+    fn next(&mut self) -> Result<Next<Frame>, BoxError> {
+        if self.next >= self.frames {
+            return Ok(Next::End);
+        }
+        let frame = self.frame(self.next);
+        self.next += 1;
+        Ok(Next::Item(frame))
+    }
+
+    fn position(&self) -> Option<Position> {
+        let place = Place { input: self.name(), records: self.next };
+        Some(Position { items: self.next, places: vec![place] })
+    }
+
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        self.next = self.next.max(position.items);
+        Ok(())
+    }
+}
+
+/// Writes the drive as a KITTI sequence folder with SemanticKITTI labels: `velodyne/*.bin`, `labels/*.label` (raw ids, objects
+/// numbered from 1 in order of appearance in the upper 16 bits), `poses.txt` (camera convention), `calib.txt` (with `Tr`), `times.txt`.
+/// The folder is written under a temporary name beside `dir`, then renamed.
+///
+/// # Errors
+/// A folder that cannot be written, or that exists and is not empty; more than 65,535 objects in the drive.
+pub fn write_kitti(dir: &Path, frames: u64, seed: u64) -> io::Result<()> {
+    let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent)?;
+    let temp = tempfile::Builder::new().prefix(".street-").tempdir_in(parent)?;
+    let street = Street::new(frames, seed);
+    let camera_from_sensor = Pose([[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]);
+    let line = |pose: &Pose| pose.0.as_flattened().iter().map(|v| format!("{v:e}")).collect::<Vec<_>>().join(" ");
+    for folder in ["velodyne", "labels"] {
+        std::fs::create_dir(temp.path().join(folder))?;
+    }
+    let (mut poses, mut times) = (String::new(), String::new());
+    let mut objects: HashMap<u32, u16> = HashMap::new();
+    for number in 0..frames {
+        let frame = street.frame(number);
+        let (truth, intensity) = (frame.truth.unwrap_or_default(), frame.intensity.unwrap_or_default());
+        let mut points = Vec::with_capacity(frame.x.len() * 16);
+        let mut labels = Vec::with_capacity(frame.x.len() * 4);
+        for (i, intensity) in intensity.into_iter().enumerate() {
+            for value in [frame.x[i], frame.y[i], frame.z[i], intensity] {
+                points.extend_from_slice(&value.to_le_bytes());
+            }
+            let object = match truth.instance[i] {
+                0 => 0,
+                instance => {
+                    let fresh =
+                        u16::try_from(objects.len() + 1).map_err(|_| io::Error::other("more than 65,535 objects"))?;
+                    *objects.entry(instance).or_insert(fresh)
+                }
+            };
+            let raw = label::raw_id(truth.class[i]).unwrap_or_default();
+            let label = u32::from(raw) | u32::from(object) << 16;
+            labels.extend_from_slice(&label.to_le_bytes());
+        }
+        std::fs::write(temp.path().join(format!("velodyne/{number:06}.bin")), points)?;
+        std::fs::write(temp.path().join(format!("labels/{number:06}.label")), labels)?;
+        let pose = camera_from_sensor.then_after(&street.pose(number)).then_after(&camera_from_sensor.inverse());
+        let _ = writeln!(poses, "{}", line(&pose));
+        let _ = writeln!(times, "{:e}", number as f64 / 10.0);
+    }
+    std::fs::write(temp.path().join("poses.txt"), poses)?;
+    std::fs::write(temp.path().join("times.txt"), times)?;
+    std::fs::write(temp.path().join("calib.txt"), format!("Tr: {}\n", line(&camera_from_sensor)))?;
+    std::fs::rename(temp.path(), dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Where each pole and trunk with at least 20 points within 20 m stands, in the world of `pose`: the mean of its x and y.
+    fn landmarks(frame: &Frame, pose: &Pose) -> BTreeMap<u32, [f64; 2]> {
+        let truth = frame.truth.as_ref().unwrap();
+        let mut sums: BTreeMap<u32, ([f64; 2], f64)> = BTreeMap::new();
+        for i in 0..frame.len() {
+            if [TRUNK, POLE].contains(&truth.class[i]) && frame.x[i].hypot(frame.y[i]) < 20.0 {
+                let [x, y, _] = pose.apply([frame.x[i], frame.y[i], frame.z[i]].map(f64::from));
+                let (sum, count) = sums.entry(truth.instance[i]).or_default();
+                (sum[0], sum[1], *count) = (sum[0] + x, sum[1] + y, *count + 1.0);
+            }
+        }
+        sums.into_iter().filter(|(_, (_, n))| *n >= 20.0).map(|(id, (sum, n))| (id, sum.map(|v| v / n))).collect()
+    }
+
+    #[test]
+    fn twenty_frames_show_every_class_in_plausible_numbers() {
+        let street = Street::new(20, 1);
+        let (mut seen, mut total) = ([0u64; 20], 0);
+        for number in 0..20 {
+            let frame = street.frame(number);
+            let (truth, intensity) = (frame.truth.as_ref().unwrap(), frame.intensity.as_ref().unwrap());
+            assert_eq!((frame.id, frame.time_ns), (number as i64, Some(number as i64 * 100_000_000)));
+            assert!([truth.class.len(), truth.instance.len(), intensity.len()].iter().all(|&n| n == frame.len()));
+            assert!((108_000..128_704).contains(&frame.len()), "frame {number}: {} points", frame.len());
+            let mut beam = f64::MAX;
+            for i in 0..frame.len() {
+                let [x, y, z] = [frame.x[i], frame.y[i], frame.z[i]].map(f64::from);
+                let (range, elevation) = ((x * x + y * y + z * z).sqrt(), (z / x.hypot(y)).atan().to_degrees());
+                assert!((1.999..110.001).contains(&range), "frame {number}, point {i}: range {range}");
+                assert!(
+                    (-24.81..2.01).contains(&elevation) && elevation < beam + 1e-3,
+                    "frame {number}, point {i}: {elevation}°"
+                );
+                assert!((0.0..1.0).contains(&intensity[i]), "frame {number}, point {i}: intensity {}", intensity[i]);
+                beam = elevation;
+                seen[usize::from(truth.class[i])] += 1;
+            }
+            total += frame.len();
+        }
+        assert!((113_000..126_000).contains(&(total / 20)), "mean {} points", total / 20);
+        assert_eq!(seen[0], 0);
+        assert!(seen[1..].iter().all(|&n| n >= 20), "points per class: {seen:?}");
+    }
+
+    #[test]
+    fn a_frame_depends_on_seed_and_number_alone() {
+        let mut street = Street::new(3, 5);
+        let mut drive = Vec::new();
+        while let Next::Item(frame) = street.next().unwrap() {
+            drive.push(frame);
+        }
+        assert_eq!(drive.len(), 3);
+        let again = Street::new(100, 5).frame(2);
+        let bits =
+            |frame: &Frame| frame.x.iter().chain(&frame.y).chain(&frame.z).map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&again), bits(&drive[2]));
+        assert_eq!((&again.intensity, &again.truth, again.pose), (&drive[2].intensity, &drive[2].truth, drive[2].pose));
+        assert_ne!(bits(&again), bits(&Street::new(3, 6).frame(2)));
+    }
+
+    #[test]
+    fn what_stands_still_stands_still_in_the_world() {
+        for seed in 1..4 {
+            let street = Street::new(10, seed);
+            let (first, later) = (street.frame(2), street.frame(4));
+            let (from, to) = (first.pose.unwrap(), later.pose.unwrap());
+            let moved = (0..3).map(|row| (to.0[row][3] - from.0[row][3]).powi(2)).sum::<f64>().sqrt();
+            assert!((1.95..2.25).contains(&moved), "seed {seed}: {moved} m in two frames");
+            let (before, after) = (landmarks(&first, &from), landmarks(&later, &to));
+            let unmoved = landmarks(&later, &from);
+            let mut seen_twice = 0;
+            for (id, [x, y]) in &before {
+                if let (Some(with), Some(without)) = (after.get(id), unmoved.get(id)) {
+                    let off = |p: &[f64; 2]| (p[0] - x).hypot(p[1] - y);
+                    let (with, without) = (off(with), off(without));
+                    assert!(
+                        with < 0.15 && without > 1.5,
+                        "seed {seed}, object {id}: {with} m off, {without} m without the pose"
+                    );
+                    seen_twice += 1;
+                }
+            }
+            assert!(seen_twice >= 4, "seed {seed}: {seen_twice} objects seen twice");
+        }
+        assert_eq!(Street::new(1, 9).frame(0).pose, Some(Pose::IDENTITY));
+    }
+
+    #[test]
+    fn the_kitti_folder_gives_points_labels_and_poses_back() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("street");
+        write_kitti(&dir, 2, 3).unwrap();
+        let frame = Street::new(2, 3).frame(1);
+        let read = |name: &str| std::fs::read(dir.join(name)).unwrap();
+        let points: Vec<f32> =
+            read("velodyne/000001.bin").chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        assert_eq!(points.chunks_exact(4).map(|p| p[1]).collect::<Vec<_>>(), frame.y);
+        let class = |raw: u32| label::train_id(raw as u16);
+        let labels: Vec<u32> =
+            read("labels/000001.label").chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect();
+        let truth = frame.truth.unwrap();
+        assert_eq!(labels.iter().map(|&raw| class(raw)).collect::<Vec<_>>(), truth.class);
+        assert!(labels.iter().zip(&truth.instance).all(|(raw, &instance)| (raw >> 16 == 0) == (instance == 0)));
+        let rows = |text: &str| -> Vec<Pose> {
+            let pose = |line: &str| {
+                let v: Vec<f64> = line.split_whitespace().filter_map(|v| v.parse().ok()).collect();
+                Pose(std::array::from_fn(|row| std::array::from_fn(|column| v[row * 4 + column])))
+            };
+            text.lines().map(pose).collect()
+        };
+        let camera_from_sensor = rows(&String::from_utf8(read("calib.txt")).unwrap())[0];
+        let camera_pose = rows(&String::from_utf8(read("poses.txt")).unwrap())[1];
+        let pose = camera_from_sensor.inverse().then_after(&camera_pose).then_after(&camera_from_sensor);
+        assert_eq!(Some(pose), frame.pose);
+        assert_eq!(read("times.txt"), b"0e0\n1e-1\n");
+        assert!(write_kitti(&dir, 1, 3).is_err(), "a folder that holds something is left alone");
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "nothing temporary stays behind");
+    }
+}
