@@ -2,7 +2,7 @@
 //!
 //! A reader finds the framework first: [`source`], [`stage`], [`sink`], the [`plan`] that joins them, and [`dataflow`], which runs it. Then
 //! [`graph`], [`knn`], [`layers`], [`networks`], and [`asof`] for tables as of a time. Beside it stand the domains, which do not know each
-//! other: [`points`] and [`contacts`].
+//! other: [`points`], [`contacts`] and [`molecules`].
 //!
 //! The law that every stage keeps: at a closed epoch its output is a function of the live input, bit for bit, whatever the arrival order,
 //! the number of workers, or what came before.
@@ -14,6 +14,7 @@ pub mod error;
 pub mod graph;
 pub mod knn;
 pub mod layers;
+pub mod molecules;
 pub mod networks;
 pub mod plan;
 pub mod points;

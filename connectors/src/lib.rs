@@ -8,6 +8,7 @@ pub mod error;
 mod files;
 pub mod graph;
 mod inspect;
+pub mod molecules;
 mod notices;
 pub mod out;
 pub mod points;

@@ -84,6 +84,17 @@ pub fn command() -> Command {
                 .arg(path("path", "The folder that --checkpoint named"))
                 .arg(json()),
         )
+        .subcommand(
+            Command::new("draw")
+                .about("Draw the first frame of an input: points from above, a molecule, or a pose over its points")
+                .arg(path("path", "The file or folder"))
+                .arg(
+                    Arg::new("labels")
+                        .value_name("LABELS")
+                        .help("Labels of the points, or joints as `run pose` writes them"),
+                )
+                .arg(Arg::new("output").long("output").required(true).value_name("FILE.png").help("The picture")),
+        )
         .subcommand(simulate)
         .subcommand(
             Command::new("validate")

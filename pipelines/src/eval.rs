@@ -5,10 +5,12 @@
 //! with at least [`ENOUGH`] true points. ECE: mean |confidence − accuracy| over ten equal bins, weighted by points.
 
 pub mod gnn;
+pub mod molecule;
 pub mod pose;
 pub mod risk;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +20,7 @@ use thalweg::{BoxError, Epoch, Pipeline, Segmentation, SegmentationModel, Sink};
 
 use crate::finish::{self, Careful, Counted, points_used};
 use crate::pipeline::{Context, Measured};
-use crate::{Failure, Settings, input, segment};
+use crate::{Failure, Settings, draw, input, plot, segment};
 
 /// Classes with fewer true points do not count in a mean.
 pub const ENOUGH: u64 = 100;
@@ -64,6 +66,8 @@ struct Confusion {
     bins: [(u64, u64, f64); 10],
     frames: u64,
     unlabelled: u64,
+    /// The first labelled frame, for a picture.
+    shown: Option<Segmentation>,
 }
 
 impl Confusion {
@@ -73,6 +77,9 @@ impl Confusion {
             self.unlabelled += 1;
             return;
         };
+        if self.shown.is_none() {
+            self.shown = Some(item.clone());
+        }
         for ((&truth, &found), &confidence) in truth.class.iter().zip(&item.class).zip(&item.confidence) {
             if truth == 0 || item.classes.name(truth).is_none() || found == 0 {
                 continue;
@@ -93,6 +100,30 @@ impl Confusion {
         let (both, either) = (sum(&|t, f| t && f), sum(&|t, f| t || f));
         let iou = (either > 0).then(|| both as f64 / either as f64);
         Score { name: name.into(), points: sum(&|t, _| t), iou }
+    }
+
+    /// A frame from above, labelled, as it truly is and where the two differ, and how far confidence can be trusted.
+    fn draw(&self, shown: &Segmentation, file: &Path) -> Result<(), Failure> {
+        let frame = &shown.frame;
+        let points: Vec<[f32; 3]> = (0..frame.len()).map(|i| [frame.x[i], frame.y[i], frame.z[i]]).collect();
+        let truth = frame.truth.as_ref().map_or(&[][..], |truth| &truth.class);
+        let classes = draw::classes(&shown.classes);
+        let bins: Vec<plot::Bin> = self
+            .bins
+            .iter()
+            .filter(|bin| bin.0 > 0)
+            .map(|(count, right, sum)| {
+                let count_f = *count as f64;
+                plot::Bin { count: *count, probability: sum / count_f, share: *right as f64 / count_f }
+            })
+            .collect();
+        plot::Figure::new(frame.name(), [900, 900])
+            .panel(plot::BirdsEye { title: "prediction", points: &points, labels: &shown.class, classes })
+            .panel(plot::BirdsEye { title: "truth", points: &points, labels: truth, classes })
+            .panel(plot::Mistakes { title: "errors", points: &points, prediction: &shown.class, truth })
+            .panel(plot::Reliability { title: "confidence, all frames", bins: &bins })
+            .columns(2)
+            .save(file)
     }
 
     fn scores(&self, model: &SegmentationModel) -> Scores {
@@ -162,6 +193,9 @@ pub fn segment(settings: &Settings, context: &Context) -> Result<Measured, Failu
         )));
     }
     let scores = confusion.scores(&model);
+    if let (Some(file), Some(shown)) = (&settings.plot, &confusion.shown) {
+        confusion.draw(shown, file)?;
+    }
     Ok(Measured { json: json!(scores), text: scores.to_string(), report })
 }
 

@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use thalweg::asof::RowBatch;
 use thalweg::contacts::Scores;
 use thalweg::graph::Answers;
+use thalweg::molecules::{Evaluated, Molecule};
 use thalweg::points::map::{MapChanges, MapGraph};
 use thalweg::points::radar::{JOINTS, Skeleton};
 use thalweg::report::{Dropped, Stats};
 use thalweg::source::Position;
 use thalweg::{BoxError, Epoch, Frame, KnnGraph, Next, Report, Segmentation, Sink, Source};
 use thalweg_connectors::Notices;
+use thalweg_connectors::out::energies::Energy;
 use thalweg_connectors::rows::Rejected;
 
 use crate::pipeline::Context;
@@ -102,6 +104,20 @@ impl Rows for Segmentation {
         }
     }
 }
+
+impl Read for Molecule {
+    fn size(&self) -> u64 {
+        1
+    }
+}
+
+impl Rows for Vec<Energy> {
+    fn count(&self, counts: &mut Counts) {
+        counts.rows += self.len() as u64;
+    }
+}
+
+impl Rows for Evaluated {}
 
 impl Rows for Skeleton {
     fn count(&self, counts: &mut Counts) {

@@ -1,5 +1,6 @@
 //! The ready pipelines of Thalweg: one file each, and what they share (settings, inputs, outputs, models, exit codes).
 
+pub mod draw;
 pub mod durable;
 pub mod eval;
 pub mod failure;
@@ -10,10 +11,12 @@ pub mod keys;
 pub mod knn;
 pub mod list;
 pub mod models;
+pub mod molecule;
 pub mod nodes;
 pub mod options;
 pub mod output;
 pub mod pipeline;
+pub mod plot;
 pub mod pose;
 pub mod risk;
 pub mod segment;

@@ -20,7 +20,7 @@ use thalweg_connectors::out::checkpoint;
 use thalweg_pipelines::finish::{self, Written};
 use thalweg_pipelines::keys::Keys;
 use thalweg_pipelines::pipeline::{self, Context, Measured};
-use thalweg_pipelines::{Failure, Settings, list};
+use thalweg_pipelines::{Failure, Settings, draw, list};
 
 /// Frames come and go by tens of megabytes: an allocator that keeps such blocks spares the page faults of mapping them anew.
 #[global_allocator]
@@ -58,6 +58,11 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
         "inspect" => inspect(Path::new(text("path").unwrap_or_default()), matches.get_flag("json")),
         "read" => read(Path::new(text("path").unwrap_or_default()), Path::new(text("output").unwrap_or_default())),
         "checkpoints" => checkpoints(Path::new(text("path").unwrap_or_default()), matches.get_flag("json")),
+        "draw" => draw::draw(
+            Path::new(text("path").unwrap_or_default()),
+            text("labels").map(Path::new),
+            Path::new(text("output").unwrap_or_default()),
+        ),
         "simulate" => simulate(matches, text("output").unwrap_or_default()),
         "validate" => validate(text("config").unwrap_or_default()),
         _ => match text("command") {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use thalweg::SegmentationModel;
+use thalweg::molecules::Potential;
 use thalweg::points::radar::PoseModel;
 
 use crate::Failure;
@@ -43,6 +44,36 @@ pub fn pose(name: &str) -> Result<PoseModel, Failure> {
     Ok(PoseModel::open(Path::new(name))?)
 }
 
+/// The potentials: name, what it is, its file; the first is the default.
+pub const MOLECULES: [(&str, &str, &[u8]); 2] = [
+    (
+        "rmd17",
+        "energies and forces of aspirin, benzene, ethanol, malonaldehyde, salicylic acid, toluene (rMD17, CC0)",
+        include_bytes!("../../models/rmd17.safetensors"),
+    ),
+    (
+        "qm7",
+        "atomisation energies of small molecules of H, C, N, O, S (QM7, MIT licence)",
+        include_bytes!("../../models/qm7.safetensors"),
+    ),
+];
+
+/// A potential by name, or a `.safetensors` file by path.
+///
+/// # Errors
+/// An unknown name (exit 78); a file that is no model (exit 1).
+pub fn potential(name: &str) -> Result<Potential, Failure> {
+    if let Some((name, _, bytes)) = MOLECULES.iter().find(|(shipped, _, _)| *shipped == name) {
+        return Ok(Potential::read(name, bytes)?);
+    }
+    if !name.ends_with(".safetensors") {
+        let names: Vec<_> = MOLECULES.iter().map(|(name, _, _)| *name).collect();
+        let expected = format!("{} or a file ending in .safetensors", names.join(", "));
+        return Err(Failure::config(format!("model: found {name}, expected {expected}")));
+    }
+    Ok(Potential::read(name, &read(Path::new(name))?)?)
+}
+
 /// The weights of the risk model `tgnn`.
 pub const TGNN: &[u8] = include_bytes!("../../models/tgnn.safetensors");
 
@@ -69,7 +100,8 @@ pub fn open(name: &str) -> Result<SegmentationModel, Failure> {
 /// # Errors
 /// A file that cannot be read (exit 1).
 pub fn bytes(name: &str) -> Result<Vec<u8>, Failure> {
-    let shipped = SHIPPED.iter().chain([&POSE, &("tgnn", "", TGNN)]).find(|(shipped, _, _)| *shipped == name);
+    let shipped =
+        SHIPPED.iter().chain(&MOLECULES).chain([&POSE, &("tgnn", "", TGNN)]).find(|(shipped, _, _)| *shipped == name);
     shipped.map_or_else(|| read(Path::new(name)), |(_, _, bytes)| Ok(bytes.to_vec()))
 }
 

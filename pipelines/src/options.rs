@@ -102,6 +102,7 @@ pub static OPTIONS: &[CliOption] = &[
         "stop|skip",
         "An unreadable file or frame ends the run, or is counted and passed over [default: stop; skip where files are followed]",
     ),
+    option("plot", Takes::One, "FILE.png", "Draw what was found"),
     option(
         "checkpoint",
         Takes::One,

@@ -66,8 +66,14 @@ pub struct Ready {
 }
 
 /// All of them.
-pub static READY: [Ready; 5] =
-    [crate::segment::READY, crate::knn::READY, crate::risk::READY, crate::gnn::READY, crate::pose::READY];
+pub static READY: [Ready; 6] = [
+    crate::segment::READY,
+    crate::knn::READY,
+    crate::risk::READY,
+    crate::gnn::READY,
+    crate::pose::READY,
+    crate::molecule::READY,
+];
 
 /// The pipeline of a name.
 ///

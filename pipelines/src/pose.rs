@@ -79,6 +79,7 @@ pub const READY: Ready = Ready {
             "start_offset",
             "until",
             "on_error",
+            "plot",
         ],
         keys: EVAL_KEYS,
         example: "thalweg eval pose --input radar.parquet --truth joints.npy",

@@ -71,6 +71,7 @@ pub const READY: Ready = Ready {
             "start_offset",
             "until",
             "on_error",
+            "plot",
         ],
         keys: EVAL_KEYS,
         example: "thalweg eval risk --input town/ --json",

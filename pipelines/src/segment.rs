@@ -90,6 +90,7 @@ pub const READY: Ready = Ready {
             "start_offset",
             "until",
             "on_error",
+            "plot",
         ],
         keys: EVAL_KEYS,
         example: "thalweg eval segment --input sequences/07 --json",

@@ -39,6 +39,8 @@ pub struct Settings {
     pub start_offset: u64,
     /// `checkpoint`: the folder of a run's checkpoints.
     pub checkpoint: Option<PathBuf>,
+    /// `plot`: a picture of what `eval` found.
+    pub plot: Option<PathBuf>,
     /// `allow_model_change`: go on from a checkpoint of another model.
     pub allow_model_change: bool,
     /// `until`: position of the first frame that is not read any more.
@@ -224,6 +226,7 @@ impl Settings {
             "follow" => self.follow = truth(value)?,
             "loop" => self.looped = truth(value)?,
             "checkpoint" => self.checkpoint = Some(text(value)?.into()),
+            "plot" => self.plot = Some(text(value)?.into()),
             "allow_model_change" => self.allow_model_change = truth(value)?,
             "rate" => {
                 let rate = match value {

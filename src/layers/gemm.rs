@@ -2,16 +2,21 @@
 //!
 //! The law asks that a row of the product does not depend on the other rows. `gemm` chooses its path by the shape of the
 //! whole product, so every call here has the same number of rows, [`BLOCK`], padded where the batch ends; a multiple of
-//! every register tile's width, so that no row falls into a tile's odd end. The test below holds every batch of 1 to 512
-//! rows against one long batch.
+//! every register tile's width, so that no row falls into a tile's odd end. A few rows are multiplied here one by one, where the
+//! processor fuses: an entry is a chain of fused multiply-adds in the order of the channels, as in `gemm`. The test below holds every
+//! batch of 1 to 512 rows against one long batch.
 
 use gemm::{Parallelism, gemm};
 
-use super::Matrix;
+use super::{Matrix, dense_path};
 use crate::Error;
 
 /// Rows of every call.
 const BLOCK: usize = 192;
+/// Up to so many rows are multiplied one by one: a call of [`BLOCK`] rows would take longer.
+const FEW: usize = 12;
+/// Channels of every call: `gemm` sums up so many before it adds the sum to what stands in its output, and would cut more as the caches are.
+const DEPTH: usize = 512;
 
 /// Adds `x · wᵀ` to `out`: `x` `[rows, inputs]`, `w` `[outputs, inputs]`, `out` `[rows, outputs]`; an error where they are not.
 pub(super) fn multiply_add(x: &Matrix, w: &Matrix, out: &mut Matrix) -> Result<(), Error> {
@@ -54,6 +59,11 @@ fn multiply_rows(x: &[f32], w: &Matrix, out: &mut [f32], add: bool) {
     for (x, out) in x_blocks.chunks_exact(BLOCK * inputs).zip(out_blocks.chunks_exact_mut(BLOCK * outputs)) {
         multiply_block(inputs, outputs, x, w, out, add);
     }
+    // Products with a vector and outer products go other ways through `gemm`.
+    let usual = inputs > 2 && outputs > 1;
+    if usual && x_rest.len() <= FEW * inputs && few(x_rest, w, out_rest, inputs, add) {
+        return;
+    }
     if !x_rest.is_empty() {
         let (mut x, mut out) = (vec![0.0; BLOCK * inputs], vec![0.0; BLOCK * outputs]);
         x[..x_rest.len()].copy_from_slice(x_rest);
@@ -63,32 +73,86 @@ fn multiply_rows(x: &[f32], w: &Matrix, out: &mut [f32], add: bool) {
     }
 }
 
+/// Multiplies a few rows, where the processor has fused multiply-adds; else does nothing and says so.
+fn few(x: &[f32], w: &[f32], out: &mut [f32], inputs: usize, add: bool) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn fused(x: &[f32], w: &[f32], out: &mut [f32], inputs: usize, add: bool) {
+            chains(x, w, out, inputs, add);
+        }
+        if dense_path() != "scalar" && std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: `fused` needs AVX2 and FMA alone, and the processor has both: every dense path but the scalar one asks for FMA.
+            unsafe { fused(x, w, out, inputs, add) };
+            return true;
+        }
+    }
+    let _ = (x, w, out, inputs, add);
+    false
+}
+
+/// Each entry as chains of fused multiply-adds over [`DEPTH`] channels, several entries at a time.
+#[inline(always)]
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))]
+fn chains(x: &[f32], w: &[f32], out: &mut [f32], inputs: usize, add: bool) {
+    const TOGETHER: usize = 16;
+    let outputs = w.len() / inputs;
+    for (x, out) in x.chunks_exact(inputs).zip(out.chunks_exact_mut(outputs)) {
+        for (w, out) in w.chunks(TOGETHER * inputs).zip(out.chunks_mut(TOGETHER)) {
+            for first in (0..inputs).step_by(DEPTH) {
+                let last = inputs.min(first + DEPTH);
+                let mut sums = [0.0f32; TOGETHER];
+                if out.len() == TOGETHER {
+                    let rows: [&[f32]; TOGETHER] = std::array::from_fn(|o| &w[o * inputs..][first..last]);
+                    for (k, &v) in x[first..last].iter().enumerate() {
+                        for o in 0..TOGETHER {
+                            sums[o] = v.mul_add(rows[o][k], sums[o]);
+                        }
+                    }
+                } else {
+                    for (sum, w) in sums.iter_mut().zip(w.chunks_exact(inputs)) {
+                        *sum = x[first..last].iter().zip(&w[first..last]).fold(0.0, |sum, (v, w)| v.mul_add(*w, sum));
+                    }
+                }
+                if first == 0 && !add {
+                    out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum);
+                } else {
+                    out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
+                }
+            }
+        }
+    }
+}
+
 fn multiply_block(inputs: usize, outputs: usize, x: &[f32], w: &[f32], out: &mut [f32], add: bool) {
     assert!(x.len() == BLOCK * inputs && w.len() == outputs * inputs && out.len() == BLOCK * outputs);
-    // SAFETY: the three slices have exactly the sizes that the dimensions and strides below span, as just asserted, and
-    // `out` is borrowed mutably, so it overlaps neither input.
-    unsafe {
-        gemm(
-            BLOCK,
-            outputs,
-            inputs,
-            out.as_mut_ptr(),
-            1,
-            outputs as isize,
-            add,
-            x.as_ptr(),
-            1,
-            inputs as isize,
-            w.as_ptr(),
-            inputs as isize,
-            1,
-            if add { 1.0 } else { 0.0 },
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+    for first in (0..inputs).step_by(DEPTH) {
+        let (depth, add) = (DEPTH.min(inputs - first), add || first > 0);
+        // SAFETY: the three slices have exactly the sizes that the dimensions and strides below span, as just asserted; `first + depth` is at
+        // most `inputs`, so no row is left at its end; `out` is borrowed mutably, so it overlaps neither input.
+        unsafe {
+            gemm(
+                BLOCK,
+                outputs,
+                depth,
+                out.as_mut_ptr(),
+                1,
+                outputs as isize,
+                add,
+                x.as_ptr().add(first),
+                1,
+                inputs as isize,
+                w.as_ptr().add(first),
+                inputs as isize,
+                1,
+                if add { 1.0 } else { 0.0 },
+                1.0,
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
     }
 }
 
@@ -107,7 +171,25 @@ mod tests {
 
     #[test]
     fn a_row_of_the_product_does_not_depend_on_the_batch() {
-        for (inputs, outputs) in [(3, 8), (16, 32), (32, 32), (44, 64), (128, 128), (172, 192), (300, 19), (1, 1)] {
+        for (inputs, outputs) in [
+            (3, 8),
+            (16, 32),
+            (32, 32),
+            (44, 64),
+            (128, 128),
+            (172, 192),
+            (300, 19),
+            (1100, 21),
+            (1, 1),
+            (2, 5),
+            (2, 16),
+            (16, 1),
+            (64, 1),
+            (16, 2),
+            (64, 2),
+            (64, 3),
+            (100, 7),
+        ] {
             let (x, w) = (values(513, inputs, 1), values(outputs, inputs, 2));
             let mut all = filled(513, outputs, 0.5);
             multiply_add(&x, &w, &mut all).unwrap();

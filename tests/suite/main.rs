@@ -7,6 +7,7 @@ mod knn;
 mod layers;
 mod live_contacts;
 mod map;
+mod molecules;
 mod networks;
 mod parity;
 mod plan;

@@ -7,6 +7,7 @@ mod cells;
 pub mod checkpoint;
 mod csv;
 pub mod durable;
+pub mod energies;
 mod jsonl;
 pub mod label;
 pub mod las;

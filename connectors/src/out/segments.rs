@@ -75,7 +75,11 @@ impl<T> SegmentSink<T> {
         };
         let lock = Some(FolderLock::take(folder)?);
         if folder.join(MANIFEST).exists() {
-            return Err(Error::unsupported(folder, "a published manifest", "a folder without one, or a run with checkpoints"));
+            return Err(Error::unsupported(
+                folder,
+                "a published manifest",
+                "a folder without one, or a run with checkpoints",
+            ));
         }
         let (manifest, folder, since) = (GrowingManifest::new(&schema), folder.into(), Instant::now());
         Ok(SegmentSink {

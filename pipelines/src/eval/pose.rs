@@ -3,6 +3,7 @@
 //! MAE is over axes and joints, MPJPE the mean distance of a joint from where it is, PCK the share of joints within a distance.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
@@ -13,7 +14,7 @@ use thalweg::{BoxError, Epoch, Pipeline, Sink};
 use crate::finish::{self, Careful, Counted, points_used};
 use crate::pipeline::{Context, Measured};
 use crate::pose::{Asked, model, truth};
-use crate::{Failure, Settings, input};
+use crate::{Failure, Settings, input, plot};
 
 /// True joints (m) by the frame's number.
 pub type Truth = BTreeMap<i64, [[f32; 3]; JOINTS]>;
@@ -78,9 +79,31 @@ pub fn pose(settings: &Settings, context: &Context) -> Result<Measured, Failure>
     let mut report = pipeline.run(|frames| frames.infer_pose(&model), sink)?;
     finish::complete(&mut report, &context.notices);
     let skeletons = std::mem::take(&mut *kept.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+    if let Some(file) = &settings.plot {
+        draw(&skeletons, &truth, file)?;
+    }
     let scores = score(model.name(), &skeletons, &truth)
         .ok_or_else(|| Failure::run("found no frame with a truth, expected frames of the numbers in --truth"))?;
     Ok(Measured { json: json!(scores), text: scores.to_string(), report })
+}
+
+/// Skeletons of four frames, the truth beside what was found.
+fn draw(skeletons: &[Skeleton], truth: &Truth, file: &Path) -> Result<(), Failure> {
+    let known: Vec<_> = skeletons.iter().filter_map(|found| Some((found, truth.get(&found.frame)?))).collect();
+    let step = (known.len() / 4).max(1);
+    let shown: Vec<_> = known.iter().skip(step / 2).step_by(step).take(4).collect();
+    let titles: Vec<String> = shown.iter().map(|(found, _)| format!("frame {}", found.frame)).collect();
+    let people: Vec<plot::Person> = shown
+        .iter()
+        .zip(&titles)
+        .map(|((found, truth), title)| plot::Person {
+            title,
+            truth: Some(truth),
+            prediction: Some(&found.joint),
+            points: &[],
+        })
+        .collect();
+    plot::side_by_side(plot::Figure::new("Pose", [420, 640]), &people).save(file)
 }
 
 fn score(model: &str, skeletons: &[Skeleton], truth: &Truth) -> Option<Scores> {

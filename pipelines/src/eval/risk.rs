@@ -23,7 +23,7 @@ use thalweg_connectors::sim::town;
 use crate::finish::{self, Unused};
 use crate::pipeline::{Context, Measured};
 use crate::risk::{self, Ask};
-use crate::{Failure, Settings};
+use crate::{Failure, Settings, plot};
 
 /// One case.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -104,6 +104,20 @@ struct Labelled {
 }
 
 impl Labelled {
+    /// How far scores can be trusted, and how well they rank, over the people without a positive test.
+    fn draw(&self, file: &Path) -> Result<(), Failure> {
+        let people = self.score.iter().zip(&self.infected).zip(&self.positive);
+        let people: Vec<(f64, bool)> =
+            people.filter(|(_, positive)| !**positive).map(|((score, infected), _)| (*score, *infected)).collect();
+        let bins = plot::Bin::of(people.iter().copied(), 10);
+        let curve = plot::Curve::of(people.iter().copied());
+        let curves: Vec<(&str, &plot::Curve)> = curve.iter().map(|curve| ("all cases", curve)).collect();
+        plot::Figure::new("Infection risk", [640, 640])
+            .panel(plot::Reliability { title: "reliability", bins: &bins })
+            .panel(plot::Roc { title: "ranking", curves: &curves })
+            .save(file)
+    }
+
     fn measure(&self) -> score::Scores {
         evaluate(&self.score, &self.infected, &self.positive)
     }
@@ -136,6 +150,9 @@ pub fn risk(settings: &Settings, context: &Context) -> Result<Measured, Failure>
         pooled.score.extend(labelled.score);
         pooled.infected.extend(labelled.infected);
         pooled.positive.extend(labelled.positive);
+    }
+    if let Some(file) = settings.plot.as_ref().filter(|_| !per_case.is_empty()) {
+        pooled.draw(file)?;
     }
     if per_case.is_empty() {
         return Err(Failure::run("eval risk: found no case done, expected one at least: interrupted"));

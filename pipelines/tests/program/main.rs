@@ -5,6 +5,7 @@ mod contract;
 mod durable;
 mod gnn;
 mod map;
+mod molecules;
 mod risk;
 
 use std::fs;

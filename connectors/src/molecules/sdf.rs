@@ -1,0 +1,272 @@
+//! SDF and MOL files: records of a header of three lines, a table of atoms and bonds, and named
+//! data, ended by `$$$$`.
+//!
+//! V2000 and V3000 of "CTfile Formats" (BIOVIA, Dassault Systèmes, 2020). Only atoms and the data
+//! `energy` (eV) and `value` are taken; bonds are counted off. Hydrogens that are not written are
+//! not added.
+
+use std::io::BufRead;
+
+use super::lines::{LONGEST, Lines, label};
+use super::{MoleculeError, Notes, Parsed, shown};
+
+/// Atoms and bonds that three digits of V2000 can count.
+const MOST: u32 = 999;
+
+/// What ended a record.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    Separator,
+    File,
+}
+
+/// The lines of one record.
+struct Record<'a, R> {
+    lines: &'a mut Lines<R>,
+    end: Option<End>,
+}
+
+impl<R: BufRead> Record<'_, R> {
+    fn next(&mut self) -> Result<Option<&str>, MoleculeError> {
+        if self.end.is_some() {
+            return Ok(None);
+        }
+        match self.lines.next()? {
+            Some(line) if !line.starts_with("$$$$") => Ok(Some(line)),
+            end => {
+                self.end = Some(if end.is_some() { End::Separator } else { End::File });
+                Ok(None)
+            }
+        }
+    }
+
+    /// The next line, or an error that says what it should have been.
+    fn expect_any(&mut self, expected: &str) -> Result<&str, MoleculeError> {
+        let number = self.lines.number() + 1;
+        match self.lines.next()? {
+            Some(line) if !line.starts_with("$$$$") => Ok(line),
+            Some(_) => {
+                self.end = Some(End::Separator);
+                Err(MoleculeError::frame(number, "\"$$$$\"", expected))
+            }
+            None => {
+                self.end = Some(End::File);
+                Err(MoleculeError::frame(number, "the end of the file", expected).last())
+            }
+        }
+    }
+
+    /// The line of an atom or bond, the `i`th of `all`.
+    fn row(&mut self, what: &str, i: u32, all: u32) -> Result<&str, MoleculeError> {
+        let number = self.lines.number() + 1;
+        let expected = format!("the line of {what} {i} of {all}");
+        match self.expect_any(&expected)? {
+            line if line.starts_with("M  END") => Err(MoleculeError::frame(number, "M  END", expected)),
+            line => Ok(line),
+        }
+    }
+
+    /// An error at the last line that was read.
+    fn wrong(&self, found: impl Into<String>, expected: impl Into<String>) -> MoleculeError {
+        MoleculeError::frame(self.lines.number(), found, expected)
+    }
+
+    /// Puts the next line into `joined`, with the lines that go on from it, without `M  V30`. False for
+    /// `M  END`.
+    fn v30(&mut self, joined: &mut String) -> Result<bool, MoleculeError> {
+        joined.clear();
+        loop {
+            let number = self.lines.number() + 1;
+            let line = self.expect_any("M  END")?;
+            if line.starts_with("M  END") && joined.is_empty() {
+                return Ok(false);
+            }
+            let Some(rest) = line.strip_prefix("M  V30").map(str::trim_end) else {
+                return Err(MoleculeError::frame(number, shown(line), "a line that begins with M  V30"));
+            };
+            // One blank parts the sign from what it says; further ones may belong to a split word's surroundings.
+            let rest = rest.strip_prefix(' ').unwrap_or(rest);
+            let open = rest.strip_suffix('-');
+            joined.push_str(open.unwrap_or(rest));
+            if joined.len() > LONGEST {
+                return Err(self.wrong(format!("a line above {LONGEST} bytes"), "lines of text"));
+            }
+            if open.is_none() {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// Reads one record; `None` where only blank lines are left.
+pub(super) fn read<R: BufRead>(lines: &mut Lines<R>, notes: &mut Notes) -> Result<Option<Parsed>, MoleculeError> {
+    let mut record = Record { lines, end: None };
+    let parsed = parse(&mut record, notes);
+    if parsed.as_ref().map_or_else(MoleculeError::recoverable, Option::is_some) {
+        while record.next()?.is_some() {}
+    }
+    parsed
+}
+
+fn parse<R: BufRead>(record: &mut Record<R>, notes: &mut Notes) -> Result<Option<Parsed>, MoleculeError> {
+    let mut parsed = Parsed::default();
+    parsed.molecule.line = record.lines.number() + 1;
+    // Name, program, comment, counts. A name may be blank, and so may all lines behind the last record.
+    let mut head: Vec<String> = Vec::with_capacity(4);
+    while head.len() < 4 || head.iter().all(|line| line.trim().is_empty()) {
+        let Some(line) = record.next()?.map(str::to_owned) else {
+            let blank = head.iter().all(|line| line.trim().is_empty());
+            return match record.end {
+                Some(End::File) if blank => Ok(None),
+                Some(End::File) => Err(record.wrong("the end of the file", "a counts line").last()),
+                _ => Err(record.wrong("\"$$$$\"", "a counts line")),
+            };
+        };
+        head.truncate(3);
+        head.push(line);
+    }
+    let [name, program, _, counts] = head.as_slice() else { return Ok(None) };
+    parsed.molecule.name = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
+    if program.get(20..22) == Some("2D") {
+        let line = parsed.molecule.line + 1;
+        notes.once("2D", || format!("line {line}: the coordinates are a drawing in 2D, not a shape in space"));
+    }
+    if counts.contains("V3000") {
+        v3000(record, &mut parsed)?;
+    } else {
+        v2000(record, counts, &mut parsed)?;
+    }
+    data(record, &mut parsed, notes)?;
+    Ok(Some(parsed))
+}
+
+/// The counts of atoms and bonds in a counts line of V2000: two fields of three columns, or words
+/// where the columns are shifted.
+fn counts_v2000(line: &str) -> Result<(u32, u32), String> {
+    let start = line.len() - line.trim_start().len();
+    let mut words = line.split_ascii_whitespace();
+    let first = words.next().unwrap_or("");
+    let number = |text: &str| text.trim().parse::<u32>().ok();
+    let expected = || "counts of atoms and bonds".to_string();
+    if !first.is_empty() && first.len() <= 3 {
+        let atoms = number(first).ok_or_else(expected)?;
+        let bonds = words.next().filter(|word| word.len() <= 3).map_or(Some(0), number).ok_or_else(expected)?;
+        return Ok((atoms, bonds));
+    }
+    if first.is_empty() || !first.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(expected());
+    }
+    // Two full fields have no blank between them: "100101". Anything else is a count of four digits
+    // or more.
+    let glued = start + first.len() == 6 && line.as_bytes().get(3).is_some_and(|&b| b != b'0');
+    let fields = glued.then(|| Some((number(line.get(..3)?)?, number(line.get(3..6)?)?))).flatten();
+    fields.ok_or_else(|| format!("at most {MOST} atoms and bonds in V2000; larger molecules want V3000"))
+}
+
+/// The table of V2000: atoms, bonds, properties up to `M  END`.
+fn v2000<R: BufRead>(record: &mut Record<R>, counts: &str, parsed: &mut Parsed) -> Result<(), MoleculeError> {
+    let (atoms, bonds) = counts_v2000(counts).map_err(|expected| record.wrong(shown(counts.trim_end()), expected))?;
+    for i in 1..=atoms {
+        let line = record.row("atom", i, atoms)?.to_owned();
+        let number = record.lines.number();
+        let mut words = line.split_ascii_whitespace();
+        let words: [&str; 4] = std::array::from_fn(|_| words.next().unwrap_or(""));
+        // Fields of ten columns may touch each other; words may stand in other columns.
+        let fields =
+            [0..10, 10..20, 20..30, 31..line.len().clamp(31, 34)].map(|field| line.get(field).unwrap_or("").trim());
+        let number_words = words[..3].iter().all(|word| super::lines::real(word).is_some());
+        let [x, y, z, symbol] = if number_words && !words[3].is_empty() { words } else { fields };
+        if symbol.is_empty() {
+            return Err(MoleculeError::frame(number, shown(line.trim_end()), "x y z and a chemical symbol"));
+        }
+        atom(parsed, number, symbol, [x, y, z])?;
+    }
+    for i in 1..=bonds {
+        let line = record.row("bond", i, bonds)?;
+        let fixed = [line.get(..3), line.get(3..6)];
+        let mut words = line.split_ascii_whitespace().map(Some);
+        let words = [words.next().flatten(), words.next().flatten()];
+        let ends = |texts: [Option<&str>; 2]| {
+            texts
+                .iter()
+                .all(|text| text.and_then(|t| t.trim().parse().ok()).is_some_and(|end: u32| (1..=atoms).contains(&end)))
+        };
+        if !ends(fixed) && !ends(words) {
+            let found = shown(line.trim_end());
+            return Err(record.wrong(found, format!("two atoms, 1 to {atoms}, and the type of their bond")));
+        }
+    }
+    // Old files have no M  END; all atoms and bonds have been seen.
+    while record.next()?.is_some_and(|line| !line.starts_with("M  END")) {}
+    Ok(())
+}
+
+/// The table of V3000: the block `ATOM`, and what else there is up to `M  END`.
+fn v3000<R: BufRead>(record: &mut Record<R>, parsed: &mut Parsed) -> Result<(), MoleculeError> {
+    let (mut line, mut counted, mut within, mut done) = (String::new(), None, false, false);
+    loop {
+        let number = record.lines.number() + 1;
+        if !record.v30(&mut line)? {
+            break;
+        }
+        let mut words = line.split_ascii_whitespace();
+        let words: [&str; 5] = std::array::from_fn(|_| words.next().unwrap_or(""));
+        match words {
+            ["END", "ATOM", ..] if within => (within, done) = (false, true),
+            [_, symbol, x, y, z] if within => {
+                if z.is_empty() {
+                    return Err(MoleculeError::frame(number, shown(&line), "index, symbol, x, y and z of an atom"));
+                }
+                atom(parsed, number, symbol, [x, y, z])?;
+            }
+            ["COUNTS", atoms, ..] if counted.is_none() => {
+                let atoms: Option<u64> = atoms.parse().ok();
+                counted = Some(
+                    atoms.ok_or_else(|| MoleculeError::frame(number, shown(&line), "COUNTS and a number of atoms"))?,
+                );
+            }
+            // Blocks of templates have atoms of their own.
+            ["BEGIN", "ATOM", ..] => within = !done,
+            _ => {}
+        }
+    }
+    match counted {
+        Some(counted) if counted == parsed.molecule.z.len() as u64 && !within => Ok(()),
+        Some(counted) => {
+            Err(record.wrong(format!("{} atoms", parsed.molecule.z.len()), format!("{counted}, as COUNTS says")))
+        }
+        None => Err(record.wrong("no COUNTS", "COUNTS and a number of atoms")),
+    }
+}
+
+/// Adds an atom; signs of queries are told apart from misspelt symbols.
+fn atom(parsed: &mut Parsed, line: u64, symbol: &str, place: [&str; 3]) -> Result<(), MoleculeError> {
+    let query = symbol.contains(['*', '#', '[', '('])
+        || matches!(symbol, "A" | "Q" | "L" | "LP" | "R" | "M" | "X" | "AH" | "QH" | "MH" | "XH" | "NOT");
+    let digits = symbol.bytes().any(|b| b.is_ascii_digit());
+    if query || digits {
+        let expected = if query { "a chemical symbol, not a query" } else { "a chemical symbol" };
+        return Err(MoleculeError::frame(line, shown(symbol), expected));
+    }
+    parsed.push(line, symbol, place)
+}
+
+/// The data behind the table: a line `> <name>`, and the value on the next.
+fn data<R: BufRead>(record: &mut Record<R>, parsed: &mut Parsed, notes: &mut Notes) -> Result<(), MoleculeError> {
+    let mut slot = None;
+    while let Some(line) = record.next()? {
+        if let Some(key) = slot.take() {
+            let found = shown(line.trim());
+            let number = label(line.trim()).unwrap_or_else(|()| {
+                let line = record.lines.number();
+                notes.once("label", || format!("line {line}: {key} {found} left out, expected a number"));
+                None
+            });
+            *(if key == "energy" { &mut parsed.molecule.energy } else { &mut parsed.molecule.value }) = number;
+        } else if line.starts_with('>') {
+            let name = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+            slot = ["energy", "value"].into_iter().find(|key| name.is_some_and(|(name, _)| name == *key));
+        }
+    }
+    Ok(())
+}

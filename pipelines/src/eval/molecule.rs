@@ -1,0 +1,190 @@
+//! `eval molecule`: energies and forces against those in the file: mean absolute and root mean square errors.
+//!
+//! Potentials of one molecule may differ from a file by a constant, so errors are also given with the mean difference subtracted.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+use serde_json::json;
+use thalweg::molecules::Evaluated;
+use thalweg::{BoxError, Epoch, Pipeline, Sink};
+
+use crate::finish::{self, Careful, Counted, points_used};
+use crate::molecule::{Asked, EVAL_KEYS, model, open};
+use crate::pipeline::{Context, Measured};
+use crate::{Failure, Settings, input, plot};
+
+/// Errors of energies, or of a property.
+#[derive(Debug, Serialize)]
+struct Energies {
+    frames: u64,
+    mae: f64,
+    rmse: f64,
+    /// With the mean difference subtracted.
+    mae_shifted: f64,
+    mean_difference: f64,
+}
+
+/// Errors of the components of forces.
+#[derive(Debug, Serialize)]
+struct Forces {
+    components: u64,
+    mae: f64,
+    rmse: f64,
+}
+
+/// What `eval molecule` found.
+#[derive(Debug, Serialize)]
+struct Scores {
+    model: String,
+    /// The unit of energies; forces are in that unit per Å.
+    unit: &'static str,
+    energies: Option<Energies>,
+    forces: Option<Forces>,
+}
+
+/// Differences, found less true.
+#[derive(Debug, Default)]
+struct Differences {
+    energies: Vec<f64>,
+    forces: Vec<f64>,
+    /// True and found, for pictures.
+    energy_pairs: [Vec<f64>; 2],
+    force_pairs: [Vec<f64>; 2],
+}
+
+struct Kept {
+    differences: Arc<Mutex<Differences>>,
+    scale: f64,
+    /// True if the truth is the property `value`.
+    property: bool,
+}
+
+impl Sink<Evaluated> for Kept {
+    fn name(&self) -> String {
+        "evaluation".into()
+    }
+    fn write(&mut self, _: Epoch, item: Evaluated) -> Result<(), BoxError> {
+        let mut kept = self.differences.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let truth = if self.property { item.molecule.value } else { item.molecule.energy };
+        if let Some((found, truth)) = item.energy.zip(truth) {
+            let found = self.scale * found;
+            kept.energies.push(found - truth);
+            kept.energy_pairs[0].push(truth);
+            kept.energy_pairs[1].push(found);
+        }
+        if let Some(truth) = item.molecule.forces.as_ref().filter(|_| !self.property) {
+            let pairs = item.forces.as_flattened().iter().zip(truth.as_flattened());
+            for (found, truth) in pairs {
+                kept.forces.push(found - truth);
+                kept.force_pairs[0].push(*truth);
+                kept.force_pairs[1].push(*found);
+            }
+        }
+        Ok(())
+    }
+    fn finish(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// Runs the model over the input and compares with what the files say.
+///
+/// # Errors
+/// Those of the run; files without energies and forces.
+pub fn molecule(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
+    let asked = Asked::of(settings, EVAL_KEYS)?;
+    let (name, potential) = model(settings)?;
+    let (unit, scale) = asked.scale(&potential)?;
+    let source = Counted::new(open(settings, context)?, &context.written);
+    let differences = Arc::new(Mutex::new(Differences::default()));
+    let kept = Kept { differences: Arc::clone(&differences), scale, property: potential.unit() != "eV" };
+    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
+    let used = points_used(&pipeline.stats(), &context.notices);
+    let sink = Careful::new(kept, input::name(settings), &context.written, used);
+    let mut report = pipeline.run(|frames| frames.infer_energies(&potential), sink)?;
+    finish::complete(&mut report, &context.notices);
+    let kept = std::mem::take(&mut *differences.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+    if let Some(file) = &settings.plot {
+        draw(&kept, unit, file)?;
+    }
+    let scores = Scores { model: name, unit, energies: energies(&kept.energies), forces: forces(&kept.forces) };
+    if scores.energies.is_none() && scores.forces.is_none() {
+        let expected = if potential.unit() == "eV" { "energy= or a column forces" } else { "value=" };
+        return Err(Failure::run(format!("found no frame with a truth, expected {expected} in the files")));
+    }
+    Ok(Measured { json: json!(scores), text: scores.to_string(), report })
+}
+
+/// Found against true, and energies frame by frame.
+fn draw(kept: &Differences, unit: &str, file: &Path) -> Result<(), Failure> {
+    let [true_energies, found_energies] = &kept.energy_pairs;
+    let [true_forces, found_forces] = &kept.force_pairs;
+    let frames: Vec<f64> = (0..true_energies.len()).map(|frame| frame as f64).collect();
+    let label = format!("energy ({unit})");
+    let per = format!("{unit}/Å");
+    let lines = [
+        plot::Line { name: "true", x: &frames, y: true_energies },
+        plot::Line { name: "found", x: &frames, y: found_energies },
+    ];
+    let mut figure = plot::Figure::new("Energies and forces", [720, 640]).panel(plot::Parity {
+        title: "energies",
+        quantity: "energy",
+        unit,
+        reference: true_energies,
+        predicted: found_energies,
+    });
+    if !true_forces.is_empty() {
+        let (reference, predicted) = (&true_forces[..], &found_forces[..]);
+        figure = figure.panel(plot::Parity { title: "forces", quantity: "force", unit: &per, reference, predicted });
+    }
+    let panel = plot::Series { title: "frame by frame", x_label: "frame", y_label: &label, lines: &lines };
+    figure.panel(panel).save(file)
+}
+
+fn mean(values: impl Iterator<Item = f64>, count: usize) -> f64 {
+    values.sum::<f64>() / count as f64
+}
+
+fn energies(differences: &[f64]) -> Option<Energies> {
+    let count = differences.len();
+    let offset = mean(differences.iter().copied(), count);
+    (count > 0).then(|| Energies {
+        frames: count as u64,
+        mae: mean(differences.iter().map(|d| d.abs()), count),
+        rmse: mean(differences.iter().map(|d| d * d), count).sqrt(),
+        mae_shifted: mean(differences.iter().map(|d| (d - offset).abs()), count),
+        mean_difference: offset,
+    })
+}
+
+fn forces(differences: &[f64]) -> Option<Forces> {
+    let count = differences.len();
+    (count > 0).then(|| Forces {
+        components: count as u64,
+        mae: mean(differences.iter().map(|d| d.abs()), count),
+        rmse: mean(differences.iter().map(|d| d * d), count).sqrt(),
+    })
+}
+
+impl std::fmt::Display for Scores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unit = self.unit;
+        writeln!(f, "model {}", self.model)?;
+        if let Some(found) = &self.energies {
+            writeln!(
+                f,
+                "energies of {} frames: MAE {:.5} {unit}, RMSE {:.5} {unit}",
+                found.frames, found.mae, found.rmse
+            )?;
+            let (shifted, offset) = (found.mae_shifted, found.mean_difference);
+            writeln!(f, "  with the mean difference {offset:.5} {unit} subtracted: MAE {shifted:.5} {unit}")?;
+        }
+        if let Some(found) = &self.forces {
+            let (mae, rmse) = (found.mae, found.rmse);
+            writeln!(f, "forces, {} components: MAE {mae:.5} {unit}/Å, RMSE {rmse:.5} {unit}/Å", found.components)?;
+        }
+        Ok(())
+    }
+}
