@@ -24,6 +24,7 @@ pub enum Next<T> {
 ///
 /// let position = Position { items: 8, places: vec![Place { input: "scans/7.bin".into(), records: 1 }] };
 /// assert_eq!(position.to_string(), "scans/7.bin");
+/// assert_eq!(Position::of("scans.csv", 8).to_string(), "scans.csv up to record 8");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
@@ -40,6 +41,13 @@ pub struct Place {
     pub input: String,
     /// Frames or rows of it that were handed out.
     pub records: u64,
+}
+
+impl Position {
+    /// Behind so many records of an input that is read alone.
+    pub fn of(input: impl Into<String>, records: u64) -> Position {
+        Position { items: records, places: vec![Place { input: input.into(), records }] }
+    }
 }
 
 impl fmt::Display for Position {

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use thalweg::Dropped;
 
+use crate::error::Error;
+
 /// Texts kept at most; a run without end must not collect them without end.
 const MOST: usize = 200;
 
@@ -66,6 +68,14 @@ impl Notices {
             }
             inner.warnings.push(text);
         }
+    }
+
+    /// Says what could not be read and is passed over, and counts it as `unreadable`.
+    pub(crate) fn passed_over(&self, error: &Error) {
+        let text = error.to_string();
+        let what = text.strip_prefix(&format!("{}: ", error.path().display())).unwrap_or(&text);
+        self.warn(error.path(), format!("passed over: {what}"));
+        self.dropped("unreadable", || text.clone());
     }
 
     /// Counts one thing passed over, `place` saying where and why; the first one's is kept.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use thalweg::source::{Place, Position};
+use thalweg::source::Position;
 use thalweg::{BoxError, Next, Source};
 
 use crate::error::Error;
@@ -138,8 +138,7 @@ impl Source for Records {
     }
 
     fn position(&self) -> Option<Position> {
-        let place = Place { input: self.name.clone(), records: self.taken };
-        Some(Position { items: self.taken, places: vec![place] })
+        Some(Position::of(self.name.as_str(), self.taken))
     }
 
     fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {

@@ -1,11 +1,12 @@
 //! `draw`: one frame of any input as a picture: points from above by class or by height, a molecule, or a pose over its points.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 use std::path::Path;
 
 use thalweg::points::radar::JOINTS;
 use thalweg::{Classes, Frame, Next, Source};
-use thalweg_connectors::molecules::{Format, Molecules, MoleculesOptions};
+use thalweg_connectors::molecules::{self, Format, Molecules, MoleculesOptions};
 use thalweg_connectors::points::folder::{Files, FilesOptions};
 use thalweg_connectors::points::joints::joints;
 use thalweg_connectors::points::truth::WithTruth;
@@ -29,8 +30,7 @@ pub fn classes(classes: &Classes) -> plot::ClassTable {
 /// # Errors
 /// An input that cannot be read, or has no frame.
 pub fn draw(input: &Path, labels: Option<&Path>, output: &Path) -> Result<(), Failure> {
-    let cloud_too = thalweg_connectors::points::format::guess(input).is_ok();
-    if Format::by_ending(input).is_some_and(|format| format == Format::Sdf || !is_table(input) || !cloud_too) {
+    if is_molecule(input) {
         return molecule(input, output);
     }
     let open = || Files::open(input, FilesOptions::default());
@@ -53,13 +53,15 @@ pub fn draw(input: &Path, labels: Option<&Path>, output: &Path) -> Result<(), Fa
     by_class(&first(WithTruth::new(open()?, path)?, input)?, output)
 }
 
-/// True for a text that begins like a table of points, not like a molecule: `.xyz` is the ending of both.
-fn is_table(path: &Path) -> bool {
-    use std::io::{BufRead, BufReader};
-    let Ok(file) = std::fs::File::open(path) else { return false };
+/// True for a file of molecules. `.xyz` is the ending of points too: molecules begin with the number of their atoms.
+fn is_molecule(path: &Path) -> bool {
     let mut line = String::new();
-    // A line that is no text is no count of atoms.
-    BufReader::new(file).read_line(&mut line).is_err() || line.trim().parse::<u64>().is_err()
+    let mut begins = |path| molecules::open(path).and_then(|mut text| text.read_line(&mut line)).is_ok();
+    match Format::by_ending(path) {
+        Some(Format::Sdf) => true,
+        Some(Format::Xyz) => begins(path) && line.trim().parse::<u64>().is_ok(),
+        None => false,
+    }
 }
 
 fn places(frame: &Frame) -> Vec<[f32; 3]> {

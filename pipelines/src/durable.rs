@@ -3,7 +3,7 @@
 //! A source begins early enough for its stages to have again what they retain: as many frames as a window holds, or all rows. The output
 //! of what is read again is there already, and is not written twice. By the law the rest is what it would have been.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ use thalweg_connectors::rows::Merge;
 use crate::finish::Read;
 use crate::keys::{Key, Keys};
 use crate::pipeline::Context;
-use crate::{Failure, Settings, output};
+use crate::{Failure, Settings, models, output};
 
 /// How often a checkpoint is made.
 pub const SECONDS: Key = Key {
@@ -59,7 +59,7 @@ pub fn seconds(keys: &mut Keys<'_>, settings: &Settings) -> Duration {
 }
 
 impl Durable {
-    /// Opens the checkpoints that the settings name, if they do; `model` is the bytes of the model that is used, if one is.
+    /// Opens the checkpoints that the settings name, if they do; `model` is the name or path of the model that is used, if one is.
     ///
     /// # Errors
     /// An output that is no folder of segments, or a checkpoint of other settings (exit 78); checkpoints of which none is whole (exit 1).
@@ -68,7 +68,7 @@ impl Durable {
         context: &Context,
         every: Duration,
         pipeline: &str,
-        model: Option<(&str, &[u8])>,
+        model: Option<&str>,
     ) -> Result<Durable, Failure> {
         let Some(folder) = &settings.checkpoint else {
             settings.refuse(&["allow_model_change"], "--checkpoint beside it")?;
@@ -81,7 +81,7 @@ impl Durable {
             )));
         }
         settings.refuse(&["loop"], "a loop has no position to go on from")?;
-        let identity = identity(settings, pipeline, model);
+        let identity = identity(settings, pipeline, model)?;
         let checkpoints = Checkpoints::open(folder)?;
         let from = match checkpoints.newest(&context.notices)? {
             None => Checkpoint::first(identity),
@@ -91,8 +91,7 @@ impl Durable {
                     from.identity.get(*name) != identity.get(*name)
                         && !(settings.allow_model_change && name.as_str() == MODEL)
                 };
-                let names: Vec<&String> = from.identity.keys().chain(identity.keys()).collect();
-                let names: std::collections::BTreeSet<&String> = names.into_iter().filter(differs).collect();
+                let names: BTreeSet<&String> = from.identity.keys().chain(identity.keys()).filter(differs).collect();
                 let shown =
                     |of: &BTreeMap<String, String>, name: &String| of.get(name).cloned().unwrap_or("none".into());
                 let problems: Vec<_> = names
@@ -119,23 +118,19 @@ impl Durable {
         self.0.as_ref().is_some_and(|kept| kept.from.complete)
     }
 
-    /// True where checkpoints are kept.
-    pub fn is_kept(&self) -> bool {
-        self.0.is_some()
-    }
-
     /// Frames from where the run goes on; `retained` of those before are read again.
     ///
     /// # Errors
     /// A source without positions.
     pub fn frames<S: Source<Item: Read>>(&self, mut source: S, retained: usize) -> Result<Marked<S>, Failure> {
-        if let Some(kept) = self.0.as_ref().filter(|kept| kept.from.position.items > 0) {
-            if kept.from.restart.items > 0 {
-                source.start_at(&kept.from.restart).map_err(Failure::run)?;
-            }
-            return Ok(self.marked(source, retained, kept.from.position.items > kept.from.restart.items));
+        let (restart, position) = match &self.0 {
+            Some(kept) => (&kept.from.restart, &kept.from.position),
+            None => return Ok(self.marked(source, retained, false)),
+        };
+        if restart.items > 0 {
+            source.start_at(restart).map_err(Failure::run)?;
         }
-        Ok(self.marked(source, retained, false))
+        Ok(self.marked(source, retained, position.items > restart.items))
     }
 
     /// Rows, those from before where the run goes on as one batch.
@@ -187,15 +182,17 @@ impl Durable {
 }
 
 /// What must be the same for a run to go on: the options that were given, the keys, the model.
-fn identity(settings: &Settings, pipeline: &str, model: Option<(&str, &[u8])>) -> BTreeMap<String, String> {
+fn identity(settings: &Settings, pipeline: &str, model: Option<&str>) -> Result<BTreeMap<String, String>, Failure> {
     let mut identity = BTreeMap::from([("pipeline".to_string(), pipeline.to_string())]);
     let given = settings.given.iter().filter(|(name, _)| !HOW.contains(name) && **name != MODEL);
     identity.extend(given.map(|(name, value)| (name.to_string(), value.clone())));
     let set = settings.set.iter().filter(|(name, _)| !HOW_KEYS.contains(&name.as_str()));
     identity.extend(set.map(|(name, value)| (format!("set {name}"), value.clone())));
-    let sum = |(name, bytes): (&str, &[u8])| format!("{name}, checksum {:08x}", crc32fast::hash(bytes));
-    identity.extend(model.map(|model| (MODEL.to_string(), sum(model))));
-    identity
+    if let Some(name) = model {
+        let sum = models::checksum(name)?.map_or(String::new(), |sum| format!(", checksum {sum:08x}"));
+        identity.insert(MODEL.to_string(), format!("{name}{sum}"));
+    }
+    Ok(identity)
 }
 
 /// A source that tells the sink where its items stand.

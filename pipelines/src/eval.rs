@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde_json::json;
-use thalweg::{BoxError, Epoch, Pipeline, Segmentation, SegmentationModel, Sink};
+use thalweg::{BoxError, Epoch, Segmentation, SegmentationModel, Sink};
 
-use crate::finish::{self, Careful, Counted, points_used};
+use crate::finish;
 use crate::pipeline::{Context, Measured};
 use crate::{Failure, Settings, draw, input, plot, segment};
 
@@ -66,8 +66,9 @@ struct Confusion {
     bins: [(u64, u64, f64); 10],
     frames: u64,
     unlabelled: u64,
-    /// The first labelled frame, for a picture.
+    /// The first labelled frame, where a picture is wanted.
     shown: Option<Segmentation>,
+    drawn: bool,
 }
 
 impl Confusion {
@@ -77,7 +78,7 @@ impl Confusion {
             self.unlabelled += 1;
             return;
         };
-        if self.shown.is_none() {
+        if self.drawn && self.shown.is_none() {
             self.shown = Some(item.clone());
         }
         for ((&truth, &found), &confidence) in truth.class.iter().zip(&item.class).zip(&item.confidence) {
@@ -108,15 +109,13 @@ impl Confusion {
         let points: Vec<[f32; 3]> = (0..frame.len()).map(|i| [frame.x[i], frame.y[i], frame.z[i]]).collect();
         let truth = frame.truth.as_ref().map_or(&[][..], |truth| &truth.class);
         let classes = draw::classes(&shown.classes);
-        let bins: Vec<plot::Bin> = self
-            .bins
-            .iter()
-            .filter(|bin| bin.0 > 0)
-            .map(|(count, right, sum)| {
-                let count_f = *count as f64;
-                plot::Bin { count: *count, probability: sum / count_f, share: *right as f64 / count_f }
-            })
-            .collect();
+        let mean = |sum: f64, count: u64| if count > 0 { sum / count as f64 } else { 0.0 };
+        let bin = |&(count, right, sum): &(u64, u64, f64)| plot::Bin {
+            count,
+            probability: mean(sum, count),
+            share: mean(right as f64, count),
+        };
+        let bins: Vec<plot::Bin> = self.bins.iter().map(bin).collect();
         plot::Figure::new(frame.name(), [900, 900])
             .panel(plot::BirdsEye { title: "prediction", points: &points, labels: &shown.class, classes })
             .panel(plot::BirdsEye { title: "truth", points: &points, labels: truth, classes })
@@ -173,14 +172,10 @@ impl Sink<Segmentation> for Tally {
 /// What `run segment` fails with; an input without labels (exit 1).
 pub fn segment(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
     let (source, nodes, model) = segment::open(settings, context)?;
-    let confusion = Arc::new(Mutex::new(Confusion::default()));
-    let pipeline = Pipeline::from_source(Counted::new(source, &context.written)).workers(settings.workers);
-    let pipeline = pipeline.drain_when(Arc::clone(&context.drain));
-    let stats = pipeline.stats();
-    (context.watch)(Arc::clone(&stats));
-    let used = points_used(&stats, &context.notices);
-    let sink = Careful::new(Tally(Arc::clone(&confusion)), input::name(settings), &context.written, used);
-    let mut report = pipeline.run(|points| segment::plan(points, nodes, &model), sink)?;
+    let drawn = settings.plot.is_some();
+    let confusion = Arc::new(Mutex::new(Confusion { drawn, ..Confusion::default() }));
+    let sink = Tally(Arc::clone(&confusion));
+    let mut report = finish::over(settings, context, source, |points| segment::plan(points, nodes, &model), sink)?;
     finish::complete(&mut report, &context.notices);
     let confusion = confusion.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if confusion.frames == 0 && context.drain.load(Ordering::Relaxed) {

@@ -12,12 +12,13 @@ use thalweg::points::map::{MapChanges, MapGraph};
 use thalweg::points::radar::{JOINTS, Skeleton};
 use thalweg::report::{Dropped, Stats};
 use thalweg::source::Position;
-use thalweg::{BoxError, Epoch, Frame, KnnGraph, Next, Report, Segmentation, Sink, Source};
+use thalweg::{BoxError, Epoch, Flow, Frame, KnnGraph, Next, Pipeline, Report, Segmentation, Sink, Source};
 use thalweg_connectors::Notices;
 use thalweg_connectors::out::energies::Energy;
 use thalweg_connectors::rows::Rejected;
 
 use crate::pipeline::Context;
+use crate::{Failure, Settings, input};
 
 /// What a run read and wrote so far.
 #[derive(Debug, Default)]
@@ -236,6 +237,30 @@ impl<T: Rows, S: Sink<T>> Sink<T> for Careful<S> {
     }
 }
 
+/// Runs a plan over frames into a sink, as all pipelines over frames do: what is read and written is counted and shown, a signal drains, and
+/// nothing is published where nothing could be used.
+///
+/// # Errors
+/// Those of the run (exit 1).
+pub fn over<S, T>(
+    settings: &Settings,
+    context: &Context,
+    source: S,
+    plan: impl for<'p> FnOnce(Flow<'p, S::Item>) -> Flow<'p, T>,
+    sink: impl Sink<T> + 'static,
+) -> Result<Report, Failure>
+where
+    S: Source<Item: Read> + 'static,
+    T: Rows + Send + 'static,
+{
+    let pipeline = Pipeline::from_source(Counted::new(source, &context.written)).workers(settings.workers);
+    let pipeline = pipeline.drain_when(Arc::clone(&context.drain));
+    let stats = pipeline.stats();
+    (context.watch)(Arc::clone(&stats));
+    let used = points_used(&stats, &context.notices);
+    Ok(pipeline.run(plan, Careful::new(sink, input::name(settings), &context.written, used))?)
+}
+
 /// What was left out for one reason, as a message says it.
 pub fn line(reason: &str, dropped: &Dropped) -> String {
     let first = if dropped.first.is_empty() { String::new() } else { format!(", first: {}", dropped.first) };
@@ -261,7 +286,7 @@ pub fn dropped(stats: &Stats, notices: &Notices) -> Unused {
 }
 
 /// Nothing is used of an input of points if none of its points entered a graph and some were left out.
-pub fn points_used(stats: &Arc<Stats>, notices: &Notices) -> impl Fn() -> Result<(), Unused> + Send + 'static {
+fn points_used(stats: &Arc<Stats>, notices: &Notices) -> impl Fn() -> Result<(), Unused> + Send + 'static {
     let (stats, notices) = (Arc::clone(stats), notices.clone());
     move || {
         let unused = dropped(&stats, &notices);

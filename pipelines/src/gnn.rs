@@ -228,9 +228,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let asked = Asked::of(settings, KEYS)?;
     let rejected = Arc::new(Rejected::beside(settings.output.as_deref().unwrap_or_default()));
     let source = asked.open(context, &rejected)?;
-    let bytes = models::read(Path::new(asked.network.name()))?;
-    let model = (asked.network.name(), &bytes[..]);
-    let durable = Durable::open(settings, context, asked.every, "gnn", Some(model))?;
+    let durable = Durable::open(settings, context, asked.every, "gnn", Some(asked.network.name()))?;
     let (called, options) = (source.name(), asked.options(settings, context, &source));
     let (source, done) = (durable.rows(source)?, durable.done());
     let sink = if asked.changes {

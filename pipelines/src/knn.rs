@@ -1,15 +1,14 @@
 //! `knn`: frames in, the exact k nearest neighbours of every point, or of every voxel of a map, out.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg::{Flow, Frame, Pipeline, Report};
+use thalweg::{Flow, Frame, Report};
 use thalweg_connectors::out::batches::{knn_batches, knn_changes_schema, knn_schema, map_batches, map_changes_batches};
 use thalweg_connectors::out::records::{Batches, SchemaRef};
 use thalweg_connectors::out::segments::Roll;
 
 use crate::durable::{self, Durable};
-use crate::finish::{Careful, Counted, Rows, points_used};
+use crate::finish::{self, Rows};
 use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
 use crate::nodes::{NODES, Nodes, voxel, window};
@@ -131,17 +130,12 @@ fn go<T: Rows + Send + 'static>(
 ) -> Result<Report, Failure> {
     let durable = Durable::open(settings, context, asked.every, "knn", None)?;
     let source = durable.frames(input::open(settings, &asked.reading, context)?, asked.nodes.retained())?;
-    let source = Counted::new(source, &context.written);
     let done = durable.done();
     let sink = durable.table(settings, schema, batches, asked.roll)?;
     if done {
         return Ok(Report::default());
     }
-    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
-    let stats = pipeline.stats();
-    (context.watch)(Arc::clone(&stats));
-    let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
-    let mut report = pipeline.run(plan, sink)?;
+    let mut report = finish::over(settings, context, source, plan, sink)?;
     asked.reading.tell(&mut report);
     Ok(report)
 }

@@ -8,8 +8,11 @@ use thalweg::points::radar::PoseModel;
 
 use crate::Failure;
 
-/// (name, what it is for, its file).
-pub const SHIPPED: [(&str, &str, &[u8]); 2] = [
+/// A model inside the binary: name, what it is for, its file.
+pub type Shipped = (&'static str, &'static str, &'static [u8]);
+
+/// Those of `segment`.
+pub const SEGMENT: [Shipped; 2] = [
     (
         "driving",
         "19 SemanticKITTI classes, spinning sensor on a vehicle; NON-COMMERCIAL (trained on KITTI / SemanticKITTI)",
@@ -22,30 +25,15 @@ pub const SHIPPED: [(&str, &str, &[u8]); 2] = [
     ),
 ];
 
-/// The model of `pose`: its name, what it is, its file.
-pub const POSE: (&str, &str, &[u8]) = (
+/// Those of `pose`; the first is the default.
+pub const POSE: [Shipped; 1] = [(
     "mars",
     "19 joints of one person, 0.5 to 3.5 m before a radar of 10 frames/s (MARS, MIT licence)",
     include_bytes!("../../models/pose.safetensors"),
-);
+)];
 
-/// The pose model by name, or a `.safetensors` file by path.
-///
-/// # Errors
-/// An unknown name (exit 78); a file that is no model (exit 1).
-pub fn pose(name: &str) -> Result<PoseModel, Failure> {
-    if name == POSE.0 {
-        return Ok(PoseModel::from_bytes(POSE.0, POSE.2)?);
-    }
-    if !name.ends_with(".safetensors") {
-        let expected = format!("{} or a file ending in .safetensors", POSE.0);
-        return Err(Failure::config(format!("model: found {name}, expected {expected}")));
-    }
-    Ok(PoseModel::open(Path::new(name))?)
-}
-
-/// The potentials: name, what it is, its file; the first is the default.
-pub const MOLECULES: [(&str, &str, &[u8]); 2] = [
+/// Those of `molecule`; the first is the default.
+pub const MOLECULE: [Shipped; 2] = [
     (
         "rmd17",
         "energies and forces of aspirin, benzene, ethanol, malonaldehyde, salicylic acid, toluene (rMD17, CC0)",
@@ -58,51 +46,66 @@ pub const MOLECULES: [(&str, &str, &[u8]); 2] = [
     ),
 ];
 
-/// A potential by name, or a `.safetensors` file by path.
-///
-/// # Errors
-/// An unknown name (exit 78); a file that is no model (exit 1).
-pub fn potential(name: &str) -> Result<Potential, Failure> {
-    if let Some((name, _, bytes)) = MOLECULES.iter().find(|(shipped, _, _)| *shipped == name) {
-        return Ok(Potential::read(name, bytes)?);
-    }
-    if !name.ends_with(".safetensors") {
-        let names: Vec<_> = MOLECULES.iter().map(|(name, _, _)| *name).collect();
-        let expected = format!("{} or a file ending in .safetensors", names.join(", "));
-        return Err(Failure::config(format!("model: found {name}, expected {expected}")));
-    }
-    Ok(Potential::read(name, &read(Path::new(name))?)?)
-}
-
 /// The weights of the risk model `tgnn`.
 pub const TGNN: &[u8] = include_bytes!("../../models/tgnn.safetensors");
 
-/// A shipped model by name, or a `.safetensors` file by path.
+/// Names of models, and what they are, for help and lists.
+pub fn named(shipped: &[Shipped]) -> Vec<(&'static str, &'static str)> {
+    shipped.iter().map(|(name, what, _)| (*name, *what)).collect()
+}
+
+/// A segmentation model by name, or a `.safetensors` file by path.
 ///
 /// # Errors
 /// An unknown name (exit 78); a file that is no model (exit 1).
 pub fn open(name: &str) -> Result<SegmentationModel, Failure> {
-    if let Some((name, _, bytes)) = SHIPPED.iter().find(|(shipped, _, _)| *shipped == name) {
-        return Ok(SegmentationModel::from_bytes(name, bytes)?);
-    }
-    if !name.ends_with(".safetensors") {
-        let names: Vec<_> = SHIPPED.iter().map(|(name, _, _)| *name).collect();
-        return Err(Failure::config(format!(
-            "model: found {name}, expected {} or a file ending in .safetensors",
-            names.join(", ")
-        )));
-    }
-    Ok(SegmentationModel::open(Path::new(name))?)
+    of(&SEGMENT, name, SegmentationModel::from_bytes, SegmentationModel::open)
 }
 
-/// The bytes of a model by its name, or of a file.
+/// A pose model, likewise.
+///
+/// # Errors
+/// See [`open`].
+pub fn pose(name: &str) -> Result<PoseModel, Failure> {
+    of(&POSE, name, PoseModel::from_bytes, PoseModel::open)
+}
+
+/// A potential, likewise.
+///
+/// # Errors
+/// See [`open`].
+pub fn potential(name: &str) -> Result<Potential, Failure> {
+    of(&MOLECULE, name, Potential::read, Potential::open)
+}
+
+fn of<M>(
+    shipped: &[Shipped],
+    name: &str,
+    read: fn(&str, &[u8]) -> Result<M, thalweg::Error>,
+    open: fn(&Path) -> Result<M, thalweg::Error>,
+) -> Result<M, Failure> {
+    if let Some((name, _, bytes)) = shipped.iter().find(|(shipped, _, _)| *shipped == name) {
+        return Ok(read(name, bytes)?);
+    }
+    if !name.ends_with(".safetensors") {
+        let names: Vec<_> = shipped.iter().map(|(name, _, _)| *name).collect();
+        let expected = format!("{} or a file ending in .safetensors", names.join(", "));
+        return Err(Failure::config(format!("model: found {name}, expected {expected}")));
+    }
+    Ok(open(Path::new(name))?)
+}
+
+/// The checksum of a model's bytes, by its name or path; none of a model that is code.
 ///
 /// # Errors
 /// A file that cannot be read (exit 1).
-pub fn bytes(name: &str) -> Result<Vec<u8>, Failure> {
-    let shipped =
-        SHIPPED.iter().chain(&MOLECULES).chain([&POSE, &("tgnn", "", TGNN)]).find(|(shipped, _, _)| *shipped == name);
-    shipped.map_or_else(|| read(Path::new(name)), |(_, _, bytes)| Ok(bytes.to_vec()))
+pub fn checksum(name: &str) -> Result<Option<u32>, Failure> {
+    let shipped = SEGMENT.iter().chain(&POSE).chain(&MOLECULE).chain([&("tgnn", "", TGNN)]);
+    match shipped.into_iter().find(|(shipped, _, _)| *shipped == name) {
+        Some((_, _, bytes)) => Ok(Some(crc32fast::hash(bytes))),
+        None if name.ends_with(".safetensors") => Ok(Some(crc32fast::hash(&read(Path::new(name))?))),
+        None => Ok(None),
+    }
 }
 
 /// The bytes of a model file.

@@ -4,17 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use thalweg::Report;
 use thalweg::molecules::{Evaluated, Potential};
-use thalweg::{Pipeline, Report};
 use thalweg_connectors::molecules::{Molecules, MoleculesOptions};
 use thalweg_connectors::out::energies::{ENERGIES, Energy, VALUES, energy_schema, value_schema};
 use thalweg_connectors::out::segments::Roll;
 
 use crate::durable::{self, Durable};
-use crate::finish::{Careful, Counted, points_used};
 use crate::keys::{Key, Keys, Listed};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::{Failure, Settings, eval, input, models, output};
+use crate::{Failure, Settings, eval, finish, input, models, output};
 
 const UNIT: Key = Key {
     name: "unit",
@@ -38,7 +37,7 @@ const KEYS: Listed = &[&UNIT, &output::FRAMES, &output::SECONDS, &durable::SECON
 pub const READY: Ready = Ready {
     name: "molecule",
     what: "energies and forces of molecules, or atomisation energies",
-    models: || models::MOLECULES.iter().map(|(name, what, _)| (*name, *what)).collect(),
+    models: || models::named(&models::MOLECULE),
     check: |settings| {
         Asked::of(settings, KEYS)?;
         settings.model.as_deref().map_or(Ok(()), |name| models::potential(name).map(drop))
@@ -114,7 +113,7 @@ impl Asked {
 
 /// The model that the settings name, else the first.
 pub(crate) fn model(settings: &Settings) -> Result<(String, Arc<Potential>), Failure> {
-    let name = settings.model.as_deref().unwrap_or(models::MOLECULES[0].0);
+    let name = settings.model.as_deref().unwrap_or(models::MOLECULE[0].0);
     Ok((name.into(), Arc::new(models::potential(name)?)))
 }
 
@@ -142,9 +141,8 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let asked = Asked::of(settings, KEYS)?;
     let (name, potential) = model(settings)?;
     let (unit, scale) = asked.scale(&potential)?;
-    let bytes = models::bytes(&name)?;
-    let durable = Durable::open(settings, context, asked.every, "molecule", Some((&name, &bytes)))?;
-    let source = Counted::new(durable.frames(open(settings, context)?, 0)?, &context.written);
+    let durable = Durable::open(settings, context, asked.every, "molecule", Some(&name))?;
+    let source = durable.frames(open(settings, context)?, 0)?;
     let done = durable.done();
     let energies = unit == "eV" && asked.unit.is_none();
     let sink = if energies {
@@ -155,10 +153,6 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     if done {
         return Ok(Report::default());
     }
-    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
-    let stats = pipeline.stats();
-    (context.watch)(Arc::clone(&stats));
-    let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
     let row = move |evaluated: Evaluated| {
         let row = |energy: f64| Energy {
             frame: evaluated.molecule.frame,
@@ -168,7 +162,8 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
         };
         Ok(evaluated.energy.map(row).into_iter().collect::<Vec<Energy>>())
     };
-    let mut report = pipeline.run(|frames| frames.infer_energies(&potential).map("rows", row), sink)?;
+    let mut report =
+        finish::over(settings, context, source, |frames| frames.infer_energies(&potential).map("rows", row), sink)?;
     let errors: serde_json::Map<String, serde_json::Value> = potential
         .known()
         .map(|(name, energy, forces)| (name.to_string(), serde_json::json!({"energy": energy, "forces": forces})))

@@ -1,21 +1,19 @@
 //! `pose`: radar frames in, 19 joints a frame with their uncertainty out.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use thalweg::Report;
 use thalweg::points::radar::PoseModel;
-use thalweg::{Pipeline, Report};
 use thalweg_connectors::out::batches::{pose_batches, pose_schema};
 use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::points::joints::joints;
 use thalweg_connectors::sim::person::Sensor;
 
 use crate::durable::{self, Durable};
-use crate::finish::{Careful, Counted, points_used};
 use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::{Failure, Settings, eval, input, models, output, sims};
+use crate::{Failure, Settings, eval, finish, input, models, output, sims};
 
 const SENSOR: Key = Key {
     name: "sensor",
@@ -41,7 +39,7 @@ const EVAL_KEYS: Listed = &[&sims::FRAMES, &sims::SEED, &SENSOR, &input::TIME_UN
 pub const READY: Ready = Ready {
     name: "pose",
     what: "19 joints of the person that a radar sees, in every frame",
-    models: || vec![(models::POSE.0, models::POSE.1)],
+    models: || models::named(&models::POSE),
     check: |settings| {
         Asked::of(settings, KEYS)?;
         settings.model.as_deref().map_or(Ok(()), |name| models::pose(name).map(drop))
@@ -117,26 +115,20 @@ impl Asked {
 
 /// The model that the settings name, else the shipped one.
 pub(crate) fn model(settings: &Settings) -> Result<PoseModel, Failure> {
-    models::pose(settings.model.as_deref().unwrap_or(models::POSE.0))
+    models::pose(settings.model.as_deref().unwrap_or(models::POSE[0].0))
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let Asked { reading, roll, every, .. } = Asked::of(settings, KEYS)?;
     let model = model(settings)?;
-    let bytes = models::bytes(model.name())?;
-    let durable = Durable::open(settings, context, every, "pose", Some((model.name(), &bytes)))?;
+    let durable = Durable::open(settings, context, every, "pose", Some(model.name()))?;
     let source = durable.frames(input::open(settings, &reading, context)?, model.frames())?;
-    let source = Counted::new(source, &context.written);
     let done = durable.done();
     let sink = durable.table(settings, pose_schema(), pose_batches, roll)?;
     if done {
         return Ok(Report::default());
     }
-    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
-    let stats = pipeline.stats();
-    (context.watch)(Arc::clone(&stats));
-    let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
-    let mut report = pipeline.run(|frames| frames.infer_pose(&model), sink)?;
+    let mut report = finish::over(settings, context, source, |frames| frames.infer_pose(&model), sink)?;
     reading.tell(&mut report);
     Ok(report)
 }

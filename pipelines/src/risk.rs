@@ -351,9 +351,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let names = source.names();
     let called = source.name();
     let model = settings.model.as_deref().unwrap_or(MODELS[0].0);
-    // Models that are code have no bytes: their name says what they are.
-    let bytes = models::bytes(model).unwrap_or_default();
-    let durable = Durable::open(settings, context, ask.every, "risk", Some((model, &bytes)))?;
+    let durable = Durable::open(settings, context, ask.every, "risk", Some(model))?;
     let (source, done) = (durable.rows(source)?, durable.done());
     let sink = if ask.changes {
         durable.table(settings, risk_changes_schema(), risk_changes_batches, ask.roll)?

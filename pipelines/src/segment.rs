@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg::{BoxError, Flow, Frame, Pipeline, Report, Segmentation, SegmentationModel, Sink};
+use thalweg::{BoxError, Flow, Frame, Report, Segmentation, SegmentationModel, Sink};
 use thalweg_connectors::out::batches::{LabelColumns, segmentation_batches_with, segmentation_schema_with};
 use thalweg_connectors::out::label::LabelSink;
 use thalweg_connectors::out::las::LasSink;
@@ -13,13 +13,12 @@ use thalweg_connectors::points::format;
 use thalweg_connectors::points::truth::WithTruth;
 
 use crate::durable::{self, Durable};
-use crate::finish::{Careful, Counted, points_used};
 use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
 use crate::nodes::{NODES, Nodes, voxel, window};
 use crate::pipeline::{Context, Doing, Ready};
 use crate::settings::OutputFormat;
-use crate::{Failure, Settings, eval, input, models, output, sims};
+use crate::{Failure, Settings, eval, finish, input, models, output, sims};
 
 /// Models trained on sweeps do best on few frames; voxels are the network's own unless another edge is set.
 const VOXEL: Key = voxel("the model's own");
@@ -50,7 +49,7 @@ const KEYS: Listed = &[
 pub const READY: Ready = Ready {
     name: "segment",
     what: "a class, a confidence and an object for every LiDAR point",
-    models: || models::SHIPPED.iter().map(|(name, what, _)| (*name, *what)).collect(),
+    models: || models::named(&models::SEGMENT),
     check: |settings| {
         Asked::of(settings, KEYS)?;
         settings.model.as_deref().map_or(Ok(()), |name| models::open(name).map(drop))
@@ -161,21 +160,15 @@ pub(crate) fn plan<'p>(points: Flow<'p, Frame>, nodes: Nodes, model: &Segmentati
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let Asked { nodes, reading, roll, columns, every } = Asked::of(settings, KEYS)?;
     let model = model(settings)?;
-    let bytes = models::bytes(model.name())?;
-    let durable = Durable::open(settings, context, every, "segment", Some((model.name(), &bytes)))?;
+    let durable = Durable::open(settings, context, every, "segment", Some(model.name()))?;
     let reading = reading.of_nodes(nodes, model.config().s0);
     let source = durable.frames(input::open(settings, &reading, context)?, nodes.retained())?;
-    let source = Counted::new(source, &context.written);
     let done = durable.done();
     let sink = sink(settings, roll, columns, durable)?;
     if done {
         return Ok(Report::default());
     }
-    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
-    let stats = pipeline.stats();
-    (context.watch)(Arc::clone(&stats));
-    let sink = Careful::new(sink, input::name(settings), &context.written, points_used(&stats, &context.notices));
-    let mut report = pipeline.run(|points| plan(points, nodes, &model), sink)?;
+    let mut report = finish::over(settings, context, source, |points| plan(points, nodes, &model), sink)?;
     reading.tell(&mut report);
     Ok(report)
 }

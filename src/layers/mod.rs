@@ -79,3 +79,4 @@ pub(crate) use simd::widened;
 pub use softmax::Softmax;
 pub use transformer_conv::TransformerConv;
 pub use weights::Weights;
+pub(crate) use weights::model_file;

@@ -6,10 +6,10 @@
 //! `dE/dd = sum_lm (sum_k g R) grad Y_lm + (sum_p f'_p sum_lmk W g Y) d / r`.
 
 use super::coupling::{Coupling, Term};
-use super::edges::length2;
 use super::harmonics::{COUNT, DEGREE, gradients, harmonics};
 use super::radial::radial;
 use super::read::{PairClass, Readout, Sizes};
+use super::topology::length2;
 
 /// Degrees of the harmonics.
 const DEGREES: usize = 4;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Edge, Molecule, Potential};
-use crate::graph::{PeriodicEdge, periodic_radius_graph};
+use super::{Molecule, Potential};
+use crate::graph::periodic_radius_graph;
 use crate::plan::Flow;
 use crate::report::Dropped;
 use crate::stage::Map;
@@ -28,8 +28,6 @@ impl Potential {
     pub fn evaluate(&self, molecule: &Molecule) -> Result<(f64, Vec<[f64; 3]>, usize), Error> {
         let cell = molecule.cell.unwrap_or_default();
         let edges = periodic_radius_graph(&molecule.pos, cell, molecule.pbc, self.cutoff())?;
-        let seen = |edge: &PeriodicEdge| Edge { src: edge.dst as usize, dst: edge.src as usize, vector: edge.offset };
-        let edges: Vec<Edge> = edges.iter().map(seen).collect();
         let found = self.energy_and_forces(&molecule.z, &edges)?;
         Ok((found.energy, found.forces, edges.len()))
     }

@@ -6,7 +6,6 @@
 //!
 //! | file | what it has |
 //! |---|---|
-//! | `edges.rs` | neighbour vectors, from whichever producer |
 //! | `molecule.rs` | the atoms of a frame |
 //! | `flow.rs` | a potential as a stage, over the framework's periodic radius graph |
 //! | `topology.rs` | bonds, types of atoms, classes of pairs |
@@ -18,7 +17,6 @@
 
 mod atom;
 mod coupling;
-mod edges;
 mod flow;
 mod harmonics;
 mod molecule;
@@ -27,7 +25,6 @@ mod radial;
 mod read;
 mod topology;
 
-pub use edges::Edge;
 pub use flow::Evaluated;
 pub use molecule::Molecule;
 pub use potential::{EnergyAndForces, Potential};

@@ -1,11 +1,14 @@
 //! Which molecule it is, and its energy and forces.
 
+use std::path::Path;
+
 use super::atom::Atom;
 use super::coupling::Coupling;
-use super::edges::{Edge, length2};
 use super::read::{File, Fitted, Kind, read};
-use super::topology::{FAR, bonds, hops};
+use super::topology::{FAR, bonds, hops, length2};
 use crate::Error;
+use crate::graph::PeriodicEdge;
+use crate::layers::model_file;
 
 /// Energies and forces of the molecules that a file knows.
 ///
@@ -48,6 +51,15 @@ impl Potential {
         self.file.fitted.iter().map(|fitted| fitted.sizes.cutoff).fold(0.0, f64::max)
     }
 
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// [`Error::Model`]: a file that cannot be read, or is no potential.
+    pub fn open(path: &Path) -> Result<Potential, Error> {
+        let (name, bytes) = model_file(path)?;
+        Potential::read(&name, &bytes)
+    }
+
     /// `eV` or `kcal/mol`.
     #[must_use]
     pub fn unit(&self) -> &str {
@@ -68,24 +80,24 @@ impl Potential {
         })
     }
 
-    /// Energy and forces of a frame: atomic numbers `[atoms]`, and the neighbours of each atom, both directions of each pair.
+    /// Energy and forces of a frame: atomic numbers `[atoms]`, and the neighbours `src` of each atom `dst`, both directions of each pair.
     ///
     /// # Errors
     /// [`Error::Value`]: an edge to an atom that is not there, an edge without length or with a number that is not finite; elements
     /// or bonds that the file does not know.
-    pub fn energy_and_forces(&self, species: &[u8], edges: &[Edge]) -> Result<EnergyAndForces, Error> {
+    pub fn energy_and_forces(&self, species: &[u8], edges: &[PeriodicEdge]) -> Result<EnergyAndForces, Error> {
         for edge in edges {
-            let d2 = length2(edge.vector);
-            if edge.src.max(edge.dst) >= species.len() || !d2.is_finite() || d2 == 0.0 {
+            let d2 = length2(edge.offset);
+            if edge.src.max(edge.dst) as usize >= species.len() || !d2.is_finite() || d2 == 0.0 {
                 let expected = format!("two of {} atoms at a finite distance", species.len());
                 return Err(Error::Value { what: "edge", found: format!("{edge:?}"), expected });
             }
         }
         let found = self.fit(species, edges)?;
         let cutoff = found.fitted.sizes.cutoff;
-        let mut around: Vec<Vec<&Edge>> = vec![Vec::new(); species.len()];
-        for edge in edges.iter().filter(|edge| length2(edge.vector) < cutoff * cutoff) {
-            around[edge.src].push(edge);
+        let mut around: Vec<Vec<&PeriodicEdge>> = vec![Vec::new(); species.len()];
+        for edge in edges.iter().filter(|edge| length2(edge.offset) < cutoff * cutoff) {
+            around[edge.dst as usize].push(edge);
         }
         let mut atom = Atom::new(&self.coupling, found.fitted.sizes);
         let mut result = EnergyAndForces { energy: found.fitted.shift, forces: vec![[0.0; 3]; species.len()] };
@@ -94,11 +106,12 @@ impl Potential {
             let mut seen = Vec::with_capacity(edges.len());
             let mut partners = Vec::with_capacity(edges.len());
             for edge in edges {
-                let between = hops.as_ref().map_or(0, |hops| hops[edge.dst]);
-                let row = found.types[i] * found.fitted.readouts.len() + found.types[edge.dst];
+                let partner = edge.src as usize;
+                let between = hops.as_ref().map_or(0, |hops| hops[partner]);
+                let row = found.types[i] * found.fitted.readouts.len() + found.types[partner];
                 if let Some(class) = found.fitted.class[row * (FAR + 1) + between] {
-                    seen.push((edge.vector, &found.fitted.classes[class]));
-                    partners.push(edge.dst);
+                    seen.push((edge.offset, &found.fitted.classes[class]));
+                    partners.push(partner);
                 }
             }
             let kind = found.types[i];
@@ -114,7 +127,7 @@ impl Potential {
         Ok(result)
     }
 
-    fn fit(&self, species: &[u8], edges: &[Edge]) -> Result<Match<'_>, Error> {
+    fn fit(&self, species: &[u8], edges: &[PeriodicEdge]) -> Result<Match<'_>, Error> {
         for fitted in &self.file.fitted {
             match &fitted.kind {
                 Kind::Elements(elements) => {

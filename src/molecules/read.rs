@@ -7,12 +7,12 @@
 //! | `NAME.weight`, `NAME.offset` | `[types, 1 + hidden, invariants * channels]`, `[types, 1 + hidden]` |
 //! | `NAME.out` | `[types, hidden]` |
 
-use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use super::coupling::Coupling;
 use super::topology::{FAR, Topology};
 use crate::Error;
+use crate::layers::Weights;
 
 /// The value of `architecture`.
 const ARCHITECTURE: &str = "cluster-expansion";
@@ -113,16 +113,9 @@ struct Molecule {
 
 /// Reads a file; `name` is how messages call it.
 pub(super) fn read(name: &str, bytes: &[u8], coupling: &Coupling) -> Result<File, Error> {
-    let wrong = |place: &str, found: String, expected: &str| Error::Model {
-        name: name.into(),
-        place: place.into(),
-        found,
-        expected: expected.into(),
-    };
-    let (_, header) =
-        SafeTensors::read_metadata(bytes).map_err(|e| wrong("header", e.to_string(), "a safetensors file"))?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| wrong("header", e.to_string(), "a safetensors file"))?;
-    let text = header.metadata().as_ref().and_then(|metadata| metadata.get("thalweg"));
+    let weights = Weights::read(name, bytes)?;
+    let wrong = |place: &str, found: String, expected: &str| weights.error(place, found, expected);
+    let text = weights.description();
     let text = text.ok_or_else(|| wrong("metadata", "no key thalweg".into(), "a description"))?;
     let description: Description =
         serde_json::from_str(text).map_err(|e| wrong("metadata thalweg", e.to_string(), "its keys"))?;
@@ -130,17 +123,11 @@ pub(super) fn read(name: &str, bytes: &[u8], coupling: &Coupling) -> Result<File
         return Err(wrong("architecture", description.architecture, ARCHITECTURE));
     }
     let tensor = |name: &str, expected: &[usize]| {
-        let view = tensors.tensor(name).map_err(|e| wrong(name, e.to_string(), "a tensor"))?;
-        if view.dtype() != Dtype::F32 || view.shape() != expected {
-            let found = format!("{:?} {:?}", view.dtype(), view.shape());
-            return Err(wrong(name, found, &format!("F32 {expected:?}")));
+        let (shape, values) = weights.flat(name)?;
+        if shape != expected {
+            return Err(wrong(name, format!("{shape:?}"), &format!("{expected:?}")));
         }
-        let values: Vec<f64> =
-            view.data().as_chunks::<4>().0.iter().map(|b| f64::from(f32::from_le_bytes(*b))).collect();
-        match values.iter().find(|v| !v.is_finite()) {
-            Some(bad) => Err(wrong(name, bad.to_string(), "finite weights")),
-            None => Ok(values),
-        }
+        Ok::<Vec<f64>, Error>(values.into_iter().map(f64::from).collect())
     };
     let fitted = (description.molecules.into_iter())
         .map(|molecule| {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::edges::{Edge, length2};
+use crate::graph::PeriodicEdge;
 
 /// Bonds counted at most between two atoms of a pair.
 pub(super) const FAR: usize = 4;
@@ -22,18 +22,24 @@ fn limit(a: u8, b: u8) -> Option<f64> {
     }
 }
 
+/// The squared length of a vector.
+pub(super) fn length2([x, y, z]: [f64; 3]) -> f64 {
+    x * x + y * y + z * z
+}
+
 /// Who is bonded to whom: `bonds[i]` lists the partners of atom i, ascending.
 pub type Bonds = Vec<Vec<usize>>;
 
 /// The bonds among the edges. Where `labile`, hydrogen on oxygen counts as free, since it may change its partner.
 #[must_use]
-pub fn bonds(species: &[u8], edges: &[Edge], labile: bool) -> Bonds {
+pub fn bonds(species: &[u8], edges: &[PeriodicEdge], labile: bool) -> Bonds {
     let mut bonds = vec![Vec::new(); species.len()];
     for edge in edges {
-        let (a, b) = (species[edge.src], species[edge.dst]);
+        let (own, partner) = (edge.dst as usize, edge.src as usize);
+        let (a, b) = (species[own], species[partner]);
         let free = labile && (a.min(b), a.max(b)) == (1, 8);
-        if !free && limit(a, b).is_some_and(|limit| length2(edge.vector) < limit * limit) {
-            bonds[edge.src].push(edge.dst);
+        if !free && limit(a, b).is_some_and(|limit| length2(edge.offset) < limit * limit) {
+            bonds[own].push(partner);
         }
     }
     bonds.iter_mut().for_each(|partners| {

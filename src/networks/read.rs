@@ -5,13 +5,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use safetensors::SafeTensors;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Inputs, Network, Step};
 use crate::Error;
-use crate::layers::{self, Of, Shape, Weights};
+use crate::layers::{self, Of, Shape, Weights, model_file};
 
 const ARCHITECTURE: &str = "layers";
 const VERSION: u64 = 1;
@@ -67,13 +66,7 @@ impl Network {
     /// # Errors
     /// A file that cannot be read; those of [`Network::read`].
     pub fn open(path: &std::path::Path) -> Result<Self, Error> {
-        let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| Error::Model {
-            name: name.clone(),
-            place: "file".into(),
-            found: error.to_string(),
-            expected: "a readable model file".into(),
-        })?;
+        let (name, bytes) = model_file(path)?;
         Network::read(&name, &bytes)
     }
 
@@ -83,15 +76,23 @@ impl Network {
     /// [`Error::Model`], which names the tensor, the key or the step, what was found, and what was expected.
     pub fn read(name: &str, bytes: &[u8]) -> Result<Self, Error> {
         let weights = Weights::read(name, bytes)?;
-        let description = describe(&weights, bytes)?;
-        let inputs = inputs(&weights, &description)?;
+        let text = weights.description();
+        let text = text.ok_or_else(|| weights.error("metadata", "no key thalweg", "a file of training/export.py"))?;
+        let json = |error: serde_json::Error| weights.error("metadata thalweg", error, "a description of a network");
+        Network::described(name, &weights, serde_json::from_str(text).map_err(json)?)
+    }
+
+    /// A network of these tensors, all of which it takes, as `description` says.
+    pub(crate) fn described(name: &str, weights: &Weights, description: Value) -> Result<Self, Error> {
+        let description = describe(weights, description)?;
+        let inputs = inputs(weights, &description)?;
         let mut values = Values::new(&inputs);
         let mut steps = Vec::with_capacity(description.steps.len());
         for step in &description.steps {
-            let step = values.add(&weights, step)?;
+            let step = values.add(weights, step)?;
             steps.push(step);
         }
-        let output = values.find(&weights, "output", &description.output)?;
+        let output = values.find(weights, "output", &description.output)?;
         if let Some(extra) = weights.untaken().first() {
             return Err(weights.error(extra, "a tensor that no step takes", "the tensors of the steps alone"));
         }
@@ -102,20 +103,15 @@ impl Network {
 }
 
 /// The description, its architecture and version checked before all else.
-fn describe(weights: &Weights, bytes: &[u8]) -> Result<Description, Error> {
-    let header =
-        SafeTensors::read_metadata(bytes).map_err(|error| weights.error("header", error, "a safetensors file"))?;
-    let text = header.1.metadata().as_ref().and_then(|metadata| metadata.get("thalweg"));
-    let text = text.ok_or_else(|| weights.error("metadata", "no key thalweg", "a file of training/export.py"))?;
-    let json = |error: serde_json::Error| weights.error("metadata thalweg", error, "a description of a network");
-    let value: Value = serde_json::from_str(text).map_err(json)?;
+fn describe(weights: &Weights, value: Value) -> Result<Description, Error> {
     for (key, expected) in [("architecture", Value::from(ARCHITECTURE)), ("version", Value::from(VERSION))] {
         if value.get(key) != Some(&expected) {
             let found = value.get(key).map_or("none".into(), Value::to_string);
             return Err(weights.error(key, found, expected));
         }
     }
-    serde_json::from_value(value).map_err(json)
+    serde_json::from_value(value)
+        .map_err(|error| weights.error("metadata thalweg", error, "a description of a network"))
 }
 
 /// The inputs, with as many names of columns as channels.

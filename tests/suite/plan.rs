@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use thalweg::sink::Collect;
-use thalweg::source::{Place, Position};
+use thalweg::source::Position;
 use thalweg::stage::{Inbox, Outbox};
 use thalweg::{BoxError, Epoch, Error, Next, Pipeline, Sink, Source, Stage};
 
@@ -40,8 +40,7 @@ impl Source for Timed {
         Ok(self.items.next().map_or(Next::End, Next::Item))
     }
     fn position(&self) -> Option<Position> {
-        let place = Place { input: self.name.into(), records: self.taken };
-        Some(Position { items: self.taken, places: vec![place] })
+        Some(Position::of(self.name, self.taken))
     }
     fn time(&self, item: &Self::Item) -> Option<i64> {
         item.0

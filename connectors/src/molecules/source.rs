@@ -151,10 +151,7 @@ impl Molecules {
             self.ended = true;
             return Err(error);
         }
-        let text = error.to_string();
-        let what = text.strip_prefix(&format!("{}: ", error.path().display())).unwrap_or(&text);
-        self.options.notices.warn(error.path(), format!("passed over: {what}"));
-        self.options.notices.dropped("unreadable", || text.clone());
+        self.options.notices.passed_over(&error);
         Ok(())
     }
 }

@@ -2,20 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, Int8Array, Int64Array, ListArray, RecordBatch, StringArray};
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::array::{ArrayRef, Int8Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use thalweg::graph::{Answer, Answers};
 
-use super::batches::{batch, cuts, field};
+use super::batches::{batch, cuts, field, float_list_column, float_lists};
 use crate::error::Error;
 
-fn item() -> FieldRef {
-    Arc::new(Field::new("item", DataType::Float32, false))
-}
-
 fn fields() -> Vec<Field> {
-    vec![field("as_of", DataType::Int64), field("node", DataType::Utf8), field("y", DataType::List(item()))]
+    vec![field("as_of", DataType::Int64), field("node", DataType::Utf8), field("y", float_lists())]
 }
 
 /// `as_of`, `node`, `y`.
@@ -47,16 +42,9 @@ pub fn answer_changes_batches(answers: &Answers) -> Box<dyn Iterator<Item = Resu
 
 fn columns(answers: &Answers, rows: &[Answer]) -> Result<Vec<ArrayRef>, Error> {
     let name = |node: u32| answers.names.get(node as usize).map_or("", |name| name);
-    let values = Float32Array::from_iter_values(rows.iter().flat_map(|row| row.y.iter().copied()));
-    let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.y.len()));
-    let lists = ListArray::try_new(item(), offsets, Arc::new(values), None).map_err(|e| Error::Value {
-        what: "column y",
-        found: e.to_string(),
-        expected: "a list a node".into(),
-    })?;
     Ok(vec![
         Arc::new(Int64Array::from_value(answers.as_of.div_euclid(1_000_000_000), rows.len())),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| name(row.node)))),
-        Arc::new(lists),
+        float_list_column("column y", rows.iter().map(|row| &*row.y))?,
     ])
 }

@@ -10,7 +10,7 @@ use arrow::array::{
     StructArray, UInt8Array, UInt32Array, UInt64Array,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int32Type, Schema, SchemaRef};
 use thalweg::contacts::{Score, Scores};
 use thalweg::points::map::{MapChanges, MapGraph};
 use thalweg::points::radar::{JOINT_NAMES, JOINTS, Skeleton};
@@ -70,6 +70,31 @@ pub fn pose_batches(item: &Skeleton) -> Box<dyn Iterator<Item = Result<RecordBat
         ];
         batch(pose_schema(), columns)
     })))
+}
+
+/// The type of a column of lists of f32.
+pub(super) fn float_lists() -> DataType {
+    DataType::List(item())
+}
+
+fn item() -> FieldRef {
+    Arc::new(Field::new("item", DataType::Float32, false))
+}
+
+/// A column of lists of f32; `column` is how a message calls it.
+pub(super) fn float_list_column<'a>(
+    column: &'static str,
+    lists: impl Iterator<Item = &'a [f32]> + Clone,
+) -> Result<ArrayRef, Error> {
+    let values = Float32Array::from_iter_values(lists.clone().flatten().copied());
+    let offsets = OffsetBuffer::from_lengths(lists.map(<[f32]>::len));
+    let lists = ListArray::try_new(item(), offsets, Arc::new(values), None);
+    let failed = |e: arrow::error::ArrowError| Error::Value {
+        what: column,
+        found: e.to_string(),
+        expected: "a list a row".into(),
+    };
+    Ok(Arc::new(lists.map_err(failed)?))
 }
 
 /// Cuts `rows` rows into ranges of at most [`ROWS`].

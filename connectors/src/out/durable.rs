@@ -5,23 +5,22 @@
 //! that nobody names, and removes them. Killed after it, a run finds what the checkpoint names under one of the two names, and puts it in place.
 //! So who reads `*.parquet` sees a row once, or not yet.
 
-use std::io::{Read, Write};
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use thalweg::source::Position;
 use thalweg::{BoxError, Epoch, Sink};
 
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::lock::FolderLock;
 use super::manifest::{Growing as GrowingManifest, MANIFEST, Manifest, Segment};
-use super::parquet::ParquetWriter;
-use super::publish::{StagedFile, sync_folder_of};
-use super::records::{Batches, RecordWriter};
+use super::publish::sync_folder_of;
+use super::records::Batches;
+use super::segment::{OpenSegment, check};
 use super::segments::Roll;
 use crate::error::{At, Error};
 
@@ -46,7 +45,7 @@ pub struct Marks(Arc<Mutex<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     /// By epoch, from `first` on.
-    marks: std::collections::VecDeque<Mark>,
+    marks: VecDeque<Mark>,
     first: Epoch,
     /// Epochs before this one gave their output before.
     again: Epoch,
@@ -111,20 +110,13 @@ pub struct DurableSink<T> {
     manifest: GrowingManifest,
     /// Segments that are whole, and not in the manifest.
     fresh: Vec<Segment>,
-    open: Option<Open>,
+    open: Option<OpenSegment>,
     rows: u64,
     /// The epoch written last.
     written: Option<Epoch>,
     since: Instant,
     failed: bool,
     _lock: FolderLock,
-}
-
-/// The segment being written.
-struct Open {
-    writer: ParquetWriter,
-    segment: Segment,
-    items: u64,
 }
 
 impl<T> DurableSink<T> {
@@ -165,7 +157,7 @@ impl<T> DurableSink<T> {
             sink.manifest.end();
         }
         if sink.keeping.from.number > 0 {
-            sink.list()?;
+            sink.manifest.publish(folder)?;
         }
         Ok(sink)
     }
@@ -185,10 +177,7 @@ impl<T> DurableSink<T> {
                 Some(open) => open,
                 none => {
                     let number = self.manifest.segments() + self.fresh.len() as u64;
-                    let file = format!("segment-{number:08}.parquet");
-                    let writer = ParquetWriter::create(&staged(&self.folder, &file), self.schema.clone())?;
-                    let segment = Segment { file, rows: 0, first: None, last: None, bytes: 0, crc32: 0 };
-                    none.insert(Open { writer, segment, items: 0 })
+                    none.insert(OpenSegment::create(&self.folder, number, STAGED, self.schema.clone())?)
                 }
             };
             self.rows += batch.num_rows() as u64;
@@ -205,11 +194,9 @@ impl<T> DurableSink<T> {
 
     /// Ends the segment that is open: it is whole, but no part of the output.
     fn close(&mut self) -> Result<(), Error> {
-        let Some(open) = self.open.take() else { return Ok(()) };
-        let path = staged(&self.folder, &open.segment.file);
-        open.writer.end()?.publish()?;
-        let (bytes, crc32) = sum_of(&path)?;
-        self.fresh.push(Segment { bytes, crc32, ..open.segment });
+        if let Some(open) = self.open.take() {
+            self.fresh.push(open.publish()?);
+        }
         Ok(())
     }
 
@@ -246,19 +233,8 @@ impl<T> DurableSink<T> {
         if complete {
             self.manifest.end();
         }
-        self.list()?;
+        self.manifest.publish(&self.folder)?;
         self.since = Instant::now();
-        Ok(())
-    }
-
-    /// Writes the manifest.
-    fn list(&mut self) -> Result<(), Error> {
-        for (name, content) in self.manifest.files()? {
-            let path = self.folder.join(name);
-            let mut file = StagedFile::create(&path)?;
-            file.write_all(&content).map_err(|e| Error::io(&path, e))?;
-            file.publish()?;
-        }
         Ok(())
     }
 
@@ -270,19 +246,6 @@ impl<T> DurableSink<T> {
         step(self)?;
         self.failed = false;
         Ok(())
-    }
-}
-
-impl Open {
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        let keys = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let ends = keys.and_then(|keys| Some((*keys.values().first()?, *keys.values().last()?)));
-        if let Some((first, last)) = ends {
-            self.segment.first.get_or_insert(first);
-            self.segment.last = Some(last);
-        }
-        self.segment.rows += batch.num_rows() as u64;
-        self.writer.write(batch)
     }
 }
 
@@ -317,35 +280,6 @@ fn place(folder: &Path, segment: &Segment) -> Result<(), Error> {
     sync_folder_of(&to)
 }
 
-/// Length and CRC-32 of a file.
-fn sum_of(path: &Path) -> Result<(u64, u32), Error> {
-    let io = |e| Error::io(path, e);
-    let mut file = std::fs::File::open(path).map_err(io)?;
-    let (mut buffer, mut crc32, mut bytes) = (vec![0; 1 << 18], crc32fast::Hasher::new(), 0);
-    loop {
-        let read = file.read(&mut buffer).map_err(io)?;
-        if read == 0 {
-            return Ok((bytes, crc32.finalize()));
-        }
-        bytes += read as u64;
-        crc32.update(&buffer[..read]);
-    }
-}
-
-/// Checks a segment's content.
-///
-/// # Errors
-/// A file that is missing or has changed.
-pub(super) fn check(path: &Path, segment: &Segment) -> Result<(), Error> {
-    let shown = |(bytes, crc32): (u64, u32)| format!("{bytes} bytes of checksum {crc32}");
-    let found = sum_of(path)?;
-    if found != (segment.bytes, segment.crc32) {
-        let expected = shown((segment.bytes, segment.crc32));
-        return Err(Error::malformed(path, At::File, shown(found), expected));
-    }
-    Ok(())
-}
-
 /// Brings a folder to where a checkpoint says, and gives the segments of the output. What no checkpoint names is removed.
 fn recovered(folder: &Path, from: &Checkpoint) -> Result<Vec<Segment>, Error> {
     let listed = folder.join(MANIFEST).exists();
@@ -375,11 +309,12 @@ fn recovered(folder: &Path, from: &Checkpoint) -> Result<Vec<Segment>, Error> {
         segments.push(segment.clone());
     }
     let io = |e| Error::io(folder, e);
+    let named: HashSet<&str> = segments.iter().map(|segment| segment.file.as_str()).collect();
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let stray = name.starts_with("segment-") || (name.starts_with(".segment-") && name.ends_with(".tmp"));
-        if stray && !segments.iter().any(|segment| segment.file == name) {
+        if stray && !named.contains(name.as_str()) {
             std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
         }
     }

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, ListArray, RecordBatch, StringArray};
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 
-use super::batches::{batch, field};
+use super::batches::{batch, field, float_list_column, float_lists};
 use super::records::Batches;
 use crate::error::Error;
 
@@ -24,13 +23,9 @@ pub struct Energy {
     pub unit: &'static str,
 }
 
-fn item() -> FieldRef {
-    Arc::new(Field::new("item", DataType::Float32, false))
-}
-
 /// `frame`, `energy`, `forces`.
 pub fn energy_schema() -> SchemaRef {
-    let forces = field("forces", DataType::List(item()));
+    let forces = field("forces", float_lists());
     Arc::new(Schema::new(vec![field("frame", DataType::Int64), field("energy", DataType::Float64), forces]))
 }
 
@@ -42,14 +37,8 @@ pub fn value_schema() -> SchemaRef {
 
 /// A row a frame under [`energy_schema`].
 pub const ENERGIES: Batches<Vec<Energy>> = |rows| {
-    let forces = Float32Array::from_iter_values(rows.iter().flat_map(|row| row.forces.iter().copied()));
-    let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.forces.len()));
-    let lists = ListArray::try_new(item(), offsets, Arc::new(forces), None).map_err(|e| Error::Value {
-        what: "column forces",
-        found: e.to_string(),
-        expected: "a list a frame".into(),
-    });
-    one(rows, lists.and_then(|lists| batch(energy_schema(), vec![frames(rows), values(rows), Arc::new(lists)])))
+    let forces = float_list_column("column forces", rows.iter().map(|row| &row.forces[..]));
+    one(rows, forces.and_then(|forces| batch(energy_schema(), vec![frames(rows), values(rows), forces])))
 };
 
 /// A row a frame under [`value_schema`].
@@ -71,5 +60,5 @@ fn one<'a>(
     rows: &[Energy],
     batch: Result<RecordBatch, Error>,
 ) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + 'a> {
-    Box::new(std::iter::once(batch).filter(|_| !rows.is_empty()).collect::<Vec<_>>().into_iter())
+    Box::new((!rows.is_empty()).then_some(batch).into_iter())
 }

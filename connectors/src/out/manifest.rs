@@ -4,11 +4,13 @@
 //! never written again. When it would refer to more than [`PARTS`] parts of one level, the oldest of them go into a part of the next level. So what a
 //! publication writes is bounded, however many segments there are.
 
+use std::io::Write;
 use std::path::Path;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use serde::{Deserialize, Serialize};
 
+use super::publish::StagedFile;
 use crate::error::{At, Error};
 use crate::files::read_regular;
 
@@ -215,8 +217,19 @@ impl Growing {
         self.head.complete = true;
     }
 
+    /// Publishes what was pushed in `folder`.
+    pub(super) fn publish(&mut self, folder: &Path) -> Result<(), Error> {
+        for (name, content) in self.files()? {
+            let path = folder.join(name);
+            let mut file = StagedFile::create(&path)?;
+            file.write_all(&content).map_err(|e| Error::io(&path, e))?;
+            file.publish()?;
+        }
+        Ok(())
+    }
+
     /// The files that publish what was pushed, name and content, in the order in which they must come to stand.
-    pub(super) fn files(&mut self) -> Result<Vec<(String, Vec<u8>)>, Error> {
+    fn files(&mut self) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let mut files = Vec::new();
         while self.head.segments.len() > self.most.0 {
             let segments: Vec<Segment> = self.head.segments.drain(..self.most.0).collect();

@@ -17,4 +17,5 @@ mod parquet;
 pub mod publish;
 pub mod read;
 pub mod records;
+mod segment;
 pub mod segments;

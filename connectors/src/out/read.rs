@@ -9,8 +9,8 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::batches::ROWS;
-use super::durable::check;
 use super::records;
+use super::segment::check;
 use super::segments::Manifest;
 use crate::error::Error;
 

@@ -4,21 +4,18 @@
 //! it, takes the place of the one before in one rename. What the manifest does not list is not part of the output. That happens when a segment
 //! is full, or old enough, whether or not rows come. While a sink lives no other writes into its folder.
 
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use thalweg::{BoxError, Epoch, Sink};
 
 use super::lock::FolderLock;
 use super::manifest::Growing as GrowingManifest;
 pub use super::manifest::{Column, MANIFEST, Manifest, Segment};
-use super::parquet::ParquetWriter;
+use super::segment::OpenSegment;
 use crate::error::Error;
-use crate::out::publish::StagedFile;
-use crate::out::records::{Batches, RecordWriter};
+use crate::out::records::Batches;
 
 /// When a segment is full.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +40,8 @@ pub struct SegmentSink<T> {
     batches: Batches<T>,
     roll: Roll,
     manifest: GrowingManifest,
-    open: Option<Growing>,
+    /// The segment being written, and since when.
+    open: Option<(OpenSegment, Instant)>,
     since: Instant,
     /// True once there is a manifest.
     published: bool,
@@ -51,15 +49,6 @@ pub struct SegmentSink<T> {
     made: bool,
     failed: bool,
     lock: Option<FolderLock>,
-}
-
-/// The segment being written.
-struct Growing {
-    writer: ParquetWriter,
-    path: PathBuf,
-    segment: Segment,
-    items: u64,
-    since: Instant,
 }
 
 impl<T> SegmentSink<T> {
@@ -98,23 +87,26 @@ impl<T> SegmentSink<T> {
     }
 
     fn put(&mut self, item: &T) -> Result<(), Error> {
-        let mut open = match self.open.take() {
+        let (mut open, since) = match self.open.take() {
             Some(open) => open,
-            None => Growing::create(&self.folder, self.manifest.segments(), self.schema.clone())?,
+            None => {
+                let number = self.manifest.segments();
+                (OpenSegment::create(&self.folder, number, "", self.schema.clone())?, Instant::now())
+            }
         };
         for batch in (self.batches)(item) {
             open.write(&batch?)?;
         }
         open.items += 1;
         let full = open.items >= self.roll.items;
-        self.open = Some(open);
+        self.open = Some((open, since));
         if full { self.publish() } else { self.publish_by_time() }
     }
 
     /// Publishes the open segment once it is old enough, or, where there was nothing to write so long, a manifest without segments.
     fn publish_by_time(&mut self) -> Result<(), Error> {
         let since = match &self.open {
-            Some(open) => open.since,
+            Some((_, since)) => *since,
             None if !self.published => self.since,
             None => return Ok(()),
         };
@@ -123,15 +115,10 @@ impl<T> SegmentSink<T> {
 
     /// Publishes the open segment, if there is one, then the manifest and its parts.
     fn publish(&mut self) -> Result<(), Error> {
-        if let Some(open) = self.open.take() {
+        if let Some((open, _)) = self.open.take() {
             self.manifest.push(open.publish()?);
         }
-        for (name, content) in self.manifest.files()? {
-            let path = self.folder.join(name);
-            let mut file = StagedFile::create(&path)?;
-            file.write_all(&content).map_err(|e| Error::io(&path, e))?;
-            file.publish()?;
-        }
+        self.manifest.publish(&self.folder)?;
         self.published = true;
         Ok(())
     }
@@ -144,45 +131,6 @@ impl<T> SegmentSink<T> {
         step(self)?;
         self.failed = false;
         Ok(())
-    }
-}
-
-impl Growing {
-    fn create(folder: &Path, number: u64, schema: SchemaRef) -> Result<Growing, Error> {
-        let file = format!("segment-{number:08}.parquet");
-        let path = folder.join(&file);
-        let segment = Segment { file, rows: 0, first: None, last: None, bytes: 0, crc32: 0 };
-        let writer = ParquetWriter::create(&path, schema)?;
-        Ok(Growing { writer, path, segment, items: 0, since: Instant::now() })
-    }
-
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
-        let keys = batch.columns().first().and_then(|column| column.as_primitive_opt::<Int64Type>());
-        if let (Some(first), Some(last)) = (keys.and_then(|k| k.values().first()), keys.and_then(|k| k.values().last()))
-        {
-            self.segment.first.get_or_insert(*first);
-            self.segment.last = Some(*last);
-        }
-        self.segment.rows += batch.num_rows() as u64;
-        self.writer.write(batch)
-    }
-
-    /// Gives the segment its name; its length and checksum are those of what is on disk.
-    fn publish(self) -> Result<Segment, Error> {
-        let Growing { writer, path, mut segment, .. } = self;
-        writer.end()?.publish()?;
-        let io = |e| Error::io(&path, e);
-        let mut file = std::fs::File::open(&path).map_err(io)?;
-        let (mut buffer, mut crc32) = (vec![0; 1 << 18], crc32fast::Hasher::new());
-        loop {
-            let read = file.read(&mut buffer).map_err(io)?;
-            if read == 0 {
-                segment.crc32 = crc32.finalize();
-                return Ok(segment);
-            }
-            segment.bytes += read as u64;
-            crc32.update(&buffer[..read]);
-        }
     }
 }
 

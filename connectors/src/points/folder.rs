@@ -278,11 +278,7 @@ impl Files {
             Failed::File { error, .. } => return Err(error.into()),
             Failed::Input(error) => return Err(error),
         };
-        let notices = &self.options.read.notices;
-        notices.dropped("unreadable", || error.to_string());
-        let (path, text) = (error.path(), error.to_string());
-        let what = text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text);
-        notices.warn(path, format!("passed over: {what}"));
+        self.options.read.notices.passed_over(&error);
         self.position += u64::from(one_frame);
         Ok(())
     }

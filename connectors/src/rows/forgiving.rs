@@ -11,10 +11,7 @@ pub(super) fn pass_over(error: Error, notices: &Notices) -> Result<(), Error> {
     if matches!(error, Error::Value { .. }) {
         return Err(error);
     }
-    let text = error.to_string();
-    let what = text.strip_prefix(&format!("{}: ", error.path().display())).unwrap_or(&text);
-    notices.warn(error.path(), format!("passed over: {what}"));
-    notices.dropped("unreadable", || text.clone());
+    notices.passed_over(&error);
     Ok(())
 }
 

@@ -5,8 +5,8 @@
 //! side, y away from the sensor, z up, the origin at the sensor, about a metre above the floor. Sizes and movements are those of its people.
 
 use libm::{cosf, powf, sinf, sqrtf};
-use thalweg::points::radar::{JOINTS, Skeleton};
-use thalweg::source::{Place, Position};
+use thalweg::points::radar::{BONES, JOINTS, Skeleton};
+use thalweg::source::Position;
 use thalweg::{BoxError, Frame, Next, Source};
 
 use super::dice::Dice;
@@ -21,27 +21,9 @@ const BESIDE: f32 = 0.17;
 /// Most points of a radar's frame.
 const MOST: usize = 64;
 
-/// Joints that a bone connects, and how thick it is (m).
-pub(super) const BONES: [(usize, usize, f32); 18] = [
-    (0, 1, 0.14),
-    (1, 18, 0.15),
-    (18, 2, 0.06),
-    (2, 3, 0.09),
-    (18, 4, 0.06),
-    (4, 5, 0.05),
-    (5, 6, 0.04),
-    (18, 7, 0.06),
-    (7, 8, 0.05),
-    (8, 9, 0.04),
-    (0, 10, 0.09),
-    (10, 11, 0.08),
-    (11, 12, 0.05),
-    (12, 13, 0.04),
-    (0, 14, 0.09),
-    (14, 15, 0.08),
-    (15, 16, 0.05),
-    (16, 17, 0.04),
-];
+/// How thick each bone's limb is (m).
+const THICK: [f32; BONES.len()] =
+    [0.14, 0.15, 0.06, 0.09, 0.06, 0.05, 0.04, 0.06, 0.05, 0.04, 0.09, 0.08, 0.05, 0.04, 0.09, 0.08, 0.05, 0.04];
 
 /// What looks at the person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -195,7 +177,8 @@ impl Person {
                 intensity.push(dice.between(5.0, 15.0));
                 continue;
             }
-            let (a, b, thick) = BONES[(dice.bits() % BONES.len() as u64) as usize];
+            let bone = (dice.bits() % BONES.len() as u64) as usize;
+            let ((a, b), thick) = (BONES[bone], THICK[bone]);
             let share = dice.unit();
             let between = |joints: &[[f32; 3]; JOINTS]| {
                 let (a, b) = (joints[a], joints[b]);
@@ -250,8 +233,7 @@ impl Source for Person {
     }
 
     fn position(&self) -> Option<Position> {
-        let place = Place { input: self.name(), records: self.next };
-        Some(Position { items: self.next, places: vec![place] })
+        Some(Position::of(self.name(), self.next))
     }
 
     fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
@@ -270,7 +252,7 @@ mod tests {
             let person = Person::new(600, seed, Sensor::Radar);
             for number in (0..600).step_by(7) {
                 let joint = person.truth(number).joint;
-                for (a, b, _) in BONES {
+                for (a, b) in BONES {
                     let length = (0..3).map(|axis| (joint[a][axis] - joint[b][axis]).powi(2)).sum::<f32>().sqrt();
                     assert!((0.02..0.9).contains(&length), "seed {seed}, frame {number}, bone {a}-{b}: {length} m");
                 }

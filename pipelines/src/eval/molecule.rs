@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 use serde_json::json;
 use thalweg::molecules::Evaluated;
-use thalweg::{BoxError, Epoch, Pipeline, Sink};
+use thalweg::{BoxError, Epoch, Sink};
 
-use crate::finish::{self, Careful, Counted, points_used};
+use crate::finish;
 use crate::molecule::{Asked, EVAL_KEYS, model, open};
 use crate::pipeline::{Context, Measured};
-use crate::{Failure, Settings, input, plot};
+use crate::{Failure, Settings, plot};
 
 /// Errors of energies, or of a property.
 #[derive(Debug, Serialize)]
@@ -44,18 +44,34 @@ struct Scores {
     forces: Option<Forces>,
 }
 
-/// Differences, found less true.
+/// What is true beside what was found, in one order.
 #[derive(Debug, Default)]
-struct Differences {
-    energies: Vec<f64>,
-    forces: Vec<f64>,
-    /// True and found, for pictures.
-    energy_pairs: [Vec<f64>; 2],
-    force_pairs: [Vec<f64>; 2],
+struct Pairs {
+    truth: Vec<f64>,
+    found: Vec<f64>,
+}
+
+impl Pairs {
+    fn push(&mut self, truth: f64, found: f64) {
+        self.truth.push(truth);
+        self.found.push(found);
+    }
+
+    /// Found less true.
+    fn differences(&self) -> Vec<f64> {
+        self.found.iter().zip(&self.truth).map(|(found, truth)| found - truth).collect()
+    }
+}
+
+/// Energies, or the property, and components of forces.
+#[derive(Debug, Default)]
+struct Compared {
+    energies: Pairs,
+    forces: Pairs,
 }
 
 struct Kept {
-    differences: Arc<Mutex<Differences>>,
+    compared: Arc<Mutex<Compared>>,
     scale: f64,
     /// True if the truth is the property `value`.
     property: bool,
@@ -66,21 +82,14 @@ impl Sink<Evaluated> for Kept {
         "evaluation".into()
     }
     fn write(&mut self, _: Epoch, item: Evaluated) -> Result<(), BoxError> {
-        let mut kept = self.differences.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut kept = self.compared.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let truth = if self.property { item.molecule.value } else { item.molecule.energy };
         if let Some((found, truth)) = item.energy.zip(truth) {
-            let found = self.scale * found;
-            kept.energies.push(found - truth);
-            kept.energy_pairs[0].push(truth);
-            kept.energy_pairs[1].push(found);
+            kept.energies.push(truth, self.scale * found);
         }
         if let Some(truth) = item.molecule.forces.as_ref().filter(|_| !self.property) {
             let pairs = item.forces.as_flattened().iter().zip(truth.as_flattened());
-            for (found, truth) in pairs {
-                kept.forces.push(found - truth);
-                kept.force_pairs[0].push(*truth);
-                kept.force_pairs[1].push(*found);
-            }
+            pairs.for_each(|(found, truth)| kept.forces.push(*truth, *found));
         }
         Ok(())
     }
@@ -97,19 +106,21 @@ pub fn molecule(settings: &Settings, context: &Context) -> Result<Measured, Fail
     let asked = Asked::of(settings, EVAL_KEYS)?;
     let (name, potential) = model(settings)?;
     let (unit, scale) = asked.scale(&potential)?;
-    let source = Counted::new(open(settings, context)?, &context.written);
-    let differences = Arc::new(Mutex::new(Differences::default()));
-    let kept = Kept { differences: Arc::clone(&differences), scale, property: potential.unit() != "eV" };
-    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
-    let used = points_used(&pipeline.stats(), &context.notices);
-    let sink = Careful::new(kept, input::name(settings), &context.written, used);
-    let mut report = pipeline.run(|frames| frames.infer_energies(&potential), sink)?;
+    let compared = Arc::new(Mutex::new(Compared::default()));
+    let sink = Kept { compared: Arc::clone(&compared), scale, property: potential.unit() != "eV" };
+    let source = open(settings, context)?;
+    let mut report = finish::over(settings, context, source, |frames| frames.infer_energies(&potential), sink)?;
     finish::complete(&mut report, &context.notices);
-    let kept = std::mem::take(&mut *differences.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+    let kept = std::mem::take(&mut *compared.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
     if let Some(file) = &settings.plot {
         draw(&kept, unit, file)?;
     }
-    let scores = Scores { model: name, unit, energies: energies(&kept.energies), forces: forces(&kept.forces) };
+    let scores = Scores {
+        model: name,
+        unit,
+        energies: energies(&kept.energies.differences()),
+        forces: forces(&kept.forces.differences()),
+    };
     if scores.energies.is_none() && scores.forces.is_none() {
         let expected = if potential.unit() == "eV" { "energy= or a column forces" } else { "value=" };
         return Err(Failure::run(format!("found no frame with a truth, expected {expected} in the files")));
@@ -118,9 +129,8 @@ pub fn molecule(settings: &Settings, context: &Context) -> Result<Measured, Fail
 }
 
 /// Found against true, and energies frame by frame.
-fn draw(kept: &Differences, unit: &str, file: &Path) -> Result<(), Failure> {
-    let [true_energies, found_energies] = &kept.energy_pairs;
-    let [true_forces, found_forces] = &kept.force_pairs;
+fn draw(kept: &Compared, unit: &str, file: &Path) -> Result<(), Failure> {
+    let (Pairs { truth: true_energies, found: found_energies }, forces) = (&kept.energies, &kept.forces);
     let frames: Vec<f64> = (0..true_energies.len()).map(|frame| frame as f64).collect();
     let label = format!("energy ({unit})");
     let per = format!("{unit}/Å");
@@ -135,8 +145,8 @@ fn draw(kept: &Differences, unit: &str, file: &Path) -> Result<(), Failure> {
         reference: true_energies,
         predicted: found_energies,
     });
-    if !true_forces.is_empty() {
-        let (reference, predicted) = (&true_forces[..], &found_forces[..]);
+    if !forces.truth.is_empty() {
+        let (reference, predicted) = (&forces.truth[..], &forces.found[..]);
         figure = figure.panel(plot::Parity { title: "forces", quantity: "force", unit: &per, reference, predicted });
     }
     let panel = plot::Series { title: "frame by frame", x_label: "frame", y_label: &label, lines: &lines };

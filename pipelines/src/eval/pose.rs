@@ -4,14 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde_json::json;
 use thalweg::points::radar::{JOINT_NAMES, JOINTS, Skeleton};
-use thalweg::{BoxError, Epoch, Pipeline, Sink};
+use thalweg::sink::Collect;
 
-use crate::finish::{self, Careful, Counted, points_used};
+use crate::finish;
 use crate::pipeline::{Context, Measured};
 use crate::pose::{Asked, model, truth};
 use crate::{Failure, Settings, input, plot};
@@ -47,23 +46,6 @@ struct Scores {
     joints: Vec<Joint>,
 }
 
-/// Keeps all skeletons.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<Skeleton>>>);
-
-impl Sink<Skeleton> for Kept {
-    fn name(&self) -> String {
-        "evaluation".into()
-    }
-    fn write(&mut self, _: Epoch, item: Skeleton) -> Result<(), BoxError> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(item);
-        Ok(())
-    }
-    fn finish(&mut self) -> Result<(), BoxError> {
-        Ok(())
-    }
-}
-
 /// Runs the model over the input and compares with the truth.
 ///
 /// # Errors
@@ -71,14 +53,10 @@ impl Sink<Skeleton> for Kept {
 pub fn pose(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
     let asked = Asked::of(settings, crate::pose::READY.eval.as_ref().map_or(&[], |eval| eval.keys))?;
     let (model, truth) = (model(settings)?, truth(settings, &asked)?);
-    let source = Counted::new(input::open(settings, &asked.reading, context)?, &context.written);
-    let kept = Kept::default();
-    let pipeline = Pipeline::from_source(source).workers(settings.workers).drain_when(Arc::clone(&context.drain));
-    let used = points_used(&pipeline.stats(), &context.notices);
-    let sink = Careful::new(kept.clone(), input::name(settings), &context.written, used);
-    let mut report = pipeline.run(|frames| frames.infer_pose(&model), sink)?;
+    let (source, kept) = (input::open(settings, &asked.reading, context)?, Collect::default());
+    let mut report = finish::over(settings, context, source, |frames| frames.infer_pose(&model), kept.clone())?;
     finish::complete(&mut report, &context.notices);
-    let skeletons = std::mem::take(&mut *kept.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+    let skeletons: Vec<Skeleton> = kept.items().into_iter().map(|(_, skeleton)| skeleton).collect();
     if let Some(file) = &settings.plot {
         draw(&skeletons, &truth, file)?;
     }

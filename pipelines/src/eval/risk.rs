@@ -105,12 +105,16 @@ struct Labelled {
 
 impl Labelled {
     /// How far scores can be trusted, and how well they rank, over the people without a positive test.
-    fn draw(&self, file: &Path) -> Result<(), Failure> {
+    fn draw(&self, reliability: &[Bin], file: &Path) -> Result<(), Failure> {
+        let bin = |bin: &Bin| plot::Bin {
+            count: bin.people as u64,
+            probability: bin.score.unwrap_or_default(),
+            share: bin.infected.unwrap_or_default(),
+        };
+        let bins: Vec<plot::Bin> = reliability.iter().map(bin).collect();
         let people = self.score.iter().zip(&self.infected).zip(&self.positive);
-        let people: Vec<(f64, bool)> =
-            people.filter(|(_, positive)| !**positive).map(|((score, infected), _)| (*score, *infected)).collect();
-        let bins = plot::Bin::of(people.iter().copied(), 10);
-        let curve = plot::Curve::of(people.iter().copied());
+        let people = people.filter(|(_, positive)| !**positive).map(|((score, infected), _)| (*score, *infected));
+        let curve = plot::Curve::of(people);
         let curves: Vec<(&str, &plot::Curve)> = curve.iter().map(|curve| ("all cases", curve)).collect();
         plot::Figure::new("Infection risk", [640, 640])
             .panel(plot::Reliability { title: "reliability", bins: &bins })
@@ -151,13 +155,13 @@ pub fn risk(settings: &Settings, context: &Context) -> Result<Measured, Failure>
         pooled.infected.extend(labelled.infected);
         pooled.positive.extend(labelled.positive);
     }
-    if let Some(file) = settings.plot.as_ref().filter(|_| !per_case.is_empty()) {
-        pooled.draw(file)?;
-    }
     if per_case.is_empty() {
         return Err(Failure::run("eval risk: found no case done, expected one at least: interrupted"));
     }
     let scores = scores(&pooled, per_case, model);
+    if let Some(file) = &settings.plot {
+        pooled.draw(&scores.reliability, file)?;
+    }
     Ok(Measured { json: json!(scores), text: scores.to_string(), report })
 }
 

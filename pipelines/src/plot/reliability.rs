@@ -23,19 +23,6 @@ pub struct Bin {
 }
 
 impl Bin {
-    /// Sorts cases into `bins` equal bins; those without a probability within 0..=1 are left out.
-    pub fn of(cases: impl IntoIterator<Item = (f64, bool)>, bins: usize) -> Vec<Bin> {
-        let mut found = vec![Bin::default(); bins.max(1)];
-        for (p, came_true) in cases.into_iter().filter(|(p, _)| (0.0..=1.0).contains(p)) {
-            let last = found.len() - 1;
-            let bin = &mut found[((p * bins as f64) as usize).min(last)];
-            bin.count += 1;
-            bin.probability += (p - bin.probability) / bin.count as f64;
-            bin.share += (f64::from(u8::from(came_true)) - bin.share) / bin.count as f64;
-        }
-        found
-    }
-
     /// The expected calibration error of bins; `None` without cases.
     pub fn calibration_error(bins: &[Bin]) -> Option<f64> {
         let all: u64 = bins.iter().map(|bin| bin.count).sum();

@@ -8,32 +8,11 @@ use std::ops::Range;
 
 use plotters::element::{Circle, PathElement};
 use plotters::style::{Color, RGBColor};
+use thalweg::points::radar::{BONES, JOINTS};
 
 use super::axes::{Axis, COLOURS, Look, chart, frame, inner_range, legend, range, usable};
 use super::canvas::px;
 use super::{Area, Drawn, Figure, Panel};
-
-/// Pairs of joints that a bone joins: spine, arms, legs.
-const BONES: [(usize, usize); 18] = [
-    (0, 1),
-    (1, 18),
-    (18, 2),
-    (2, 3),
-    (18, 4),
-    (4, 5),
-    (5, 6),
-    (18, 7),
-    (7, 8),
-    (8, 9),
-    (0, 10),
-    (10, 11),
-    (11, 12),
-    (12, 13),
-    (0, 14),
-    (14, 15),
-    (15, 16),
-    (16, 17),
-];
 
 const TRUTH: RGBColor = COLOURS[0];
 const PREDICTION: RGBColor = COLOURS[1];
@@ -45,9 +24,9 @@ pub struct Person<'a> {
     /// The frame, as "frame 120".
     pub title: &'a str,
     /// True joints (m).
-    pub truth: Option<&'a [[f32; 3]; 19]>,
+    pub truth: Option<&'a [[f32; 3]; JOINTS]>,
     /// Predicted ones.
-    pub prediction: Option<&'a [[f32; 3]; 19]>,
+    pub prediction: Option<&'a [[f32; 3]; JOINTS]>,
     /// The radar's or LiDAR's points (m).
     pub points: &'a [[f32; 3]],
 }

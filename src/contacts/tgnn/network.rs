@@ -9,7 +9,6 @@
 //! As a [`GraphNetwork`] it gives `a`, `b` and the head's part; [`super::Tgnn`] adds them to the base in f64.
 //! Each edge of a convolution weighs as many times as there are ages ([`AGES`]). With all weights of `scale` and `head.1` 0 it is the average ([`Rates`](super::Rates)).
 
-use safetensors::SafeTensors;
 use serde::Deserialize;
 
 use super::inputs::{AGES, NODE, POPULATION};
@@ -51,12 +50,10 @@ impl Network {
     /// [`Error::Model`]: bytes that are no such model, or weights that are missing, torn or not finite.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, Error> {
         let weights = Weights::read(name, bytes)?;
-        let (_, header) =
-            SafeTensors::read_metadata(bytes).map_err(|error| weights.error("header", error, "a safetensors file"))?;
-        let text = header.metadata().as_ref().and_then(|map| map.get("thalweg").cloned());
+        let text = weights.description();
         let text = text.ok_or_else(|| weights.error("metadata thalweg", "none", "a description of the model"))?;
         let config: Config =
-            serde_json::from_str(&text).map_err(|error| weights.error("metadata thalweg", error, "its keys"))?;
+            serde_json::from_str(text).map_err(|error| weights.error("metadata thalweg", error, "its keys"))?;
         if config.architecture != "TemporalGraphNetwork" {
             return Err(weights.error("architecture", config.architecture, "TemporalGraphNetwork"));
         }

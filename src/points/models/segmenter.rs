@@ -3,13 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use safetensors::SafeTensors;
-
 use super::decision::decide;
 use super::domain;
 use super::graph_unet::{Config, GraphUNet, Pyramid};
 use super::instances::instances;
-use crate::layers::Weights;
+use crate::layers::{Weights, model_file};
 use crate::points::segmentation::{Classes, Segmentation};
 use crate::report::{Clock, Stats};
 use crate::{BoxError, Error, KnnGraph, Nodes};
@@ -54,13 +52,7 @@ impl SegmentationModel {
     /// [`Error::Model`]: bytes that are no model, or weights that do not fit their configuration.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<SegmentationModel, Error> {
         let weights = Weights::read(name, bytes)?;
-        let metadata = SafeTensors::read_metadata(bytes)
-            .map_err(|error| weights.error("header", error, "a safetensors file"))?
-            .1
-            .metadata()
-            .as_ref()
-            .and_then(|map| map.get("thalweg").cloned());
-        let config = Config::read(&weights, metadata.as_deref())?;
+        let config = Config::read(&weights, weights.description())?;
         let network = GraphUNet::load(&weights, config)?;
         let config = network.config();
         let index = |id: &u8| config.classes.iter().position(|class| class.id == *id);
@@ -93,13 +85,7 @@ impl SegmentationModel {
     /// # Errors
     /// [`Error::Model`]: a file that cannot be read, or is no model.
     pub fn open(path: &Path) -> Result<SegmentationModel, Error> {
-        let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| Error::Model {
-            name: name.clone(),
-            place: "file".into(),
-            found: error.to_string(),
-            expected: "a readable model file".into(),
-        })?;
+        let (name, bytes) = model_file(path)?;
         SegmentationModel::from_bytes(&name, &bytes)
     }
 

@@ -39,6 +39,28 @@ pub const JOINT_NAMES: [&str; JOINTS] = [
     "SpineShoulder",
 ];
 
+/// Pairs of joints that a bone joins: spine, arms, legs.
+pub const BONES: [(usize, usize); 18] = [
+    (0, 1),
+    (1, 18),
+    (18, 2),
+    (2, 3),
+    (18, 4),
+    (4, 5),
+    (5, 6),
+    (18, 7),
+    (7, 8),
+    (8, 9),
+    (0, 10),
+    (10, 11),
+    (11, 12),
+    (12, 13),
+    (0, 14),
+    (14, 15),
+    (15, 16),
+    (16, 17),
+];
+
 /// Where a person's joints are in one frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Skeleton {

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use safetensors::SafeTensors;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -11,7 +10,7 @@ use super::cloud::Layout;
 use super::{JOINTS, Skeleton};
 use crate::Error;
 use crate::graph::Graph;
-use crate::layers::{Matrix, Neighbors, Of, Shape, Structure};
+use crate::layers::{Matrix, Neighbors, Of, Shape, Structure, Weights, model_file};
 use crate::networks::{GraphNetwork, Network};
 
 /// Numbers that the head gives: places, then logarithms of sigmas.
@@ -53,31 +52,19 @@ impl PoseModel {
     /// # Errors
     /// [`Error::Model`]: bytes that are no such model.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<PoseModel, Error> {
-        let error = |place: &str, found: String, expected: &str| Error::Model {
-            name: name.into(),
-            place: place.into(),
-            found,
-            expected: expected.into(),
-        };
-        let file = SafeTensors::deserialize(bytes).map_err(|e| error("header", e.to_string(), "a safetensors file"))?;
-        let metadata =
-            SafeTensors::read_metadata(bytes).map_err(|e| error("header", e.to_string(), "a safetensors file"))?;
-        let text = metadata.1.metadata().as_ref().and_then(|keys| keys.get("thalweg").cloned());
+        let weights = Weights::read(name, bytes)?;
+        let error = |place: &str, found: String, expected: &str| weights.error(place, found, expected);
+        let text = weights.description();
         let text = text.ok_or_else(|| error("metadata", "no key thalweg".into(), "a description of the model"))?;
         let json = |e: serde_json::Error| error("metadata thalweg", e.to_string(), "a description of a pose model");
-        let value: Value = serde_json::from_str(&text).map_err(json)?;
+        let value: Value = serde_json::from_str(text).map_err(json)?;
         if value.get("architecture").and_then(Value::as_str) != Some("pose") || value["version"] != 1 {
             let found = format!("{} {}", value["architecture"], value["version"]);
             return Err(error("architecture, version", found, "\"pose\" 1"));
         }
         let part = |part: &str| -> Result<Network, Error> {
-            let prefix = format!("{part}.");
-            let tensors: Vec<_> =
-                file.iter().filter_map(|(key, view)| Some((key.strip_prefix(&prefix)?.to_string(), view))).collect();
-            let own = [("thalweg".to_string(), value[part].to_string())].into();
-            let bytes = safetensors::serialize(tensors, Some(own))
-                .map_err(|e| error(part, e.to_string(), "the tensors of a network"))?;
-            Network::read(&format!("{name}, {part}"), &bytes)
+            let name = format!("{name}, {part}");
+            Network::described(&name, &weights.part(&name, &format!("{part}."))?, value[part].clone())
         };
         let (encoder, head) = (part("encoder")?, part("head")?);
         let about: About = serde_json::from_value(value).map_err(json)?;
@@ -105,13 +92,7 @@ impl PoseModel {
     /// # Errors
     /// [`Error::Model`]: a file that cannot be read, or is no model.
     pub fn open(path: &Path) -> Result<PoseModel, Error> {
-        let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|error| Error::Model {
-            name: name.clone(),
-            place: "file".into(),
-            found: error.to_string(),
-            expected: "a readable model file".into(),
-        })?;
+        let (name, bytes) = model_file(path)?;
         PoseModel::from_bytes(&name, &bytes)
     }
 

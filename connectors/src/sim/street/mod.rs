@@ -12,26 +12,23 @@
 //! 1.73 m above the road, +2° to −24.8°, 0.179° of azimuth.
 //!
 //! - `ground`: heights and classes of the ground; `solid`: bodies, and how rays cut them;
-//! - `things`: what bodies make; `layout`: what stands where; `sweep`: one turn of the sensor.
+//! - `things`: what bodies make; `layout`: what stands where; `sweep`: one turn of the sensor;
+//! - `kitti`: the drive as files.
 
 mod ground;
+mod kitti;
 mod layout;
 mod solid;
 mod sweep;
 mod things;
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::io;
-use std::path::Path;
-
 use libm::{atan, cos, cosf, sin, sinf, tanf};
-use thalweg::source::{Place, Position};
+use thalweg::source::Position;
 use thalweg::{BoxError, Frame, Next, Pose, Source, Truth};
 
 use super::dice::Dice;
-use crate::points::label;
 use ground::{Ground, centre_line};
+pub use kitti::write_kitti;
 use solid::Scene;
 use sweep::{Hit, Sweep};
 
@@ -251,8 +248,7 @@ impl Source for Street {
     }
 
     fn position(&self) -> Option<Position> {
-        let place = Place { input: self.name(), records: self.next };
-        Some(Position { items: self.next, places: vec![place] })
+        Some(Position::of(self.name(), self.next))
     }
 
     fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
@@ -261,62 +257,12 @@ impl Source for Street {
     }
 }
 
-/// Writes the drive as a KITTI sequence folder with SemanticKITTI labels: `velodyne/*.bin`, `labels/*.label` (raw ids, objects
-/// numbered from 1 in order of appearance in the upper 16 bits), `poses.txt` (camera convention), `calib.txt` (with `Tr`), `times.txt`.
-/// The folder is written under a temporary name beside `dir`, then renamed.
-///
-/// # Errors
-/// A folder that cannot be written, or that exists and is not empty; more than 65,535 objects in the drive.
-pub fn write_kitti(dir: &Path, frames: u64, seed: u64) -> io::Result<()> {
-    let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(parent)?;
-    let temp = tempfile::Builder::new().prefix(".street-").tempdir_in(parent)?;
-    let street = Street::new(frames, seed);
-    let camera_from_sensor = Pose([[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]);
-    let line = |pose: &Pose| pose.0.as_flattened().iter().map(|v| format!("{v:e}")).collect::<Vec<_>>().join(" ");
-    for folder in ["velodyne", "labels"] {
-        std::fs::create_dir(temp.path().join(folder))?;
-    }
-    let (mut poses, mut times) = (String::new(), String::new());
-    let mut objects: HashMap<u32, u16> = HashMap::new();
-    for number in 0..frames {
-        let frame = street.frame(number);
-        let (truth, intensity) = (frame.truth.unwrap_or_default(), frame.intensity.unwrap_or_default());
-        let mut points = Vec::with_capacity(frame.x.len() * 16);
-        let mut labels = Vec::with_capacity(frame.x.len() * 4);
-        for (i, intensity) in intensity.into_iter().enumerate() {
-            for value in [frame.x[i], frame.y[i], frame.z[i], intensity] {
-                points.extend_from_slice(&value.to_le_bytes());
-            }
-            let object = match truth.instance[i] {
-                0 => 0,
-                instance => {
-                    let fresh =
-                        u16::try_from(objects.len() + 1).map_err(|_| io::Error::other("more than 65,535 objects"))?;
-                    *objects.entry(instance).or_insert(fresh)
-                }
-            };
-            let raw = label::raw_id(truth.class[i]).unwrap_or_default();
-            let label = u32::from(raw) | u32::from(object) << 16;
-            labels.extend_from_slice(&label.to_le_bytes());
-        }
-        std::fs::write(temp.path().join(format!("velodyne/{number:06}.bin")), points)?;
-        std::fs::write(temp.path().join(format!("labels/{number:06}.label")), labels)?;
-        let pose = camera_from_sensor.then_after(&street.pose(number)).then_after(&camera_from_sensor.inverse());
-        let _ = writeln!(poses, "{}", line(&pose));
-        let _ = writeln!(times, "{:e}", number as f64 / 10.0);
-    }
-    std::fs::write(temp.path().join("poses.txt"), poses)?;
-    std::fs::write(temp.path().join("times.txt"), times)?;
-    std::fs::write(temp.path().join("calib.txt"), format!("Tr: {}\n", line(&camera_from_sensor)))?;
-    std::fs::rename(temp.path(), dir)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::points::label;
 
     /// Where each pole and trunk with at least 20 points within 20 m stands, in the world of `pose`: the mean of its x and y.
     fn landmarks(frame: &Frame, pose: &Pose) -> BTreeMap<u32, [f64; 2]> {
