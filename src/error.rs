@@ -43,6 +43,14 @@ pub enum Error {
         /// The panic's message.
         message: String,
     },
+    /// A process of the run has gone or does not answer. With checkpoints the run can be begun again.
+    #[error("process {process}: {message}")]
+    Lost {
+        /// Which process.
+        process: usize,
+        /// What was seen of it.
+        message: String,
+    },
     /// A number that the caller chose is out of its range.
     #[error("{what}: found {found}, expected {expected}")]
     Value {

@@ -8,6 +8,7 @@
 //! the number of workers, or what came before.
 
 pub mod asof;
+pub mod cluster;
 pub mod contacts;
 pub mod dataflow;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod molecules;
 pub mod networks;
 pub mod plan;
 pub mod points;
+pub mod portable;
 pub mod report;
 pub mod sink;
 pub mod source;
@@ -26,6 +28,7 @@ pub mod stage;
 pub use error::{BoxError, Error};
 pub use plan::{Flow, Pipeline};
 pub use points::{Classes, Frame, KnnGraph, Nodes, Pose, Returns, Segmentation, SegmentationModel, Truth};
+pub use portable::Portable;
 pub use report::{Dropped, Report};
 pub use sink::Sink;
 pub use source::{Next, Source};

@@ -1,10 +1,12 @@
 //! What a run counts and times while it goes on: items, nodes, edges, drops, and a latency histogram a stage.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::Epoch;
 
@@ -12,7 +14,7 @@ use crate::Epoch;
 const WARNINGS: usize = 100;
 
 /// Median and 99th percentile of a stage's time, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Latency {
     /// Median (ms).
     pub p50: f64,
@@ -21,7 +23,7 @@ pub struct Latency {
 }
 
 /// What was left out for one reason: how much, and where the first of it stood.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// How many points or rows.
     pub count: u64,
@@ -40,7 +42,7 @@ impl Dropped {
 }
 
 /// What a run did.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
     /// Items read, each an epoch.
     pub frames: u64,
@@ -88,23 +90,42 @@ impl Clock {
 #[derive(Debug, Default)]
 pub struct Stats(Mutex<Counters>);
 
-#[derive(Debug, Default)]
+/// The counters of another process of a run, as they stand.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    nodes: u64,
+    edges: u64,
+    graphs: u64,
+    origin: [f64; 3],
+    dropped: BTreeMap<String, (i64, Dropped)>,
+    warnings: Vec<String>,
+    remarks: BTreeMap<String, String>,
+    compared: u64,
+    unlike: u64,
+    words: Option<(i64, String)>,
+    /// Of each stage (time in µs, how often).
+    histograms: BTreeMap<String, Vec<(u64, u64)>>,
+}
+
+#[derive(Clone, Debug, Default)]
 struct Counters {
     frames: u64,
     nodes: u64,
     edges: u64,
     graphs: u64,
     origin: [f64; 3],
-    dropped: BTreeMap<&'static str, (i64, Dropped)>,
+    dropped: BTreeMap<Cow<'static, str>, (i64, Dropped)>,
     warnings: Vec<String>,
     /// Warnings that hold for the run so far, by subject.
-    remarks: BTreeMap<&'static str, String>,
+    remarks: BTreeMap<Cow<'static, str>, String>,
     /// Frames held against what their model was trained on, those found unlike it, and the words for the first of them.
     compared: u64,
     unlike: u64,
     words: Option<(i64, String)>,
-    histograms: BTreeMap<&'static str, Histogram<u64>>,
+    histograms: BTreeMap<Cow<'static, str>, Histogram<u64>>,
     arrived: BTreeMap<Epoch, Instant>,
+    /// What other processes counted.
+    others: BTreeMap<usize, Snapshot>,
 }
 
 impl Counters {
@@ -118,12 +139,64 @@ impl Counters {
     }
 
     fn record(&mut self, stage: &'static str, time: Duration) {
+        self.histogram(stage.into()).saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    fn histogram(&mut self, stage: Cow<'static, str>) -> &mut Histogram<u64> {
         // Three significant digits, 1 µs to 1 h: construction cannot fail for these constants, and an hour saturates.
-        let histogram = self.histograms.entry(stage).or_insert_with(|| {
+        self.histograms.entry(stage).or_insert_with(|| {
             Histogram::new_with_bounds(1, 3_600_000_000, 3)
                 .expect("the bounds are constants within hdrhistogram's limits")
-        });
-        histogram.saturating_record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        })
+    }
+
+    fn dropped(&mut self, order: i64, reason: Cow<'static, str>, dropped: Dropped) {
+        match self.dropped.get_mut(&reason) {
+            Some((first, sum)) => {
+                sum.count += dropped.count;
+                if order < *first {
+                    (*first, sum.first) = (order, dropped.first);
+                }
+            }
+            None => drop(self.dropped.insert(reason, (order, dropped))),
+        }
+    }
+
+    fn warn(&mut self, text: String) {
+        if self.warnings.len() < WARNINGS && !self.warnings.contains(&text) {
+            self.warnings.push(text);
+        }
+    }
+
+    fn unlike(&mut self, order: i64, words: String) {
+        match &self.words {
+            Some((first, _)) if *first <= order => {}
+            _ => self.words = Some((order, words)),
+        }
+    }
+
+    /// With what the other processes counted.
+    fn whole(&self) -> Counters {
+        let mut whole = self.clone();
+        for (_, other) in std::mem::take(&mut whole.others) {
+            whole.nodes += other.nodes;
+            whole.edges += other.edges;
+            whole.graphs += other.graphs;
+            if whole.origin == [0.0; 3] {
+                whole.origin = other.origin;
+            }
+            other.dropped.into_iter().for_each(|(reason, (order, d))| whole.dropped(order, reason.into(), d));
+            other.warnings.into_iter().for_each(|text| whole.warn(text));
+            whole.remarks.extend(other.remarks.into_iter().map(|(subject, text)| (subject.into(), text)));
+            whole.compared += other.compared;
+            whole.unlike += other.unlike;
+            other.words.into_iter().for_each(|(order, words)| whole.unlike(order, words));
+            for (stage, times) in other.histograms {
+                let histogram = whole.histogram(stage.into());
+                times.into_iter().for_each(|(time, count)| histogram.saturating_record_n(time, count));
+            }
+        }
+        whole
     }
 }
 
@@ -147,19 +220,9 @@ impl Stats {
     }
 
     /// Counts drops for `reason`; the first place kept is the one of least `order`, such as the frame's number.
-    pub fn dropped(&self, order: i64, reason: &'static str, dropped: Dropped) {
-        if dropped.count == 0 {
-            return;
-        }
-        let mut counters = self.lock();
-        match counters.dropped.get_mut(reason) {
-            Some((first, sum)) => {
-                sum.count += dropped.count;
-                if order < *first {
-                    (*first, sum.first) = (order, dropped.first);
-                }
-            }
-            None => drop(counters.dropped.insert(reason, (order, dropped))),
+    pub fn dropped(&self, order: i64, reason: impl Into<Cow<'static, str>>, dropped: Dropped) {
+        if dropped.count > 0 {
+            self.lock().dropped(order, reason.into(), dropped);
         }
     }
 
@@ -168,23 +231,20 @@ impl Stats {
         let mut counters = self.lock();
         counters.dropped.remove(reason);
         if dropped.count > 0 {
-            counters.dropped.insert(reason, (0, dropped));
+            counters.dropped.insert(reason.into(), (0, dropped));
         }
     }
 
     /// Notes what whoever runs it should be told; the same text counts once, and after `WARNINGS` of them no more are kept.
     pub fn warn(&self, text: impl Into<String>) {
-        let (mut counters, text) = (self.lock(), text.into());
-        if counters.warnings.len() < WARNINGS && !counters.warnings.contains(&text) {
-            counters.warnings.push(text);
-        }
+        self.lock().warn(text.into());
     }
 
     /// Sets what is to be warned of a subject in the end, or that there is nothing: only the last word counts.
     pub fn remark(&self, subject: &'static str, text: Option<String>) {
         let mut counters = self.lock();
         counters.remarks.remove(subject);
-        counters.remarks.extend(text.map(|text| (subject, text)));
+        counters.remarks.extend(text.map(|text| (subject.into(), text)));
     }
 
     /// Notes whether a frame was found unlike what its model was trained on, and how. If more than half of a run's frames are, the report warns
@@ -194,10 +254,7 @@ impl Stats {
         counters.compared += 1;
         if let Some(words) = unlike {
             counters.unlike += 1;
-            match &counters.words {
-                Some((first, _)) if *first <= order => {}
-                _ => counters.words = Some((order, words)),
-            }
+            counters.unlike(order, words);
         }
     }
 
@@ -249,9 +306,35 @@ impl Stats {
         counters.arrived = counters.arrived.split_off(&epoch);
     }
 
+    /// Notes what another process has counted so far.
+    pub(crate) fn counted_by(&self, process: usize, snapshot: Snapshot) {
+        self.lock().others.insert(process, snapshot);
+    }
+
+    /// What this process has counted so far.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let c = self.lock();
+        let times = |h: &Histogram<u64>| {
+            h.iter_recorded().map(|v| (v.value_iterated_to(), v.count_since_last_iteration())).collect()
+        };
+        Snapshot {
+            nodes: c.nodes,
+            edges: c.edges,
+            graphs: c.graphs,
+            origin: c.origin,
+            dropped: c.dropped.iter().map(|(reason, dropped)| (reason.to_string(), dropped.clone())).collect(),
+            warnings: c.warnings.clone(),
+            remarks: c.remarks.iter().map(|(subject, text)| (subject.to_string(), text.clone())).collect(),
+            compared: c.compared,
+            unlike: c.unlike,
+            words: c.words.clone(),
+            histograms: c.histograms.iter().map(|(stage, h)| (stage.to_string(), times(h))).collect(),
+        }
+    }
+
     /// The figures so far.
     pub fn report(&self, seconds: f64) -> Report {
-        let counters = self.lock();
+        let counters = self.lock().whole();
         let ms = |micros: u64| micros as f64 / 1000.0;
         let latency =
             |h: &Histogram<u64>| Latency { p50: ms(h.value_at_quantile(0.5)), p99: ms(h.value_at_quantile(0.99)) };

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::BoxError;
+use crate::{BoxError, Portable};
 
 /// What a source has to say when asked for more.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl fmt::Display for Position {
 /// ```
 pub trait Source: Send {
     /// What the source delivers, one an epoch.
-    type Item: Send + 'static;
+    type Item: Portable;
 
     /// How messages call it: a path, a URI.
     fn name(&self) -> String;

@@ -5,7 +5,7 @@
 //! every later phase what shards sent it in the phase before; in the last phase it gives its output. One adapter,
 //! `dataflow::phases`, owns capabilities, frontiers and exchanges, so a stage is tested and measured alone.
 
-use crate::{BoxError, Epoch};
+use crate::{BoxError, Epoch, Portable};
 
 /// What a shard finds at the start of a phase, ordered by the shard that sent it, each sender's messages in sending order.
 #[derive(Debug)]
@@ -92,9 +92,9 @@ pub trait Stage: 'static {
     /// One piece of input.
     type Input: Send + 'static;
     /// What shards send each other between phases; `()` where they do not.
-    type Exchange: Send + 'static;
+    type Exchange: Portable;
     /// One piece of output.
-    type Output: Send + 'static;
+    type Output: Portable;
 
     /// The stage's name in messages and latency tables.
     fn name(&self) -> &'static str;
@@ -152,7 +152,7 @@ impl<F, I, O> Stage for Map<F, I, O>
 where
     F: FnMut(I) -> Result<O, BoxError> + 'static,
     I: Send + 'static,
-    O: Send + 'static,
+    O: Portable,
 {
     type Input = I;
     type Exchange = ();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thalweg::source::Position;
 use thalweg::{BoxError, Next, Source};
 
@@ -24,7 +25,7 @@ static RECORDS: Kind = Kind {
 };
 
 /// A row of a table.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Its stamp (ns).
     pub t: i64,

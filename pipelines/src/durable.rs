@@ -18,6 +18,7 @@ use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::rows::Merge;
 
 use crate::finish::Read;
+use crate::follower::Nothing;
 use crate::keys::{Key, Keys};
 use crate::pipeline::Context;
 use crate::{Failure, Settings, models, output};
@@ -31,16 +32,25 @@ pub const SECONDS: Key = Key {
 };
 
 /// Options that say how a run is done, and not what it gives.
-const HOW: [&str; 7] = ["workers", "json", "rate", "checkpoint", "allow_model_change", "config", "set"];
+const HOW: [&str; 10] =
+    ["workers", "processes", "hosts", "process", "json", "rate", "checkpoint", "allow_model_change", "config", "set"];
 /// Keys of that kind.
 const HOW_KEYS: [&str; 4] = [SECONDS.name, output::FRAMES.name, output::SECONDS.name, "settle"];
 /// The entry of the model.
 const MODEL: &str = "model";
 
-/// What a run keeps; nothing without `--checkpoint`.
-pub struct Durable(Option<Kept>);
+/// What a run keeps.
+pub enum Durable {
+    /// Without `--checkpoint` nothing.
+    Nothing,
+    /// In a process that does not lead nothing, and it writes nothing either.
+    Follows,
+    /// Its checkpoints.
+    Kept(Box<Kept>),
+}
 
-struct Kept {
+/// The checkpoints of a run, and where it goes on.
+pub struct Kept {
     checkpoints: Checkpoints,
     from: Checkpoint,
     marks: Marks,
@@ -70,9 +80,12 @@ impl Durable {
         pipeline: &str,
         model: Option<&str>,
     ) -> Result<Durable, Failure> {
+        if context.follows() {
+            return Ok(Durable::Follows);
+        }
         let Some(folder) = &settings.checkpoint else {
             settings.refuse(&["allow_model_change"], "--checkpoint beside it")?;
-            return Ok(Durable(None));
+            return Ok(Durable::Nothing);
         };
         let output = output::destination(settings)?;
         if !output.ends_with('/') || settings.output_format.is_some() {
@@ -110,12 +123,17 @@ impl Durable {
                 from
             }
         };
-        Ok(Durable(Some(Kept { checkpoints, from, marks: Marks::default(), every, drain: Arc::clone(&context.drain) })))
+        let drain = Arc::clone(&context.drain);
+        Ok(Durable::Kept(Box::new(Kept { checkpoints, from, marks: Marks::default(), every, drain })))
+    }
+
+    fn kept(&self) -> Option<&Kept> {
+        if let Durable::Kept(kept) = self { Some(kept) } else { None }
     }
 
     /// True where everything was done by a run before this one.
     pub fn done(&self) -> bool {
-        self.0.as_ref().is_some_and(|kept| kept.from.complete)
+        self.kept().is_some_and(|kept| kept.from.complete)
     }
 
     /// Frames from where the run goes on; `retained` of those before are read again.
@@ -123,7 +141,7 @@ impl Durable {
     /// # Errors
     /// A source without positions.
     pub fn frames<S: Source<Item: Read>>(&self, mut source: S, retained: usize) -> Result<Marked<S>, Failure> {
-        let (restart, position) = match &self.0 {
+        let (restart, position) = match self.kept() {
             Some(kept) => (&kept.from.restart, &kept.from.position),
             None => return Ok(self.marked(source, retained, false)),
         };
@@ -142,22 +160,22 @@ impl Durable {
         Merge<F>: Source<Item: Read>,
         F: thalweg::asof::Stamped,
     {
-        let again = self.0.as_ref().is_some_and(|kept| kept.from.position.items > 0);
-        if let Some(kept) = self.0.as_ref().filter(|_| again) {
+        let again = self.kept().is_some_and(|kept| kept.from.position.items > 0);
+        if let Some(kept) = self.kept().filter(|_| again) {
             source.catch_up(&kept.from.position).map_err(Failure::run)?;
         }
         Ok(self.marked(source, 0, again))
     }
 
     fn marked<S>(&self, source: S, retained: usize, again: bool) -> Marked<S> {
-        let marks = self.0.as_ref().map(|kept| kept.marks.clone());
-        let from = self.0.as_ref().map(|kept| kept.from.clone());
+        let marks = self.kept().map(|kept| kept.marks.clone());
+        let from = self.kept().map(|kept| kept.from.clone());
         if let Some(marks) = marks.as_ref().filter(|_| again) {
             marks.again_until(u64::MAX);
         }
         let goal = from.as_ref().filter(|_| again).map(|from| from.position.items);
         let restart = from.map(|from| from.restart).unwrap_or_default();
-        let stop = self.0.as_ref().map(|kept| Arc::clone(&kept.drain)).unwrap_or_default();
+        let stop = self.kept().map(|kept| Arc::clone(&kept.drain)).unwrap_or_default();
         Marked { source, marks, retained, recent: VecDeque::new(), restart, goal, stop }
     }
 
@@ -172,8 +190,10 @@ impl Durable {
         batches: Batches<T>,
         roll: Roll,
     ) -> Result<Box<dyn Sink<T>>, Failure> {
-        let Some(Kept { checkpoints, from, marks, every, drain }) = self.0 else {
-            return output::table(settings, schema, batches, roll);
+        let Kept { checkpoints, from, marks, every, drain } = match self {
+            Durable::Nothing => return output::table(settings, schema, batches, roll),
+            Durable::Follows => return Ok(Box::new(Nothing::default())),
+            Durable::Kept(kept) => *kept,
         };
         let keeping = Keeping { checkpoints, from, marks, every, drain };
         let folder = Path::new(output::destination(settings)?);

@@ -2,11 +2,15 @@
 
 use std::fmt::Display;
 
+use crate::supervise;
+
 /// A reason to stop, with its exit code.
 #[derive(Debug)]
 pub enum Failure {
     /// 1: failed while running; an unreadable input or model file.
     Run(String),
+    /// 1, or [`supervise::LOST`] where a supervisor begins again: another process of the run has gone.
+    Lost(String),
     /// 2: an unknown command, pipeline or option.
     Usage(String),
     /// 78: bad values, keys or names, each named.
@@ -27,7 +31,8 @@ impl Failure {
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Failure::Run(_) => 1,
+            Failure::Lost(_) if supervise::supervised() => supervise::LOST,
+            Failure::Run(_) | Failure::Lost(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Config(_) => 78,
         }
@@ -37,7 +42,7 @@ impl Failure {
 impl Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Failure::Run(message) | Failure::Usage(message) => f.write_str(message),
+            Failure::Run(message) | Failure::Lost(message) | Failure::Usage(message) => f.write_str(message),
             Failure::Config(problems) => f.write_str(&problems.join("\n")),
         }
     }
@@ -46,6 +51,7 @@ impl Display for Failure {
 impl From<thalweg::Error> for Failure {
     fn from(error: thalweg::Error) -> Self {
         match error {
+            thalweg::Error::Lost { .. } => Failure::Lost(error.to_string()),
             thalweg::Error::Value { .. } | thalweg::Error::Plan(_) => Failure::config(error),
             // An input that does not fit what was asked for, as it shows while it is read.
             thalweg::Error::Source { error: ref inner, .. } if is_value(inner) => Failure::config(error),

@@ -12,7 +12,7 @@ use thalweg::points::map::{MapChanges, MapGraph};
 use thalweg::points::radar::{JOINTS, Skeleton};
 use thalweg::report::{Dropped, Stats};
 use thalweg::source::Position;
-use thalweg::{BoxError, Epoch, Flow, Frame, KnnGraph, Next, Pipeline, Report, Segmentation, Sink, Source};
+use thalweg::{BoxError, Epoch, Flow, Frame, KnnGraph, Next, Pipeline, Portable, Report, Segmentation, Sink, Source};
 use thalweg_connectors::Notices;
 use thalweg_connectors::out::energies::Energy;
 use thalweg_connectors::rows::Rejected;
@@ -251,10 +251,10 @@ pub fn over<S, T>(
 ) -> Result<Report, Failure>
 where
     S: Source<Item: Read> + 'static,
-    T: Rows + Send + 'static,
+    T: Rows + Portable,
 {
     let pipeline = Pipeline::from_source(Counted::new(source, &context.written)).workers(settings.workers);
-    let pipeline = pipeline.drain_when(Arc::clone(&context.drain));
+    let pipeline = pipeline.drain_when(Arc::clone(&context.drain)).cluster(context.cluster.clone());
     let stats = pipeline.stats();
     (context.watch)(Arc::clone(&stats));
     let used = points_used(&stats, &context.notices);

@@ -41,6 +41,9 @@ pub const READY: Ready = Ready {
             "every",
             "columns",
             "workers",
+            "processes",
+            "hosts",
+            "process",
             "json",
             "follow",
             "rate",
@@ -227,7 +230,11 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     output::destination(settings)?;
     let asked = Asked::of(settings, KEYS)?;
     let rejected = Arc::new(Rejected::beside(settings.output.as_deref().unwrap_or_default()));
-    let source = asked.open(context, &rejected)?;
+    let source = if context.follows() {
+        graph::source(&FilesOptions::default(), None, asked.pace, &context.drain, &rejected)?
+    } else {
+        asked.open(context, &rejected)?
+    };
     let durable = Durable::open(settings, context, asked.every, "gnn", Some(asked.network.name()))?;
     let (called, options) = (source.name(), asked.options(settings, context, &source));
     let (source, done) = (durable.rows(source)?, durable.done());
@@ -241,7 +248,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     }
     let source = Counted::new(source, &context.written);
     // The source itself stops when asked to: what it has read is answered before the run ends.
-    let pipeline = Pipeline::from_source(source).workers(settings.workers);
+    let pipeline = Pipeline::from_source(source).workers(settings.workers).cluster(context.cluster.clone());
     let stats = pipeline.stats();
     (context.watch)(Arc::clone(&stats));
     let used = rows_used(&stats, context, &rejected);

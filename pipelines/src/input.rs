@@ -15,6 +15,7 @@ use thalweg_connectors::points::replay::{Loop, Rate};
 use thalweg_connectors::sim::person::{Person, Sensor};
 use thalweg_connectors::sim::street::Street;
 
+use crate::follower::Nothing;
 use crate::keys::{Key, Keys, Maybe};
 use crate::nodes::Nodes;
 use crate::pipeline::Context;
@@ -148,6 +149,9 @@ pub fn name(settings: &Settings) -> String {
 pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result<Frames, Failure> {
     if settings.input.is_empty() {
         return Err(Failure::Usage("--input: found none, expected a path or a URI".into()));
+    }
+    if context.follows() {
+        return Ok(Box::new(Nothing::default()));
     }
     if settings.input.iter().all(|input| input.starts_with("sim:")) {
         settings.refuse(&["format", "columns"], "a simulation has no files")?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use thalweg::{Flow, Frame, Report};
+use thalweg::{Flow, Frame, Portable, Report};
 use thalweg_connectors::out::batches::{knn_batches, knn_changes_schema, knn_schema, map_batches, map_changes_batches};
 use thalweg_connectors::out::records::{Batches, SchemaRef};
 use thalweg_connectors::out::segments::Roll;
@@ -55,6 +55,9 @@ pub const READY: Ready = Ready {
             "format",
             "columns",
             "workers",
+            "processes",
+            "hosts",
+            "process",
             "json",
             "follow",
             "loop",
@@ -120,7 +123,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
 }
 
 /// Runs a plan over the input into a table.
-fn go<T: Rows + Send + 'static>(
+fn go<T: Rows + Portable>(
     settings: &Settings,
     context: &Context,
     asked: &Asked,

@@ -20,14 +20,17 @@ use thalweg_connectors::out::checkpoint;
 use thalweg_pipelines::finish::{self, Written};
 use thalweg_pipelines::keys::Keys;
 use thalweg_pipelines::pipeline::{self, Context, Measured};
-use thalweg_pipelines::{Failure, Settings, draw, list};
+use thalweg_pipelines::{Failure, Settings, draw, list, processes, supervise};
 
 /// Frames come and go by tens of megabytes: an allocator that keeps such blocks spares the page faults of mapping them anew.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Tests make the program die at points that they choose.
+    let _points = fail::has_failpoints().then(fail::FailScenario::setup);
     thalweg_connectors::quiet_decoder_panics();
+    thalweg::cluster::quiet_network_panics();
     let matches = match cli::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
@@ -39,6 +42,8 @@ fn main() -> ExitCode {
     };
     match dispatch(&matches) {
         Ok(()) => ExitCode::SUCCESS,
+        // The supervisor says what it sees of its processes.
+        Err(failure @ Failure::Lost(_)) if supervise::supervised() => ExitCode::from(failure.code()),
         Err(failure) => {
             failure.to_string().lines().for_each(|line| eprintln!("thalweg: {line}"));
             ExitCode::from(failure.code())
@@ -89,12 +94,24 @@ fn chosen(settings: &Settings) -> Result<&'static pipeline::Ready, Failure> {
 
 fn run(settings: Settings) -> Result<(), Failure> {
     let ready = chosen(&settings)?;
+    if supervise::wanted(&settings) {
+        return supervised(&settings, ready);
+    }
+    supervise::watch_supervisor();
     let tables = [&settings.contacts, &settings.tests, &settings.edges, &settings.nodes];
     let unit = if tables.iter().all(|paths| paths.is_empty()) { "frames" } else { "rows" };
-    let (context, progress) = context(unit, settings.follow)?;
+    let (mut context, progress) = context(unit, settings.follow)?;
+    context.cluster = processes::cluster(&settings)?;
+    if context.follows() {
+        // The leader says what there is to say.
+        context.notices = Notices::default();
+    }
     let report = ready.run.with(&format!("run {}", ready.name), &settings, &context);
     progress.finish_and_clear();
     let mut report = report?;
+    if context.follows() {
+        return Ok(());
+    }
     finish::complete(&mut report, &context.notices);
     tell(&report);
     if settings.json {
@@ -107,6 +124,19 @@ fn run(settings: Settings) -> Result<(), Failure> {
         eprintln!("{}", progress::summary(&report, &context.written.counts(), output));
     }
     Ok(())
+}
+
+/// Runs a pipeline in several processes of this machine.
+fn supervised(settings: &Settings, ready: &pipeline::Ready) -> Result<(), Failure> {
+    let problems = ready.problems(settings);
+    if !problems.is_empty() {
+        return Err(Failure::Config(problems));
+    }
+    let stop = signals()?;
+    match supervise::supervise(settings, &stop, warn)? {
+        0 => Ok(()),
+        code => std::process::exit(i32::from(code)),
+    }
 }
 
 /// Says on stderr what a run warns of and what it left out.
@@ -200,14 +230,20 @@ fn validate(config: &str) -> Result<(), Failure> {
 /// Signals and progress of a run. The first SIGINT or SIGTERM drains, the second stops at once.
 fn context(unit: &'static str, follow: bool) -> Result<(Context, ProgressBar), Failure> {
     Simd::wanted().map_err(|error| Failure::config(error.to_string()))?;
+    let drain = signals()?;
+    let (bar, written) = (progress::bar(), Arc::new(Written::default()));
+    let (shown, counted) = (bar.clone(), Arc::clone(&written));
+    let watch = Box::new(move |stats| progress::watch(&shown, stats, Arc::clone(&counted), unit, follow));
+    Ok((Context { drain, notices: Notices::spoken(warn), written, cluster: None, watch }, bar))
+}
+
+/// What the first SIGINT or SIGTERM sets; the second ends the program.
+fn signals() -> Result<Arc<AtomicBool>, Failure> {
     let drain = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let failed = |error| Failure::run(format!("signal {signal}: {error}"));
         signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&drain)).map_err(failed)?;
         signal_hook::flag::register(signal, Arc::clone(&drain)).map_err(failed)?;
     }
-    let (bar, written) = (progress::bar(), Arc::new(Written::default()));
-    let (shown, counted) = (bar.clone(), Arc::clone(&written));
-    let watch = Box::new(move |stats| progress::watch(&shown, stats, Arc::clone(&counted), unit, follow));
-    Ok((Context { drain, notices: Notices::spoken(warn), written, watch }, bar))
+    Ok(drain)
 }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thalweg::Report;
-use thalweg::molecules::{Evaluated, Potential};
+use thalweg::molecules::{Evaluated, Molecule, Potential};
+use thalweg::{Report, Source};
 use thalweg_connectors::molecules::{Molecules, MoleculesOptions};
 use thalweg_connectors::out::energies::{ENERGIES, Energy, VALUES, energy_schema, value_schema};
 use thalweg_connectors::out::segments::Roll;
 
 use crate::durable::{self, Durable};
+use crate::follower::Nothing;
 use crate::keys::{Key, Keys, Listed};
 use crate::pipeline::{Context, Doing, Ready};
 use crate::{Failure, Settings, eval, finish, input, models, output};
@@ -49,6 +50,9 @@ pub const READY: Ready = Ready {
             "format",
             "model",
             "workers",
+            "processes",
+            "hosts",
+            "process",
             "json",
             "start_offset",
             "until",
@@ -118,9 +122,12 @@ pub(crate) fn model(settings: &Settings) -> Result<(String, Arc<Potential>), Fai
 }
 
 /// The frames.
-pub(crate) fn open(settings: &Settings, context: &Context) -> Result<Molecules, Failure> {
+pub(crate) fn open(settings: &Settings, context: &Context) -> Result<Box<dyn Source<Item = Molecule>>, Failure> {
     if settings.input.is_empty() {
         return Err(Failure::Usage("--input: found none, expected a file .xyz, .extxyz, .sdf or .mol".into()));
+    }
+    if context.follows() {
+        return Ok(Box::new(Nothing::default()));
     }
     let unknown = |name: &String| Failure::config(format!("format: found {name}, expected xyz or sdf"));
     let format = settings.format.as_ref().map(|name| name.parse().map_err(|()| unknown(name))).transpose()?;
@@ -133,7 +140,7 @@ pub(crate) fn open(settings: &Settings, context: &Context) -> Result<Molecules, 
         stop: Arc::clone(&context.drain),
     };
     let paths: Vec<PathBuf> = settings.input.iter().map(PathBuf::from).collect();
-    Ok(Molecules::open(&paths, options)?)
+    Ok(Box::new(Molecules::open(&paths, options)?))
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
@@ -158,7 +165,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
             frame: evaluated.molecule.frame,
             value: scale * energy,
             forces: evaluated.forces.as_flattened().iter().map(|force| *force as f32).collect(),
-            unit,
+            unit: unit.into(),
         };
         Ok(evaluated.energy.map(row).into_iter().collect::<Vec<Energy>>())
     };

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::Value;
 use thalweg::Report;
+use thalweg::cluster::Cluster;
 use thalweg::report::Stats;
 use thalweg_connectors::Notices;
 
@@ -20,8 +21,17 @@ pub struct Context {
     pub notices: Notices,
     /// What was read and written.
     pub written: Arc<Written>,
+    /// The processes of the run, where there are several.
+    pub cluster: Option<Cluster>,
     /// Shows the run's counters while it goes on.
     pub watch: Box<dyn Fn(Arc<Stats>)>,
+}
+
+impl Context {
+    /// True in a process that does not lead: it reads and writes nothing of its own.
+    pub fn follows(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|cluster| !cluster.leads())
+    }
 }
 
 /// What `eval` measured.

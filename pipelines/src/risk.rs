@@ -43,6 +43,9 @@ pub const READY: Ready = Ready {
             "every",
             "columns",
             "workers",
+            "processes",
+            "hosts",
+            "process",
             "json",
             "follow",
             "rate",
@@ -347,7 +350,11 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     }
     let ask = ask(settings, KEYS)?;
     let rejected = Arc::new(Rejected::beside(settings.output.as_deref().unwrap_or_default()));
-    let source = ask.open(&context.drain, &context.notices, &rejected)?;
+    let source = if context.follows() {
+        contacts::source(&FilesOptions::default(), None, ask.pace, &context.drain, &rejected)?
+    } else {
+        ask.open(&context.drain, &context.notices, &rejected)?
+    };
     let names = source.names();
     let called = source.name();
     let model = settings.model.as_deref().unwrap_or(MODELS[0].0);
@@ -373,7 +380,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     };
     let fits = options.fits.clone();
     // The source itself stops when asked to: what it has read is scored before the run ends.
-    let pipeline = Pipeline::from_source(source).workers(settings.workers);
+    let pipeline = Pipeline::from_source(source).workers(settings.workers).cluster(context.cluster.clone());
     let stats = pipeline.stats();
     (context.watch)(Arc::clone(&stats));
     let used = rows_used(&stats, context, &rejected);

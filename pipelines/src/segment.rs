@@ -13,6 +13,7 @@ use thalweg_connectors::points::format;
 use thalweg_connectors::points::truth::WithTruth;
 
 use crate::durable::{self, Durable};
+use crate::follower::Nothing;
 use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
 use crate::nodes::{NODES, Nodes, voxel, window};
@@ -63,6 +64,9 @@ pub const READY: Ready = Ready {
             "model",
             "columns",
             "workers",
+            "processes",
+            "hosts",
+            "process",
             "json",
             "follow",
             "loop",
@@ -182,6 +186,7 @@ fn sink(
 ) -> Result<Box<dyn Sink<Segmentation>>, Failure> {
     let path = || output::destination(settings).map(Path::new);
     Ok(match settings.output_format {
+        Some(_) if matches!(durable, Durable::Follows) => Box::new(Nothing::default()),
         Some(OutputFormat::Label) => Box::new(LabelSink::create(path()?)?),
         Some(OutputFormat::Las) => Box::new(LasSink::create(path()?)?),
         None => durable.table(settings, segmentation_schema_with(columns), segmentation_batches_with(columns), roll)?,

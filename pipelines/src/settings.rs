@@ -27,6 +27,12 @@ pub struct Settings {
     pub truth: Option<PathBuf>,
     /// `workers`: threads.
     pub workers: usize,
+    /// `processes`: processes of this machine, each with so many workers; none where it is not said.
+    pub processes: Option<usize>,
+    /// `hosts`: a file with the address of each process of the run.
+    pub hosts: Option<PathBuf>,
+    /// `process`: which of them this one is.
+    pub process: Option<usize>,
     /// `json`: one JSON object on stdout at the end.
     pub json: bool,
     /// `rate`: replay speed; 0 = as fast as possible.
@@ -222,6 +228,12 @@ impl Settings {
             "workers" => {
                 self.workers = number(value, "a whole number from 1 to 256", |n| (1..=256).contains(n))? as usize
             }
+            "processes" => {
+                let range = |n: &i64| (1..=64).contains(n);
+                self.processes = Some(number(value, "a whole number from 1 to 64", range)? as usize);
+            }
+            "hosts" => self.hosts = Some(text(value)?.into()),
+            "process" => self.process = Some(number(value, "a number, 0 or more", |n| *n >= 0)? as usize),
             "json" => self.json = truth(value)?,
             "follow" => self.follow = truth(value)?,
             "loop" => self.looped = truth(value)?,

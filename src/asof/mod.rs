@@ -2,6 +2,8 @@
 //!
 //! Rows come in any order, each with a multiplicity. An answer for an as-of time is a function of the rows with stamps up to it.
 
+use serde::{Deserialize, Serialize};
+
 mod names;
 mod stop;
 mod times;
@@ -18,7 +20,7 @@ pub trait Stamped {
 }
 
 /// What a source of rows delivers in one epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowBatch<F> {
     /// Rows, each with its multiplicity: 1, or −1 for one taken back.
     pub rows: Vec<(F, i32)>,

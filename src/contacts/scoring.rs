@@ -8,8 +8,11 @@
 //! only, so they are let go of, and one that comes is dropped and counted `late`. All other tables have the bits that they would have with
 //! every row kept.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::fits::{Fit, Fits};
 use super::live::Live;
@@ -55,7 +58,7 @@ impl ScoringOptions {
 }
 
 /// A person's risk.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Who, by number of arrival.
     pub person: u32,
@@ -75,12 +78,12 @@ impl Score {
 }
 
 /// The rows of one as-of time that came in one epoch, ascending by the bytes of the names; an old row stands before its new one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Scores {
     /// The as-of time (ns).
     pub as_of: i64,
     /// The model.
-    pub model: &'static str,
+    pub model: Cow<'static, str>,
     /// The rows.
     pub rows: Vec<Score>,
     /// Names by number of arrival.
@@ -114,7 +117,7 @@ struct Output<'a> {
 
 impl Output<'_> {
     fn give(&mut self, as_of: i64, rows: Vec<Score>) {
-        self.out.give(Scores { as_of, model: self.model, rows, names: Arc::clone(&self.names) });
+        self.out.give(Scores { as_of, model: self.model.into(), rows, names: Arc::clone(&self.names) });
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::cluster::Told;
 use crate::source::Position;
 use crate::{Epoch, Error};
 
@@ -14,6 +15,9 @@ pub(crate) struct Progress {
     pub computed: Epoch,
     pub written: Epoch,
 }
+
+/// How timely's panic begins in a worker whose connection to another process is gone.
+const GONE: &str = "MergeQueue";
 
 #[derive(Debug, Default)]
 pub(crate) struct Control {
@@ -33,7 +37,7 @@ struct Marks {
     written: Epoch,
     /// How many epochs there are, once the sources have ended.
     epochs: Option<Epoch>,
-    /// Sinks that may still have something to write.
+    /// Sinks that may still have something to write, and other processes that may still have something to count.
     writing: usize,
     /// Where the items of the epochs stand that are under way.
     places: BTreeMap<Epoch, String>,
@@ -55,10 +59,10 @@ impl Control {
         Control { drain, ..Control::default() }
     }
 
-    /// Says how many sinks there are, before the run begins.
-    pub fn expect_sinks(&self, sinks: usize) {
+    /// Says how many sinks there are, and how many other processes, before the run begins.
+    pub fn expect(&self, sinks: usize, others: usize) {
         let mut marks = lock(&self.progress);
-        (marks.computed, marks.writing) = (vec![0; sinks], sinks);
+        (marks.computed, marks.writing) = (vec![0; sinks], sinks + others);
     }
 
     /// The sources have ended after so many epochs.
@@ -80,17 +84,26 @@ impl Control {
         place.push_str(&position.to_string());
     }
 
+    /// The items of the epoch stand here, as the leader says.
+    pub fn stand_at(&self, epoch: Epoch, place: String) {
+        lock(&self.progress).places.insert(epoch, place);
+    }
+
     /// Where the items of an epoch stand; empty where no source said so.
     pub fn place(&self, epoch: Epoch) -> String {
         lock(&self.progress).places.get(&epoch).cloned().unwrap_or_default()
     }
 
-    /// A sink has written all; true once all sinks have, false if the run fails before that.
-    pub fn all_written(&self) -> bool {
+    /// A sink has written all, or another process has counted all.
+    pub fn one_done(&self) {
         let mut marks = lock(&self.progress);
         marks.writing = marks.writing.saturating_sub(1);
         self.moved.notify_all();
-        drop(marks);
+    }
+
+    /// A sink has written all; true once all sinks have, and other processes have counted, false if the run fails before that.
+    pub fn all_written(&self) -> bool {
+        self.one_done();
         self.wait_for(|marks| marks.writing == 0)
     }
 
@@ -105,8 +118,22 @@ impl Control {
         self.moved.notify_all();
     }
 
+    /// Ends the run with this error unless a better one comes within a second: of whoever sees which other process has gone.
+    pub fn fail_late(&self, error: Error) {
+        let until = Instant::now() + Duration::from_secs(1);
+        while !self.failed() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.fail(error);
+    }
+
     pub fn failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// The error, as another process is told of it.
+    pub fn told(&self) -> Option<Told> {
+        lock(&self.error).as_ref().map(Told::of)
     }
 
     pub fn take_error(&self) -> Option<Error> {
@@ -166,7 +193,12 @@ impl Control {
                     .cloned()
                     .or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()))
                     .unwrap_or_else(|| "no message".into());
-                self.fail(Error::Panic { thread: thread(), message });
+                let error = Error::Panic { thread: thread(), message };
+                if matches!(&error, Error::Panic { message, .. } if message.starts_with(GONE)) {
+                    self.fail_late(error);
+                } else {
+                    self.fail(error);
+                }
                 None
             }
         }

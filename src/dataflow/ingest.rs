@@ -1,7 +1,8 @@
 //! Where sources meet the workers: a thread reads ahead only as far as there is room, gives each item an epoch, and deals epochs out in turn.
 //!
-//! Epoch `e` goes to worker `e mod workers` through a bounded channel a source. Each worker's operator holds a capability for the
-//! next epoch that can be its own, so the frontier moves as items come, and closes when the thread drops its senders.
+//! Epoch `e` goes to worker `e mod workers` through a bounded channel a source; to a worker of another process over the link with it. Each
+//! worker's operator holds a capability for the next epoch that can be its own, so the frontier moves as items come, and closes when the
+//! thread drops its senders.
 //!
 //! Epochs of several sources follow event time. The next epoch holds, of the first items of all sources, those of the least time; so the
 //! thread waits until every source has shown its next item, has ended, or has said that it has come beyond that time.
@@ -17,18 +18,19 @@ use timely::scheduling::SyncActivator;
 use super::Control;
 use super::control::lock;
 use super::mail::{Mail, MailBuilder, MailStream};
+use crate::cluster::{Order, Post};
 use crate::plan::{AnySource, CopyItem, Item};
 use crate::report::Stats;
 use crate::source::Position;
-use crate::{Epoch, Error, Next};
+use crate::{BoxError, Epoch, Error, Next};
 
 /// How long sources that have nothing are left alone.
 const IDLE: Duration = Duration::from_millis(2);
 
-/// What the thread tells an operator: an item of an epoch with the moment when it was asked for, or that the epoch has none.
-pub(crate) type Arrival = (Epoch, Option<(Item, Instant)>);
+/// What the thread tells an operator: an item of an epoch, or that the epoch has none.
+pub(crate) type Arrival = (Epoch, Option<Item>);
 
-/// The activators of the source operators, one a worker and source, filled as the workers build their dataflow.
+/// The activators of the source operators, one a worker of this process and source, filled as the workers build their dataflow.
 pub(crate) type Wakers = Arc<Mutex<Vec<Vec<SyncActivator>>>>;
 
 /// The operator of one source on one worker.
@@ -37,13 +39,16 @@ pub(crate) fn ingest<'scope>(
     name: &str,
     receiver: Receiver<Arrival>,
     wakers: &Wakers,
-    stats: &Arc<Stats>,
 ) -> MailStream<'scope> {
     let (shard, shards) = (scope.index(), scope.peers());
-    let (wakers, stats) = (Arc::clone(wakers), Arc::clone(stats));
+    let wakers = Arc::clone(wakers);
     source::<_, MailBuilder, _, _>(scope, name, move |capability, info| {
         let waker = scope.worker().sync_activator_for(info.address.to_vec());
-        lock(&wakers)[shard].push(waker);
+        let mut wakers = lock(&wakers);
+        // Every process has the same number of workers, so those of this one are the shards of that remainder.
+        let workers = wakers.len();
+        wakers[shard % workers].push(waker);
+        drop(wakers);
         let mut capability = Some(capability);
         if let Some(capability) = capability.as_mut() {
             capability.downgrade(&(shard as Epoch));
@@ -52,10 +57,9 @@ pub(crate) fn ingest<'scope>(
             while let Some(held) = capability.as_mut() {
                 match receiver.try_recv() {
                     Ok((epoch, arrival)) => {
-                        if let Some((item, at)) = arrival {
-                            stats.arrived(epoch, at);
+                        if let Some(item) = arrival {
                             held.downgrade(&epoch);
-                            let mut mail = Mail { dst: shard, src: shard, port: 0, batch: Some(item) };
+                            let mut mail = Mail::new(shard, shard, item);
                             output.session_with_builder(&*held).give_container(&mut mail);
                         }
                         held.downgrade(&(epoch + shards as Epoch));
@@ -68,8 +72,9 @@ pub(crate) fn ingest<'scope>(
     })
 }
 
-fn wake(wakers: &Wakers, shard: usize) {
-    for waker in &lock(wakers)[shard] {
+/// Wakes the sources of a worker of this process.
+pub(super) fn wake(wakers: &Wakers, worker: usize) {
+    for waker in &lock(wakers)[worker] {
         // An activation fails only when the worker has gone, and then nobody is left to wake.
         let _ = waker.activate();
     }
@@ -152,11 +157,41 @@ fn next_time(readers: &mut [Reader]) -> Result<Option<i64>, Error> {
     Ok(readers.iter().all(|reader| reader.beyond(time)).then_some(time))
 }
 
-/// The body of the sources' thread: reads while there is room, until the end, an error, or the wish to drain. `senders` has a row a worker,
-/// with an entry a source.
-pub(crate) fn pump(mut readers: Vec<Reader>, senders: Vec<Vec<Sender<Arrival>>>, wakers: &Wakers, control: &Control) {
-    let shards = senders.len();
-    let workers = shards as Epoch;
+/// The way from the sources to a worker.
+pub(crate) enum Way {
+    /// One of this process, by its number in it: a channel a source.
+    Here(usize, Vec<Sender<Arrival>>),
+    /// One of another process, by its number there.
+    There(usize, Arc<Post>),
+}
+
+impl Way {
+    /// Hands a worker its item of a source in an epoch, or says that it has none. False where the worker has gone.
+    fn deal(&self, source: usize, epoch: Epoch, item: Option<Item>) -> Result<bool, BoxError> {
+        match self {
+            Way::Here(_, senders) => Ok(senders[source].send((epoch, item)).is_ok()),
+            Way::There(worker, post) => {
+                let item = item.map(|item| item.bytes()).transpose()?;
+                Ok(post.say(&Order::Deal { worker: *worker, source, epoch, item }).is_ok())
+            }
+        }
+    }
+
+    /// Tells the worker's process where an epoch's items stand, for messages.
+    fn place(&self, epoch: Epoch, control: &Control) {
+        if let Way::There(_, post) = self {
+            let place = control.place(epoch);
+            if !place.is_empty() {
+                // A link that is gone shows where the item is dealt.
+                let _ = post.say(&Order::Place { epoch, place });
+            }
+        }
+    }
+}
+
+/// The body of the sources' thread: reads while there is room, until the end, an error, or the wish to drain. There is a way to each worker.
+pub(crate) fn pump(mut readers: Vec<Reader>, ways: Vec<Way>, wakers: &Wakers, control: &Control, stats: &Stats) {
+    let workers = ways.len() as Epoch;
     let mut epoch: Epoch = 0;
     let mut draining = false;
     // As many epochs in the stages as there are workers, and as many again on the way to the sink.
@@ -178,20 +213,41 @@ pub(crate) fn pump(mut readers: Vec<Reader>, senders: Vec<Vec<Sender<Arrival>>>,
                 break;
             }
         };
-        let shard = (epoch % workers) as usize;
-        for (reader, sender) in readers.iter_mut().zip(&senders[shard]) {
-            let head = reader.head.take_if(|head| head.time == time);
-            if let Some(position) = head.as_ref().and_then(|head| head.position.as_ref()) {
-                control.stands(epoch, position);
+        let way = &ways[(epoch % workers) as usize];
+        let heads: Vec<_> = readers.iter_mut().map(|reader| reader.head.take_if(|head| head.time == time)).collect();
+        heads.iter().flatten().filter_map(|head| head.position.as_ref()).for_each(|place| control.stands(epoch, place));
+        way.place(epoch, control);
+        for (source, head) in heads.into_iter().enumerate() {
+            if let Some(head) = &head {
+                stats.arrived(epoch, head.at);
             }
-            if sender.send((epoch, head.map(|head| (head.item, head.at)))).is_err() {
-                break 'run;
+            match way.deal(source, epoch, head.map(|head| head.item)) {
+                Ok(true) => {}
+                Ok(false) => break 'run,
+                Err(error) => {
+                    control.fail(Error::Source { name: readers[source].source.name(), error });
+                    break 'run;
+                }
             }
         }
-        wake(wakers, shard);
+        if let Way::Here(worker, _) = way {
+            wake(wakers, *worker);
+        }
         epoch += 1;
     }
     control.ended(epoch);
-    drop(senders);
-    (0..shards).for_each(|shard| wake(wakers, shard));
+    let mut told: Vec<&Arc<Post>> = Vec::new();
+    for way in &ways {
+        if let Way::There(_, post) = way
+            && !told.iter().any(|known| Arc::ptr_eq(known, post))
+        {
+            told.push(post);
+            // A link that is gone is seen by the one who listens at it.
+            let _ = post.say(&Order::Ended { epochs: epoch });
+        }
+    }
+    let here: Vec<usize> =
+        ways.iter().filter_map(|way| if let Way::Here(worker, _) = way { Some(*worker) } else { None }).collect();
+    drop(ways);
+    here.into_iter().for_each(|worker| wake(wakers, worker));
 }

@@ -4,6 +4,7 @@
 //! - `phases`: a [`crate::Stage`] as a chain of operators, one a phase;
 //! - `ingest`, `egress`: where source and sink threads meet the workers;
 //! - `query`: a stage's output as a differential collection;
+//! - `remote`: the links with other processes;
 //! - `run`: workers, back-pressure, and how a run ends, well or badly.
 
 mod control;
@@ -12,6 +13,7 @@ mod ingest;
 mod mail;
 mod phases;
 mod query;
+mod remote;
 mod run;
 
 pub use differential_dataflow::{ExchangeData, VecCollection, operators};

@@ -144,6 +144,6 @@ fn send(
 ) {
     let mut session = output.session_with_builder(capability);
     for (dst, batch) in batches {
-        session.give_container(&mut Mail { dst, src, port: 0, batch: Some(batch) });
+        session.give_container(&mut Mail::new(src, dst, batch));
     }
 }

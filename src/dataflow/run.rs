@@ -17,8 +17,10 @@ use timely::{CommunicationConfig, Config, WorkerConfig};
 
 use super::control::lock;
 use super::egress::{Door, drain, egress};
-use super::ingest::{Arrival, Reader, Wakers, ingest, pump};
+use super::ingest::{Arrival, Reader, Wakers, Way, ingest, pump};
+use super::remote::{Group, follow, lead};
 use super::{Control, MailStream, mail, phases};
+use crate::cluster::{Cluster, News, meet};
 use crate::plan::{Node, Plan, Work};
 use crate::report::Stats;
 use crate::{Epoch, Error};
@@ -40,8 +42,19 @@ struct Ends {
     sinks: Vec<Door>,
 }
 
-/// Runs a plan to the end of its sources.
-pub(crate) fn run(plan: Plan, workers: usize, control: Arc<Control>, stats: Arc<Stats>) -> Result<(), Error> {
+/// Runs a plan to the end of its sources, on `workers` threads of this process and as many of each other process of `cluster`.
+pub(crate) fn run(
+    plan: Plan,
+    workers: usize,
+    cluster: Option<&Cluster>,
+    control: Arc<Control>,
+    stats: Arc<Stats>,
+) -> Result<(), Error> {
+    let mut group = match cluster {
+        Some(cluster) => Some(Group::new(cluster, meet(cluster, &fingerprint(&plan, workers))?)?),
+        None => None,
+    };
+    let (process, processes) = group.as_ref().map_or((0, 1), |group| (group.process, group.processes));
     let (mut readers, mut sinks) = (Vec::new(), Vec::new());
     for node in &plan.nodes {
         match &node.work {
@@ -50,7 +63,12 @@ pub(crate) fn run(plan: Plan, workers: usize, control: Arc<Control>, stats: Arc<
             _ => {}
         }
     }
-    control.expect_sinks(sinks.len());
+    let numbered = sinks.len();
+    if process > 0 {
+        // The leader reads and writes.
+        sinks.clear();
+    }
+    control.expect(sinks.len(), processes - 1);
     let wakers: Wakers = Arc::new(Mutex::new((0..workers).map(|_| Vec::new()).collect()));
     let (mut senders, mut ends) = (Vec::new(), Vec::new());
     for _ in 0..workers {
@@ -59,40 +77,117 @@ pub(crate) fn run(plan: Plan, workers: usize, control: Arc<Control>, stats: Arc<
         ends.push(Ends { sources: from, sinks: Vec::new() });
     }
     let mut threads = Threads { control: Arc::clone(&control), running: Vec::new() };
-    for (number, sink) in sinks.into_iter().enumerate() {
+    let mut sinks = sinks.into_iter();
+    for number in 0..numbered {
         let (orders, written) = bounded(1);
         let acknowledged = Arc::new(AtomicU64::new(0));
+        let sink = sinks.next();
         for (worker, ends) in ends.iter_mut().enumerate() {
-            let sender = if worker == 0 { Some(orders.clone()) } else { None };
+            let sender = if worker == 0 && sink.is_some() { Some(orders.clone()) } else { None };
             ends.sinks.push(Door { sink: number, sender, acknowledged: Arc::clone(&acknowledged) });
         }
-        let (shared, stats) = (Arc::clone(&control), Arc::clone(&stats));
-        threads.start("sink", move || drain(sink, written, &acknowledged, &shared, &stats))?;
+        if let Some(sink) = sink {
+            let (shared, stats) = (Arc::clone(&control), Arc::clone(&stats));
+            threads.start("sink", move || drain(sink, written, &acknowledged, &shared, &stats))?;
+        }
     }
-    let (shared, to_wake) = (Arc::clone(&control), Arc::clone(&wakers));
-    threads.start("source", move || pump(readers, senders, &to_wake, &shared))?;
+    let (shared, to_wake, counters) = (Arc::clone(&control), Arc::clone(&wakers), Arc::clone(&stats));
+    if process == 0 {
+        let mut ways: Vec<_> = senders.into_iter().enumerate().map(|(worker, to)| Way::Here(worker, to)).collect();
+        for (number, post, ear) in group.iter_mut().flat_map(Group::others) {
+            ways.extend((0..workers).map(|worker| Way::There(worker, Arc::clone(&post))));
+            let (control, stats) = (Arc::clone(&control), Arc::clone(&stats));
+            threads.start("link", move || lead(number, ear, &post, &control, &stats))?;
+        }
+        threads.start("source", move || pump(readers, ways, &to_wake, &shared, &counters))?;
+    } else if let Some((done, (_, _, ear))) =
+        group.as_mut().and_then(|g| Some((Arc::clone(&g.done), g.others().pop()?)))
+    {
+        threads.start("link", move || follow(ear, senders, &to_wake, &shared, &done))?;
+    }
 
-    let run = Run { nodes: plan.nodes, control: Arc::clone(&control), stats, wakers };
+    let run = Run { nodes: plan.nodes, control: Arc::clone(&control), stats: Arc::clone(&stats), wakers };
     let ends = Mutex::new(ends.into_iter().map(Some).collect::<Vec<_>>());
-    let config = Config { communication: CommunicationConfig::Process(workers), worker: WorkerConfig::default() };
-    let guards = timely::execute(config, move |worker| {
-        let index = worker.index();
-        let Some(ends) = lock(&ends)[index].take() else { return };
+    let work = move |worker: &mut Worker| {
+        let (index, local) = (worker.index(), worker.index() % workers);
+        let Some(ends) = lock(&ends)[local].take() else { return };
         let name = || format!("worker {index}");
         let probe = run.control.guard(name, || worker.dataflow::<Epoch, _, _>(|scope| install(&run, ends, scope)));
         if let Some(probe) = probe {
-            while !probe.done() && run.control.guard(name, || turn(worker, &probe, &run)) == Some(true) {}
+            while !probe.done() && run.control.guard(name, || turn(worker, local == 0, &probe, &run)) == Some(true) {}
         }
         for dataflow in worker.installed_dataflows() {
             worker.drop_dataflow(dataflow);
         }
-    });
-    match guards {
-        Ok(guards) => drop(guards),
-        Err(error) => control.fail(Error::Runtime(error)),
+    };
+    match group {
+        None => {
+            let communication = CommunicationConfig::Process(workers);
+            match timely::execute(Config { communication, worker: WorkerConfig::default() }, work) {
+                Ok(guards) => drop(guards),
+                Err(error) => control.fail(Error::Runtime(error)),
+            }
+        }
+        Some(group) => together(group, workers, work, &control, &stats),
     }
     threads.join();
     control.take_error().map_or(Ok(()), Err)
+}
+
+/// What must be the same in all processes: the nodes of the plan, and how many workers each has.
+fn fingerprint(plan: &Plan, workers: usize) -> String {
+    let kind = |work: &Work| match work {
+        Work::Source(_) => "source",
+        Work::Stage(_) => "stage",
+        Work::Query(_) => "query",
+        Work::Sink(_) => "sink",
+    };
+    // Names of sources and sinks are paths, which may differ between machines.
+    let nodes: Vec<_> = plan.nodes.iter().map(|node| format!("{}{:?}", kind(&node.work), node.inputs)).collect();
+    format!("{workers} {}", nodes.join(" "))
+}
+
+/// Runs the workers of this process among those of the others, and ends with them.
+fn together(
+    mut group: Group,
+    workers: usize,
+    work: impl Fn(&mut Worker) + Send + Sync + 'static,
+    control: &Control,
+    stats: &Stats,
+) {
+    let comms = match group.execute(workers, work) {
+        Ok((guards, comms)) => {
+            if group.process > 0 {
+                group.attend(&guards, stats);
+            }
+            // A worker that a lost process takes with it has said so, or whoever listens at the links has.
+            for ended in guards.join() {
+                if let Err(message) = ended {
+                    control.fail_late(Error::Panic { thread: "worker".into(), message });
+                }
+            }
+            Some(comms)
+        }
+        Err(error) => {
+            control.fail(Error::Runtime(error));
+            None
+        }
+    };
+    let failed = control.failed();
+    if group.process > 0 {
+        let news = match control.told() {
+            Some(told) => News::Failed(told),
+            None => News::Done(stats.snapshot()),
+        };
+        group.part(&news);
+    }
+    if failed {
+        // timely's threads wait for the other processes, which may be gone: they are left alone, and end with the program.
+        std::mem::forget(comms);
+        group.close();
+    } else {
+        drop(comms);
+    }
 }
 
 /// Installs the nodes one after the other; what the probe sees was written by all sinks.
@@ -114,7 +209,7 @@ fn install<'scope>(run: &Run, ends: Ends, scope: Scope<'scope, Epoch>) -> ProbeH
         let output = match (&node.work, input) {
             (Work::Source(_), _) => {
                 let receiver = sources.next();
-                receiver.map(|receiver| ingest(scope, &node.name, receiver, &run.wakers, &run.stats))
+                receiver.map(|receiver| ingest(scope, &node.name, receiver, &run.wakers))
             }
             (Work::Stage(make), Some(input)) => {
                 let stage = make(&run.stats, node.copy);
@@ -123,7 +218,7 @@ fn install<'scope>(run: &Run, ends: Ends, scope: Scope<'scope, Epoch>) -> ProbeH
                 let name = if *count > 1 { format!("{name} ({count})") } else { name.to_string() };
                 Some(phases(input, name, stage, &run.control))
             }
-            (Work::Query(install), Some(input)) => Some(install(input, node.copy)),
+            (Work::Query(install), Some(input)) => Some(install(input, node.copy, &run.control)),
             (Work::Sink(_), Some(input)) => {
                 if let Some(door) = sinks.next() {
                     egress(input, door, &run.control).probe_with(&probe);
@@ -137,10 +232,10 @@ fn install<'scope>(run: &Run, ends: Ends, scope: Scope<'scope, Epoch>) -> ProbeH
     probe
 }
 
-/// One step of a worker; false when the run has failed.
-fn turn(worker: &mut Worker, probe: &ProbeHandle<Epoch>, run: &Run) -> bool {
+/// One step of a worker, which is the first of its process or another; false when the run has failed.
+fn turn(worker: &mut Worker, first: bool, probe: &ProbeHandle<Epoch>, run: &Run) -> bool {
     worker.step_or_park(Some(PARK));
-    if worker.index() == 0 {
+    if first {
         let written = probe.with_frontier(|frontier| frontier.first().copied().unwrap_or(Epoch::MAX));
         if run.control.written(written) {
             run.stats.done_before(written);

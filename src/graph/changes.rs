@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::Graph;
 use crate::Error;
 
@@ -10,7 +12,7 @@ use crate::Error;
 pub type List = (Vec<u64>, Vec<f32>);
 
 /// Changes of one epoch, by id.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GraphChanges {
     /// The frame that made them, or the as-of time (ns).
     pub frame: i64,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::changes::LiveNodes;
 use super::{Graph, GraphChanges};
 use crate::layers::Matrix;
@@ -10,7 +12,7 @@ use crate::plan::Flow;
 use crate::stage::Map;
 
 /// What a network says of a graph.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inferred {
     /// The graph.
     pub graph: Arc<Graph>,

@@ -10,6 +10,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{GraphRow, LiveGraph, View};
 use crate::asof::{AsOf, Names, RowBatch, Stamped, Stop, stamp};
 use crate::networks::GraphNetwork;
@@ -43,7 +45,7 @@ pub struct InferenceOptions {
 }
 
 /// The network's answer for a node.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// Which, by number of arrival.
     pub node: u32,
@@ -54,7 +56,7 @@ pub struct Answer {
 }
 
 /// Rows of one as-of time that came in one epoch, ascending by the bytes of the names, then by diff.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Answers {
     /// The as-of time (ns).
     pub as_of: i64,

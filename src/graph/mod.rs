@@ -14,6 +14,8 @@ pub use live::{LiveGraph, View};
 pub use radius::{PeriodicEdge, periodic_radius_graph, radius_graph};
 pub use rows::{EdgeRow, GraphRow, NodeRow};
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 use crate::layers::{Matrix, Neighbors, Structure};
 
@@ -29,7 +31,7 @@ use crate::layers::{Matrix, Neighbors, Structure};
 /// assert_eq!((graph.nodes(), graph.edges.of(1)), (3, &[0, 2][..]));
 /// # Ok::<(), thalweg::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
     /// The number of the frame that it is of, or the as-of time (ns).
     pub frame: i64,

@@ -1,9 +1,11 @@
 //! Rows of a graph that is given as tables: edges and nodes with stamps, by number of arrival.
 
+use serde::{Deserialize, Serialize};
+
 use crate::asof::Stamped;
 
 /// An edge comes, or goes where the row's multiplicity is −1.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EdgeRow {
     /// Stamp (ns).
     pub t: i64,
@@ -16,7 +18,7 @@ pub struct EdgeRow {
 }
 
 /// A node has these features from here on, or none where the row's multiplicity is −1.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NodeRow {
     /// Stamp (ns).
     pub t: i64,
@@ -27,7 +29,7 @@ pub struct NodeRow {
 }
 
 /// A row of either table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum GraphRow {
     /// An edge.
     Edge(EdgeRow),

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 /// Lists of different lengths: neighbours by (squared distance, id).
 ///
 /// Two are equal if their rows are, wherever these stand in memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct IdLists {
     /// Where each list is in `dst` and `d2`.
     rows: Vec<Range<usize>>,
@@ -103,7 +105,7 @@ impl IdLists {
 
 /// The nodes whose lists differ, bit for bit, from those before the epoch, ascending by id. A node that came has an empty old list, one
 /// that went an empty new one. A node is not named whose list is empty before and after.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ListChanges {
     /// The nodes.
     pub src: Vec<u64>,

@@ -1,9 +1,11 @@
 //! A dense matrix of f32, row-major: one row a node, one column a channel.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 
 /// `[rows, cols]`, row-major.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Matrix {
     rows: usize,
     cols: usize,

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 
 /// Edges in compressed rows: the sources of node `i` are `src[offset[i]..offset[i + 1]]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbors {
     offset: Vec<usize>,
     src: Vec<u32>,

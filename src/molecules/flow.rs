@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Molecule, Potential};
 use crate::graph::periodic_radius_graph;
 use crate::plan::Flow;
@@ -10,7 +12,7 @@ use crate::stage::Map;
 use crate::{BoxError, Error};
 
 /// What a potential says of a frame.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluated {
     /// The frame, with what its file says of energy and forces.
     pub molecule: Arc<Molecule>,

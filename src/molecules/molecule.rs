@@ -1,7 +1,9 @@
 //! A molecule: the atoms of one frame, and what its file says of them.
 
+use serde::{Deserialize, Serialize};
+
 /// One frame of a trajectory, or one molecule of a set.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Molecule {
     /// Position of the frame in its input, from 0. A frame that could not be read has one too.
     pub frame: i64,

@@ -6,6 +6,9 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
+use crate::portable::{self, Portable};
 use crate::report::Stats;
 use crate::source::Position;
 use crate::stage::{Inbox, Outbox, Stage};
@@ -16,9 +19,18 @@ pub(crate) type CopyItem = fn(&Item) -> Item;
 
 /// One piece on its way.
 pub(crate) struct Item {
-    value: Box<dyn Any + Send>,
+    value: Value,
     copy: Option<CopyItem>,
 }
+
+/// A piece here, or the bytes of one that came from another process; whoever takes it knows its type.
+enum Value {
+    Here { value: Box<dyn Any + Send>, encode: Encode },
+    Came(Vec<u8>),
+}
+
+/// Writes a piece of a known type as bytes.
+type Encode = fn(&dyn Any) -> Result<Vec<u8>, BoxError>;
 
 /// What cannot happen: [`super::Flow`] connects nodes of equal types only, and marks what is used twice.
 const TYPED: &str = "a plan connects outputs to inputs of their type";
@@ -26,25 +38,56 @@ const MARKED: &str = "a flow is cloned before it is used twice";
 
 impl Item {
     /// A piece; `copy` is needed where more than one node takes it.
-    pub fn new<T: Send + 'static>(value: T, copy: Option<CopyItem>) -> Item {
-        Item { value: Box::new(value), copy }
+    pub fn new<T: Portable>(value: T, copy: Option<CopyItem>) -> Item {
+        let encode: Encode = |value| portable::encode::<T>(value.downcast_ref().expect(TYPED));
+        Item { value: Value::Here { value: Box::new(value), encode }, copy }
+    }
+
+    /// A piece that came from another process.
+    pub fn of_bytes(bytes: Vec<u8>) -> Item {
+        Item { value: Value::Came(bytes), copy: None }
+    }
+
+    /// Its bytes, for another process.
+    ///
+    /// # Errors
+    /// A value that serde cannot write.
+    pub fn bytes(&self) -> Result<Vec<u8>, BoxError> {
+        match &self.value {
+            Value::Here { value, encode } => encode(&**value),
+            Value::Came(bytes) => Ok(bytes.clone()),
+        }
     }
 
     /// The piece itself.
-    pub fn take<T: 'static>(self) -> T {
-        *self.value.downcast().expect(TYPED)
+    ///
+    /// # Errors
+    /// Bytes from another process that are no such piece.
+    pub fn take<T: DeserializeOwned + 'static>(self) -> Result<T, BoxError> {
+        match self.value {
+            Value::Here { value, .. } => Ok(*value.downcast().expect(TYPED)),
+            Value::Came(bytes) => portable::decode(&bytes),
+        }
     }
 
     /// [`CopyItem`] for a type that can be cloned.
-    pub fn copied<T: Clone + Send + 'static>(item: &Item) -> Item {
-        let value: &T = item.value.downcast_ref().expect(TYPED);
-        Item { value: Box::new(value.clone()), copy: item.copy }
+    pub fn copied<T: Clone + Portable>(item: &Item) -> Item {
+        match &item.value {
+            Value::Here { value, .. } => {
+                let value: &T = value.downcast_ref().expect(TYPED);
+                Item::new(value.clone(), item.copy)
+            }
+            Value::Came(bytes) => Item::of_bytes(bytes.clone()),
+        }
     }
 }
 
 impl Clone for Item {
     fn clone(&self) -> Self {
-        self.copy.expect(MARKED)(self)
+        match &self.value {
+            Value::Here { .. } => self.copy.expect(MARKED)(self),
+            Value::Came(bytes) => Item::of_bytes(bytes.clone()),
+        }
     }
 }
 
@@ -104,12 +147,12 @@ pub(super) struct Typed<T, K> {
     pub items: std::marker::PhantomData<fn(T)>,
 }
 
-impl<T: 'static, K: Sink<T>> AnySink for Typed<T, K> {
+impl<T: DeserializeOwned + 'static, K: Sink<T>> AnySink for Typed<T, K> {
     fn name(&self) -> String {
         self.sink.name()
     }
     fn write(&mut self, epoch: Epoch, item: Item) -> Result<(), BoxError> {
-        self.sink.write(epoch, item.take())
+        self.sink.write(epoch, item.take()?)
     }
     fn tick(&mut self) -> Result<(), BoxError> {
         self.sink.tick()
@@ -143,7 +186,7 @@ pub(crate) trait AnyStage {
 /// A stage with how the pieces of the node's inputs become its own.
 pub(super) struct Erased<S: Stage> {
     pub stage: S,
-    pub open: fn(u32, Item) -> S::Input,
+    pub open: fn(u32, Item) -> Result<S::Input, BoxError>,
     pub copy: Option<CopyItem>,
 }
 
@@ -176,7 +219,7 @@ impl<S: Stage> AnyStage for Erased<S> {
 
     fn input(&mut self, epoch: Epoch, items: Vec<(u32, Item)>, out: &mut Sent) -> Result<(), BoxError> {
         let open = self.open;
-        let items = items.into_iter().map(|(port, item)| open(port, item)).collect();
+        let items = items.into_iter().map(|(port, item)| open(port, item)).collect::<Result<_, _>>()?;
         self.step(out, |stage, out| stage.step(epoch, 0, Inbox::Input(items), out))
     }
 
@@ -187,7 +230,7 @@ impl<S: Stage> AnyStage for Erased<S> {
         mail: Vec<(usize, Item)>,
         out: &mut Sent,
     ) -> Result<(), BoxError> {
-        let mail = mail.into_iter().map(|(src, item)| (src, item.take())).collect();
+        let mail = mail.into_iter().map(|(src, item)| Ok((src, item.take()?))).collect::<Result<_, BoxError>>()?;
         self.step(out, |stage, out| stage.step(epoch, phase, Inbox::Exchange(mail), out))
     }
 

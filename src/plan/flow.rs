@@ -8,7 +8,7 @@ use super::erased::{Erased, Item, Typed};
 use super::nodes::{Plan, Work};
 use crate::report::Stats;
 use crate::stage::{Inbox, Map, Outbox, Stage};
-use crate::{BoxError, Epoch, Sink};
+use crate::{BoxError, Epoch, Portable, Sink};
 
 /// A stream of items `T` in a plan. It lives as long as its pipeline has not run.
 ///
@@ -58,14 +58,14 @@ pub struct Flow<'p, T> {
     pub(super) items: PhantomData<fn() -> T>,
 }
 
-impl<T: Clone + Send + 'static> Clone for Flow<'_, T> {
+impl<T: Clone + Portable> Clone for Flow<'_, T> {
     fn clone(&self) -> Self {
         self.plan.borrow_mut().nodes[self.node].copy = Some(Item::copied::<T>);
         Flow { plan: self.plan, node: self.node, items: PhantomData }
     }
 }
 
-impl<'p, T: Send + 'static> Flow<'p, T> {
+impl<'p, T: Portable> Flow<'p, T> {
     /// A handle to a node that was just appended.
     pub(super) fn of(plan: &'p RefCell<Plan>, node: usize) -> Self {
         Flow { plan, node, items: PhantomData }
@@ -75,7 +75,7 @@ impl<'p, T: Send + 'static> Flow<'p, T> {
     pub(super) fn stage_of<S: Stage>(
         plan: &'p RefCell<Plan>,
         inputs: Vec<usize>,
-        open: fn(u32, Item) -> S::Input,
+        open: fn(u32, Item) -> Result<S::Input, BoxError>,
         make: impl Fn(&Arc<Stats>) -> S + Send + Sync + 'static,
     ) -> Flow<'p, S::Output> {
         let work = Work::Stage(Box::new(move |stats, copy| Box::new(Erased { stage: make(stats), open, copy })));
@@ -100,7 +100,7 @@ impl<'p, T: Send + 'static> Flow<'p, T> {
     /// Appends a function from item to item as a local stage called `name`; its time goes into the report under that name.
     pub fn map<U, F>(self, name: &'static str, f: F) -> Flow<'p, U>
     where
-        U: Send + 'static,
+        U: Portable,
         F: Fn(T) -> Result<U, BoxError> + Send + Sync + Clone + 'static,
     {
         self.stage(move |stats| {
@@ -133,7 +133,7 @@ struct Filter<F, T> {
     items: PhantomData<fn(T)>,
 }
 
-impl<F: Fn(&T) -> bool + 'static, T: Send + 'static> Stage for Filter<F, T> {
+impl<F: Fn(&T) -> bool + 'static, T: Portable> Stage for Filter<F, T> {
     type Input = T;
     type Exchange = ();
     type Output = T;

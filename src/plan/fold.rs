@@ -4,12 +4,12 @@ use std::marker::PhantomData;
 
 use super::flow::Flow;
 use crate::stage::{Inbox, Outbox, Stage};
-use crate::{BoxError, Epoch};
+use crate::{BoxError, Epoch, Portable};
 
 /// The shard that keeps the state.
 const OWNER: usize = 0;
 
-impl<'p, T: Send + 'static> Flow<'p, T> {
+impl<'p, T: Portable> Flow<'p, T> {
     /// Keeps a state, on one worker: `step` gets it and each item, in the order of epochs, and gives what goes on, if anything.
     ///
     /// ```
@@ -22,7 +22,7 @@ impl<'p, T: Send + 'static> Flow<'p, T> {
     pub fn fold<S, O, F>(self, name: &'static str, state: S, step: F) -> Flow<'p, O>
     where
         S: Clone + Send + Sync + 'static,
-        O: Send + 'static,
+        O: Portable,
         F: Fn(&mut S, T) -> Result<Option<O>, BoxError> + Send + Sync + Clone + 'static,
     {
         self.stage(move |_| Fold { name, state: state.clone(), step: step.clone(), types: PhantomData })
@@ -39,8 +39,8 @@ struct Fold<S, T, O, F> {
 impl<S, T, O, F> Stage for Fold<S, T, O, F>
 where
     S: 'static,
-    T: Send + 'static,
-    O: Send + 'static,
+    T: Portable,
+    O: Portable,
     F: Fn(&mut S, T) -> Result<Option<O>, BoxError> + 'static,
 {
     type Input = T;

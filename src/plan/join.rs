@@ -2,22 +2,25 @@
 
 use std::marker::PhantomData;
 
+use serde::{Deserialize, Serialize};
+
 use super::erased::Item;
 use super::flow::Flow;
 use crate::stage::{Inbox, Map, Outbox, Stage};
-use crate::{BoxError, Epoch};
+use crate::{BoxError, Epoch, Portable};
 
 /// An item of one of two flows.
+#[derive(Serialize, Deserialize)]
 enum Either<L, R> {
     Left(L),
     Right(R),
 }
 
-fn either<L: 'static, R: 'static>(input: u32, item: Item) -> Either<L, R> {
-    if input == 0 { Either::Left(item.take()) } else { Either::Right(item.take()) }
+fn either<L: Portable, R: Portable>(input: u32, item: Item) -> Result<Either<L, R>, BoxError> {
+    Ok(if input == 0 { Either::Left(item.take()?) } else { Either::Right(item.take()?) })
 }
 
-impl<'p, T: Send + 'static> Flow<'p, T> {
+impl<'p, T: Portable> Flow<'p, T> {
     /// The items of both flows. In an epoch those of `self` come first.
     pub fn concat(self, other: Flow<'p, T>) -> Flow<'p, T> {
         let inputs = self.with(&other);
@@ -28,8 +31,8 @@ impl<'p, T: Send + 'static> Flow<'p, T> {
     /// of the right ones. An item that finds none in its epoch gives nothing.
     pub fn join_epoch<R, O, F>(self, right: Flow<'p, R>, join: F) -> Flow<'p, O>
     where
-        R: Send + 'static,
-        O: Send + 'static,
+        R: Portable,
+        O: Portable,
         F: Fn(&T, &R) -> Result<O, BoxError> + Send + Sync + Clone + 'static,
     {
         let inputs = self.with(&right);
@@ -44,8 +47,8 @@ impl<'p, T: Send + 'static> Flow<'p, T> {
     /// time a left item of that time sees the first.
     pub fn join_latest<R, O, F>(self, right: Flow<'p, R>, join: F) -> Flow<'p, O>
     where
-        R: Clone + Send + 'static,
-        O: Send + 'static,
+        R: Clone + Portable,
+        O: Portable,
         F: Fn(T, Option<&R>) -> Result<O, BoxError> + Send + Sync + Clone + 'static,
     {
         let inputs = self.with(&right);
@@ -74,9 +77,9 @@ struct JoinEpoch<F, L, R, O> {
 impl<F, L, R, O> Stage for JoinEpoch<F, L, R, O>
 where
     F: Fn(&L, &R) -> Result<O, BoxError> + 'static,
-    L: Send + 'static,
-    R: Send + 'static,
-    O: Send + 'static,
+    L: Portable,
+    R: Portable,
+    O: Portable,
 {
     type Input = Either<L, R>;
     type Exchange = Either<L, R>;
@@ -131,9 +134,9 @@ struct JoinLatest<F, L, R, O> {
 impl<F, L, R, O> Stage for JoinLatest<F, L, R, O>
 where
     F: Fn(L, Option<&R>) -> Result<O, BoxError> + 'static,
-    L: Send + 'static,
-    R: Clone + Send + 'static,
-    O: Send + 'static,
+    L: Portable,
+    R: Clone + Portable,
+    O: Portable,
 {
     type Input = Either<L, R>;
     type Exchange = Either<L, R>;

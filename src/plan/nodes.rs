@@ -1,10 +1,10 @@
 //! The nodes of a plan: what each does, and which it takes its input from.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::erased::{AnySink, AnySource, CopyItem, MakeStage};
 use crate::Error;
-use crate::dataflow::MailStream;
+use crate::dataflow::{Control, MailStream};
 
 /// What a node does.
 pub(crate) enum Work {
@@ -19,7 +19,8 @@ pub(crate) enum Work {
 }
 
 /// Installs a node of one input.
-pub(crate) type Install = dyn for<'scope> Fn(MailStream<'scope>, Option<CopyItem>) -> MailStream<'scope> + Send + Sync;
+pub(crate) type Install =
+    dyn for<'scope> Fn(MailStream<'scope>, Option<CopyItem>, &Arc<Control>) -> MailStream<'scope> + Send + Sync;
 
 /// A node.
 pub(crate) struct Node {

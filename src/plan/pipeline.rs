@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use super::flow::Flow;
 use super::nodes::{Plan, Work};
+use crate::cluster::Cluster;
 use crate::dataflow::{self, Control};
 use crate::report::{Report, Stats};
-use crate::{Error, Sink, Source};
+use crate::{Error, Portable, Sink, Source};
 
 /// A run in the making: sources, what is done with their items, sinks, and how to run it all. See [`Flow`] for an example.
 #[derive(Default)]
@@ -23,11 +24,12 @@ struct How {
     workers: usize,
     drain: Arc<AtomicBool>,
     stats: Arc<Stats>,
+    cluster: Option<Cluster>,
 }
 
 impl Default for How {
     fn default() -> Self {
-        How { workers: 1, drain: Arc::default(), stats: Arc::default() }
+        How { workers: 1, drain: Arc::default(), stats: Arc::default(), cluster: None }
     }
 }
 
@@ -58,6 +60,13 @@ impl Pipeline {
         self
     }
 
+    /// Runs as one of several processes, each with as many workers. All make the same plan. The sources of process 0 read, and its sinks write;
+    /// those of the others are not used. The output does not depend on how many there are.
+    pub fn cluster(mut self, cluster: Option<Cluster>) -> Self {
+        self.how.cluster = cluster;
+        self
+    }
+
     /// When `flag` becomes true the run reads no more, finishes what it has read, publishes, and ends well.
     pub fn drain_when(mut self, flag: Arc<AtomicBool>) -> Self {
         self.how.drain = flag;
@@ -75,14 +84,14 @@ impl Pipeline {
     /// [`Error::Plan`] where the plan cannot run, before anything does; else the first error of a source, a stage or a sink, or a panic of any
     /// thread. No sink has then published.
     pub fn run(self) -> Result<Report, Error> {
-        let How { workers, drain, stats } = self.how;
+        let How { workers, drain, stats, cluster } = self.how;
         if !(1..=256).contains(&workers) {
             let (found, expected) = (workers.to_string(), "1 to 256".into());
             return Err(Error::Value { what: "workers", found, expected });
         }
         let plan = self.plan.into_inner().finished()?;
         let start = Instant::now();
-        dataflow::run(plan, workers, Arc::new(Control::new(drain)), Arc::clone(&stats))?;
+        dataflow::run(plan, workers, cluster.as_ref(), Arc::new(Control::new(drain)), Arc::clone(&stats))?;
         Ok(stats.report(start.elapsed().as_secs_f64()))
     }
 }
@@ -97,6 +106,12 @@ impl<S: Source + 'static> Chain<S> {
     /// See [`Pipeline::workers`].
     pub fn workers(mut self, workers: usize) -> Self {
         self.pipeline = self.pipeline.workers(workers);
+        self
+    }
+
+    /// See [`Pipeline::cluster`].
+    pub fn cluster(mut self, cluster: Option<Cluster>) -> Self {
+        self.pipeline = self.pipeline.cluster(cluster);
         self
     }
 
@@ -117,7 +132,7 @@ impl<S: Source + 'static> Chain<S> {
     /// Those of [`Pipeline::run`].
     pub fn run<O, K, F>(self, plan: F, sink: K) -> Result<Report, Error>
     where
-        O: Send + 'static,
+        O: Portable,
         K: Sink<O> + 'static,
         F: for<'p> FnOnce(Flow<'p, S::Item>) -> Flow<'p, O>,
     {

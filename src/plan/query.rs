@@ -1,19 +1,21 @@
 //! Differential queries of a flow: its items as a collection of rows, any differential program over them, and the answer as a flow.
 
+use serde::{Deserialize, Serialize};
+
 use super::erased::Item;
 use super::flow::Flow;
 use super::nodes::Work;
-use crate::Epoch;
 use crate::dataflow::{self, ExchangeData, VecCollection};
+use crate::{Epoch, Portable};
 
 /// What changed in the answer of a query in one epoch: rows in ascending order, none with a difference of zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta<R> {
     /// (row, difference of its multiplicity).
     pub rows: Vec<(R, isize)>,
 }
 
-impl<'p, T: Send + 'static> Flow<'p, T> {
+impl<'p, T: Portable> Flow<'p, T> {
     /// Asks a differential-dataflow query of this stage's output, seen as a collection of rows.
     ///
     /// `rows` lists the rows of one item, which stand in the collection for the item's epoch and are retracted in the
@@ -54,10 +56,13 @@ impl<'p, T: Send + 'static> Flow<'p, T> {
         D: ExchangeData,
         R: ExchangeData,
     {
-        let work = Work::Query(Box::new(move |input, copy| {
+        let work = Work::Query(Box::new(move |input, copy, control| {
             let updates = updates.clone();
-            let of_item = move |epoch, item: Item, rows: &mut Vec<_>| updates(epoch, item.take(), rows);
-            dataflow::query(input, of_item, &logic, copy)
+            let of_item = move |epoch, item: Item, rows: &mut Vec<_>| {
+                updates(epoch, item.take()?, rows);
+                Ok(())
+            };
+            dataflow::query(input, of_item, &logic, copy, control)
         }));
         let node = self.plan.borrow_mut().add("query".into(), work, vec![self.node]);
         Flow::of(self.plan, node)

@@ -1,14 +1,17 @@
 //! A frame: the points that a sensor delivered together, as struct-of-arrays columns from the reader to the kernel.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::report::Dropped;
 
 /// One frame of points. Every column has one entry per point, in the order in which the points were read.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Frame {
     /// The input's own frame number, else the position from 0 in name order.
     pub id: i64,
@@ -35,11 +38,11 @@ pub struct Frame {
     /// The file that the frame came from.
     pub path: Option<Arc<Path>>,
     /// What the reader dropped while reading this frame, by reason (`malformed`, …).
-    pub dropped: BTreeMap<&'static str, Dropped>,
+    pub dropped: BTreeMap<Cow<'static, str>, Dropped>,
 }
 
 /// Return number and number of returns, one entry per point.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Returns {
     /// 1 = first return.
     pub number: Vec<u8>,
@@ -48,7 +51,7 @@ pub struct Returns {
 }
 
 /// Labels beside the input, one entry per point.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Truth {
     /// SemanticKITTI train id (0 = ignored) or ASPRS code.
     pub class: Vec<u8>,
@@ -57,7 +60,7 @@ pub struct Truth {
 }
 
 /// A rigid transform `world_from_sensor`, row-major `[3, 4]`, metres.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pose(pub [[f64; 4]; 3]);
 
 impl Pose {

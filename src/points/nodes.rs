@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Frame, Returns};
 use crate::Error;
 
 /// The nodes of one frame's graph: all finite points, or one representative per voxel, ordered by point index; or the voxels of a
 /// map as the frame sees them, ordered by voxel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Nodes {
     /// The frame they come from.
     pub frame: Arc<Frame>,
@@ -44,7 +46,7 @@ impl Nodes {
 }
 
 /// The exact k-nearest-neighbour graph of such nodes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KnnGraph {
     /// Its nodes.
     pub nodes: Arc<Nodes>,

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Frame;
 
 /// A class table: the code in the output and its name. Code 0 is `unlabelled`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Classes(Vec<(u8, String)>);
 
 impl Classes {
@@ -32,7 +34,7 @@ impl Classes {
 }
 
 /// One frame with its labels; every column has one entry per point, in the order in which the points were read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Segmentation {
     /// The frame.
     pub frame: Arc<Frame>,

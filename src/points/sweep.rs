@@ -22,7 +22,7 @@ pub(crate) fn count(frame: &Frame, nodes: usize, finite: usize, stats: &Stats) {
             .for_each(|i| odd.one(|| format!("point {i} of {}", frame.name())));
     }
     stats.dropped(frame.id, "non_finite", odd);
-    frame.dropped.iter().for_each(|(reason, dropped)| stats.dropped(frame.id, reason, dropped.clone()));
+    frame.dropped.iter().for_each(|(reason, dropped)| stats.dropped(frame.id, reason.clone(), dropped.clone()));
 }
 
 fn pick<T: Copy>(column: &[T], rows: &[u32]) -> Vec<T> {

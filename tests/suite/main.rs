@@ -1,5 +1,6 @@
 //! The core's integration tests, one binary: the adapter and the builder under load, graphs, maps and risks against oracles, parity, errors.
 
+mod cluster;
 mod dataflow;
 mod gnn;
 mod graphs;

@@ -104,7 +104,7 @@ fn oracle(frames: &[Frame], window: usize, k: usize) -> Vec<Vec<Row>> {
         .collect()
 }
 
-fn run<O: Clone + Send + 'static>(
+fn run<O: Clone + thalweg::Portable>(
     frames: &[Frame],
     workers: usize,
     plan: impl for<'p> FnOnce(Flow<'p, Frame>) -> Flow<'p, O>,

@@ -146,7 +146,7 @@ fn frames(path: &Path, report: &mut Report, extent: &mut Extent) -> Option<u64> 
     let read = ReadOptions::default();
     let options = FilesOptions { read: read.clone(), on_error: OnError::Skip, ..FilesOptions::default() };
     let (mut frames, mut points, mut finite) = (0, 0, 0);
-    let mut dropped = BTreeMap::<&str, Dropped>::new();
+    let mut dropped = BTreeMap::<String, Dropped>::new();
     let end = Files::open(path, options).map_err(BoxError::from).and_then(|mut files| {
         loop {
             match files.next()? {
@@ -156,10 +156,10 @@ fn frames(path: &Path, report: &mut Report, extent: &mut Extent) -> Option<u64> 
                     finite += frame.finite();
                     extent.add(&frame);
                     let odd = (0..frame.len()).filter(|&point| !frame.is_finite(point));
-                    let non_finite = dropped.entry("non_finite").or_default();
+                    let non_finite = dropped.entry("non_finite".to_string()).or_default();
                     odd.for_each(|point| non_finite.one(|| format!("point {point} of {}", frame.name())));
                     for (reason, more) in &frame.dropped {
-                        let sum = dropped.entry(reason).or_default();
+                        let sum = dropped.entry(reason.to_string()).or_default();
                         if sum.count == 0 {
                             sum.first = more.first.clone();
                         }
@@ -189,7 +189,7 @@ fn frames(path: &Path, report: &mut Report, extent: &mut Extent) -> Option<u64> 
 }
 
 /// What is left out, by reason, in the words of a run, and of one that used nothing.
-fn left_out(path: &str, used: bool, dropped: &BTreeMap<&str, Dropped>) -> Vec<String> {
+fn left_out(path: &str, used: bool, dropped: &BTreeMap<String, Dropped>) -> Vec<String> {
     let reasons = dropped.iter().map(|(reason, dropped)| {
         let first = if dropped.first.is_empty() { String::new() } else { format!(", first: {}", dropped.first) };
         format!("{} {reason}{first}", dropped.count)

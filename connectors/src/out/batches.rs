@@ -433,7 +433,7 @@ fn risk_columns(scores: &Scores, rows: &[Score]) -> Result<Vec<ArrayRef>, Error>
         Arc::new(Int64Array::from_value(scores.as_of.div_euclid(1_000_000_000), rows.len())),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| name(row.person)))),
         Arc::new(Float32Array::from_iter_values(rows.iter().map(|row| row.score))),
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|_| scores.model))),
+        Arc::new(StringArray::from_iter_values(rows.iter().map(|_| &*scores.model))),
         Arc::new(because),
     ])
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thalweg::source::Position;
 
+use super::die::die_at;
 use super::lock::FolderLock;
 use super::manifest::Segment;
 use super::publish::sync_folder_of;
@@ -144,7 +145,9 @@ impl Checkpoints {
         let mut builder = tempfile::Builder::new();
         let mut file = builder.prefix(".checkpoint.").suffix(".tmp").tempfile_in(&self.folder).map_err(io)?;
         file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(io)?;
+        die_at("checkpoint written");
         std::fs::hard_link(file.path(), &path).map_err(io)?;
+        die_at("checkpoint linked");
         sync_folder_of(&path)?;
         let numbers = numbers(&self.folder)?;
         for old in &numbers[..numbers.len().saturating_sub(KEPT)] {

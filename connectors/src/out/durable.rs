@@ -16,6 +16,7 @@ use thalweg::source::Position;
 use thalweg::{BoxError, Epoch, Sink};
 
 use super::checkpoint::{Checkpoint, Checkpoints};
+use super::die::die_at;
 use super::lock::FolderLock;
 use super::manifest::{Growing as GrowingManifest, MANIFEST, Manifest, Segment};
 use super::publish::sync_folder_of;
@@ -131,6 +132,7 @@ impl<T> DurableSink<T> {
         roll: Roll,
         keeping: Keeping,
     ) -> Result<DurableSink<T>, Error> {
+        die_at("run begins");
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         let lock = FolderLock::take(folder)?;
         let mut manifest = GrowingManifest::new(&schema);
@@ -224,16 +226,20 @@ impl<T> DurableSink<T> {
         (checkpoint.position, checkpoint.restart, checkpoint.complete) = (position, restart, complete);
         checkpoint.segments = self.manifest.segments() + self.fresh.len() as u64;
         (checkpoint.rows, checkpoint.fresh) = (self.rows, self.fresh.clone());
+        die_at("segments staged");
         self.keeping.checkpoints.commit(&mut checkpoint)?;
+        die_at("checkpoint made");
         self.keeping.from = checkpoint;
         for segment in std::mem::take(&mut self.fresh) {
             place(&self.folder, &segment)?;
+            die_at("segment placed");
             self.manifest.push(segment);
         }
         if complete {
             self.manifest.end();
         }
         self.manifest.publish(&self.folder)?;
+        die_at("manifest published");
         self.since = Instant::now();
         Ok(())
     }
@@ -277,6 +283,7 @@ fn staged(folder: &Path, file: &str) -> PathBuf {
 fn place(folder: &Path, segment: &Segment) -> Result<(), Error> {
     let (from, to) = (staged(folder, &segment.file), folder.join(&segment.file));
     std::fs::rename(&from, &to).map_err(|e| Error::io(&from, e))?;
+    die_at("segment renamed");
     sync_folder_of(&to)
 }
 
@@ -305,6 +312,7 @@ fn recovered(folder: &Path, from: &Checkpoint) -> Result<Vec<Segment>, Error> {
         } else {
             check(&staged(folder, &segment.file), segment)?;
             place(folder, segment)?;
+            die_at("segment placed again");
         }
         segments.push(segment.clone());
     }
@@ -316,6 +324,7 @@ fn recovered(folder: &Path, from: &Checkpoint) -> Result<Vec<Segment>, Error> {
         let stray = name.starts_with("segment-") || (name.starts_with(".segment-") && name.ends_with(".tmp"));
         if stray && !named.contains(name.as_str()) {
             std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+            die_at("stray removed");
         }
     }
     Ok(segments)

@@ -1,17 +1,19 @@
 //! Energies of molecules as Arrow record batches: `frame` i64, `energy` f64 (eV) and `forces`, a list of f32 (eV/Å), three an atom; or
 //! `frame`, `value` f64 and `unit` utf8 for a property. A frame whose molecule is unknown has no row.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
 
 use super::batches::{batch, field, float_list_column, float_lists};
 use super::records::Batches;
 use crate::error::Error;
 
 /// One row of the output.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Energy {
     /// The frame's number.
     pub frame: i64,
@@ -20,7 +22,7 @@ pub struct Energy {
     /// Forces (eV/Å), three an atom.
     pub forces: Vec<f32>,
     /// The unit of a property.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
 }
 
 /// `frame`, `energy`, `forces`.
@@ -43,7 +45,7 @@ pub const ENERGIES: Batches<Vec<Energy>> = |rows| {
 
 /// A row a frame under [`value_schema`].
 pub const VALUES: Batches<Vec<Energy>> = |rows| {
-    let units: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.unit)));
+    let units: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &*row.unit)));
     one(rows, batch(value_schema(), vec![frames(rows), values(rows), units]))
 };
 

@@ -2,8 +2,12 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
+
+/// How long to wait for a run that was killed and may still be ending.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The right to write into a folder; dropped, it takes its file away.
 #[derive(Debug)]
@@ -17,10 +21,15 @@ impl FolderLock {
     pub(super) fn take(folder: &Path) -> Result<FolderLock, Error> {
         let path = folder.join(".lock");
         let io = |e| Error::io(&path, e);
+        let until = Instant::now() + PATIENCE;
         loop {
             let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
             match file.try_lock() {
                 Ok(()) => {}
+                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(10));
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => {
                     let found = "another run that is writing into it";
                     return Err(Error::unsupported(folder, found, "a folder that no other run writes into"));

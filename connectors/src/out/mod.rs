@@ -6,6 +6,7 @@ pub mod batches;
 mod cells;
 pub mod checkpoint;
 mod csv;
+pub mod die;
 pub mod durable;
 pub mod energies;
 mod jsonl;

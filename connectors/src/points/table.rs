@@ -157,7 +157,7 @@ impl PointTable {
         self.frames += 1;
         frame.path = Some(Arc::clone(&self.path));
         if malformed.count > 0 {
-            frame.dropped.insert("malformed", malformed);
+            frame.dropped.insert("malformed".into(), malformed);
         }
         Some(frame)
     }

@@ -160,7 +160,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
         options.warn("points stated", path, format!("{found} points, line 1 states {stated}"));
     }
     if malformed.count > 0 {
-        frame.dropped.insert("malformed", malformed);
+        frame.dropped.insert("malformed".into(), malformed);
     }
     Ok(frame)
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use thalweg::asof::{AsOf, Names, RowBatch, Stamped};
 use thalweg::source::{Place, Position};
-use thalweg::{BoxError, Next, Source};
+use thalweg::{BoxError, Next, Portable, Source};
 
 use super::{Feed, Ids};
 use crate::error::Error;
@@ -242,7 +242,7 @@ fn stamp(fact: &impl Stamped) -> i64 {
     fact.t().unwrap_or(i64::MIN)
 }
 
-impl<F: Stamped + Send + 'static> Source for Merge<F> {
+impl<F: Stamped + Portable> Source for Merge<F> {
     type Item = RowBatch<F>;
 
     fn name(&self) -> String {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use thalweg::graph::{Graph, Inferred};
 use thalweg::layers::Matrix;
 use thalweg::networks::{GraphNetwork, Network};
@@ -10,7 +11,8 @@ use thalweg::{BoxError, Next, Pipeline, Source};
 use thalweg_connectors::arrow::array::{ArrayRef, Float32Array, Int64Array};
 use thalweg_connectors::out::records::ColumnsSink;
 
-/// Atoms: elements and positions (Å).
+/// Atoms, which may travel between processes: elements and positions (Å).
+#[derive(Serialize, Deserialize)]
 pub struct Molecule(i64, Vec<(String, [f32; 3])>);
 
 /// One energy (eV) a molecule of an XYZ file.

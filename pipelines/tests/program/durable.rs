@@ -6,18 +6,19 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use thalweg_connectors::out::die::POINTS;
 
 use super::{code, thalweg};
 
 /// A pipeline's arguments but for output and checkpoint.
-type Run = (&'static str, Vec<String>);
+pub(super) type Run = (&'static str, Vec<String>);
 
-fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_string).collect()
 }
 
 /// Inputs of all pipelines in one folder.
-fn inputs() -> (TempDir, Vec<Run>) {
+pub(super) fn inputs() -> (TempDir, Vec<Run>) {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     let radar: String = (0..400)
@@ -57,6 +58,39 @@ fn inputs() -> (TempDir, Vec<Run>) {
     (folder, runs)
 }
 
+/// Makes the program die at each point of a commit, at the first pass and at a later one, and goes on until it is done.
+#[test]
+fn a_run_that_dies_at_any_step_of_a_commit_loses_nothing() {
+    let (folder, runs) = inputs();
+    let folder = folder.path();
+    for (name, run) in runs.iter().filter(|(name, _)| ["knn", "risk"].contains(name)) {
+        assert!(command(folder, run, name, "1").output().unwrap().status.success());
+        let whole = read(folder, name);
+        for (number, point) in POINTS.iter().enumerate() {
+            let (pass, workers) = [(0, "1"), (2, "2"), (3, "8")][number % 3];
+            {
+                let output = format!("{name}.{number}.{pass}");
+                let mut died = 0;
+                for attempt in 0..20 {
+                    let mut command = command(folder, run, &output, workers);
+                    if attempt < 3 {
+                        // The first dies in a commit; those after it while they begin, at a step that a run has that goes on.
+                        let at = if attempt == 0 { POINTS[number % 7] } else { point };
+                        command.env("FAILPOINTS", format!("{at}={pass}*off->return"));
+                    }
+                    match command.output().unwrap().status {
+                        status if status.success() => break,
+                        status => assert!(status.code().is_none(), "{output} at {point}: {status}"),
+                    }
+                    died += 1;
+                }
+                assert!(died > 0, "{output}: never died at {point}");
+                assert!(read(folder, &output) == whole, "{output}: rows differ after {died} deaths at {point}");
+            }
+        }
+    }
+}
+
 /// The run with an output and checkpoints of its own, one after every item.
 fn command(folder: &Path, run: &[String], name: &str, workers: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
@@ -67,7 +101,7 @@ fn command(folder: &Path, run: &[String], name: &str, workers: &str) -> Command 
 }
 
 /// What `read` makes of an output.
-fn read(folder: &Path, name: &str) -> Vec<u8> {
+pub(super) fn read(folder: &Path, name: &str) -> Vec<u8> {
     let file = format!("{name}.parquet");
     code(&["read", &format!("{name}/"), "--output", &file], folder, 0);
     fs::read(folder.join(file)).unwrap()

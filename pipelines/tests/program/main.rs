@@ -6,6 +6,7 @@ mod durable;
 mod gnn;
 mod map;
 mod molecules;
+mod processes;
 mod risk;
 
 use std::fs;

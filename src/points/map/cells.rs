@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Grid;
 use crate::{BoxError, Error, Frame, Pose};
 
 /// The points of one frame in one voxel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     /// The voxel.
     pub id: u64,
@@ -19,7 +21,7 @@ pub struct Cell {
 }
 
 /// A frame on the grid.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FrameCells {
     /// The frame.
     pub frame: Arc<Frame>,

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use super::{FrameCells, MapGraph, Voxel};
 use crate::{Error, KnnGraph, Nodes};
@@ -22,6 +23,7 @@ const PLACES: u64 = 16;
 const SHADES: u64 = 32;
 
 /// The window after a frame.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Snapshot {
     /// The newest frame.
     pub newest: FrameCells,

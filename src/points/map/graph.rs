@@ -6,14 +6,16 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::VoxelChanges;
 use crate::knn::{IdLists, ListChanges, VoxelKnn};
 use crate::report::Stats;
 use crate::stage::{Inbox, Outbox, Stage};
-use crate::{BoxError, Epoch, Error};
+use crate::{BoxError, Epoch, Error, Portable};
 
 /// The lists that a frame changed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MapChanges {
     /// The frame's number.
     pub frame: i64,
@@ -22,7 +24,7 @@ pub struct MapChanges {
 }
 
 /// The whole graph after a frame.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MapGraph {
     /// The frame's number.
     pub frame: i64,
@@ -59,7 +61,7 @@ impl MapChanges {
 }
 
 /// What a shard works out of an epoch, and how the shards' parts become one output.
-pub(super) trait Part: Sized + Send + 'static {
+pub(super) trait Part: Portable {
     /// The stage's name.
     const NAME: &'static str;
 
@@ -133,6 +135,7 @@ fn order<'a>(parts: impl Iterator<Item = &'a [u64]>) -> Vec<(u64, usize, usize)>
 }
 
 /// What shards send each other.
+#[derive(Serialize, Deserialize)]
 pub(super) enum Letter<P> {
     /// To every shard: which voxels came and went. They all know what is occupied, and each has the lists of its part of space.
     Edit(Arc<VoxelChanges>),

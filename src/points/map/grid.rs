@@ -2,6 +2,8 @@
 //!
 //! `id = (ix + 2^20) << 42 | (iy + 2^20) << 21 | (iz + 2^20)`: ids ascend with (ix, iy, iz), and fit 63 bits.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 
 /// Half of the indices of an axis: they run from −2^20 to 2^20 − 1.
@@ -9,7 +11,7 @@ const HALF: i64 = 1 << 20;
 const BITS: u32 = 21;
 
 /// Cubic voxels of one edge.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Grid {
     voxel: f64,
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 use super::cloud::Snapshot;
 use super::graph::{Part, Sharded};
 use super::{FrameCells, Grid, MapChanges, MapEdge, MapGraph, VoxelChanges, Window, update_ids};
@@ -140,7 +142,7 @@ impl<'p> MapKnn<'p> {
 }
 
 /// The window after a frame.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Step {
     changes: VoxelChanges,
     snapshot: Option<Arc<Snapshot>>,
@@ -156,6 +158,7 @@ struct Occupancy {
 }
 
 /// What shards send each other.
+#[derive(Serialize, Deserialize)]
 enum Letter {
     /// To the owner.
     Frame(FrameCells),

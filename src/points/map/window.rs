@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use super::{Cell, Grid};
 
 /// What the window holds of one voxel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Voxel {
     /// Number of live points in it, at least 1.
     pub points: u64,
@@ -19,7 +20,7 @@ pub struct Voxel {
 }
 
 /// Which voxels one frame made part of the map, and which left it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VoxelChanges {
     /// The frame's number.
     pub frame: i64,

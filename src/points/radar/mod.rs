@@ -7,6 +7,8 @@
 //! An answer depends on the frames of its window and on nothing before them, so a run that begins there gives the same bits.
 //! `training/pose/README.md` has every step with its constants.
 
+use serde::{Deserialize, Serialize};
+
 mod cloud;
 mod model;
 mod stage;
@@ -62,7 +64,7 @@ pub const BONES: [(usize, usize); 18] = [
 ];
 
 /// Where a person's joints are in one frame.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Skeleton {
     /// The frame's number.
     pub frame: i64,

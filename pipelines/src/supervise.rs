@@ -1,0 +1,248 @@
+//! `--processes N`: starts the processes of a run on this machine, and starts them all again when one dies.
+//!
+//! The supervisor reads and writes nothing. Its processes are this program with the same options, and with `--hosts` and `--process` as
+//! several machines have them. Only process 0 has the supervisor's input and output. A process ends when its supervisor is gone.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::{Failure, Settings, processes};
+
+/// Tells a process who its supervisor is.
+pub const SUPERVISOR: &str = "THALWEG_SUPERVISOR";
+/// How a process ends that has lost another one.
+pub const LOST: u8 = 75;
+/// How often the supervisor looks at its processes.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long the others may take once process 0 has done its part.
+const LAST: Duration = Duration::from_secs(10);
+/// Waiting times between tries: the first, and the longest.
+const PATIENCE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
+/// A try that has lasted so long, or has made a checkpoint, begins the waiting times anew.
+const STEADY: Duration = Duration::from_secs(30);
+
+/// True if the settings ask for processes that are not there yet.
+pub fn wanted(settings: &Settings) -> bool {
+    settings.processes.is_some_and(|processes| processes > 1) && !supervised()
+}
+
+/// True in a process that a supervisor has started.
+pub fn supervised() -> bool {
+    std::env::var_os(SUPERVISOR).is_some()
+}
+
+/// In a process that a supervisor has started: ends the program when that one is gone.
+#[cfg(unix)]
+pub fn watch_supervisor() {
+    let Some(supervisor) = std::env::var(SUPERVISOR).ok().and_then(|id| id.parse::<u32>().ok()) else { return };
+    std::thread::spawn(move || {
+        while std::os::unix::process::parent_id() == supervisor {
+            std::thread::sleep(LOOK);
+        }
+        std::process::exit(i32::from(LOST));
+    });
+}
+
+#[cfg(not(unix))]
+pub fn watch_supervisor() {}
+
+/// How a try has ended.
+enum End {
+    /// Process 0 has said all there is to say, with this exit code.
+    Said(u8),
+    /// A process died.
+    Died(String),
+}
+
+/// Runs the processes of a run to its end, whatever becomes of one of them; the exit code. `stop` is set by a signal; `warn` says what
+/// happened.
+///
+/// # Errors
+/// Processes that cannot be started; one that died in a run without checkpoints (exit 1).
+pub fn supervise(settings: &Settings, stop: &Arc<AtomicBool>, warn: impl Fn(&str)) -> Result<u8, Failure> {
+    let count = settings.processes.unwrap_or(1);
+    settings.refuse(&["hosts", "process"], "a run without --processes, which starts its own")?;
+    let mut pause = PATIENCE[0];
+    loop {
+        let (since, before) = (Instant::now(), newest(settings));
+        let died = match Group::start(count)?.wait(stop) {
+            End::Said(code) => return Ok(code),
+            End::Died(how) => how,
+        };
+        if settings.checkpoint.is_none() {
+            return Err(Failure::run(format!("{died}: found no --checkpoint, expected one to go on from")));
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err(Failure::run(format!("{died} while the run was ending: the same command goes on")));
+        }
+        if since.elapsed() > STEADY || newest(settings) != before {
+            pause = PATIENCE[0];
+        }
+        warn(&format!("{died}: all go on from the last checkpoint in {:.1} s", pause.as_secs_f64()));
+        std::thread::sleep(pause);
+        pause = (2 * pause).min(PATIENCE[1]);
+    }
+}
+
+/// The name of the newest checkpoint.
+fn newest(settings: &Settings) -> Option<OsString> {
+    let entries = std::fs::read_dir(settings.checkpoint.as_ref()?).ok()?;
+    entries
+        .filter_map(|entry| Some(entry.ok()?.file_name()))
+        .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
+        .max()
+}
+
+/// The processes of one try; those that still run are killed when it is dropped.
+struct Group(Vec<Child>);
+
+impl Group {
+    fn start(count: usize) -> Result<Group, Failure> {
+        let failed = |error: std::io::Error| Failure::run(format!("processes: {error}"));
+        let mut hosts = tempfile::NamedTempFile::new().map_err(failed)?;
+        // Ports that are free now; should another program take one, the try fails and is made again.
+        let listeners: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
+        for listener in listeners.map_err(failed)? {
+            writeln!(hosts, "{}", listener.local_addr().map_err(failed)?).map_err(failed)?;
+        }
+        let secret = secret()?;
+        let program = std::env::current_exe().map_err(failed)?;
+        let arguments = arguments();
+        let mut group = Group(Vec::new());
+        for process in 0..count {
+            let mut command = Command::new(&program);
+            command.args(&arguments).arg("--hosts").arg(hosts.path()).arg("--process").arg(process.to_string());
+            command.env(SUPERVISOR, std::process::id().to_string()).env(processes::SECRET, &secret);
+            if process > 0 {
+                command.stdin(Stdio::null()).stdout(Stdio::null());
+            }
+            group.0.push(command.spawn().map_err(failed)?);
+        }
+        group.keep(hosts);
+        Ok(group)
+    }
+
+    /// The file of addresses must be there until all have read it, which they have once they have met; it is small, and goes with the
+    /// supervisor.
+    fn keep(&mut self, hosts: tempfile::NamedTempFile) {
+        std::thread::spawn(move || {
+            std::thread::sleep(LAST);
+            drop(hosts);
+        });
+    }
+
+    /// Waits until process 0 has done its part, or one has died.
+    fn wait(mut self, stop: &AtomicBool) -> End {
+        let (mut told, mut done) = (false, None);
+        loop {
+            if stop.load(Ordering::Relaxed) && !std::mem::replace(&mut told, true) {
+                // What process 0 has in hand goes through all of them.
+                terminate(&self.0[0]);
+            }
+            let mut ended = Vec::new();
+            for (process, child) in self.0.iter_mut().enumerate() {
+                match child.try_wait() {
+                    Ok(None) => {}
+                    Ok(Some(status)) => ended.push((process, status)),
+                    Err(error) => return End::Died(format!("process {process}: {error}")),
+                }
+            }
+            let killed = ended.iter().find(|(_, status)| status.code().is_none());
+            if let Some((process, status)) = killed {
+                return End::Died(format!("process {process} ended by {}", how(*status)));
+            }
+            match ended.first() {
+                Some((0, status)) => {
+                    let code = status.code().unwrap_or(1);
+                    if code != i32::from(LOST) {
+                        let since = *done.get_or_insert_with(Instant::now);
+                        if ended.len() == self.0.len() || code != 0 || since.elapsed() > LAST {
+                            return End::Said(u8::try_from(code).unwrap_or(1));
+                        }
+                    } else if let Some(process) = self.silent(&ended) {
+                        return End::Died(process);
+                    }
+                }
+                // One that leaves before process 0 has failed, which that one hears of and tells; it may take its time to say so.
+                Some((process, status)) => {
+                    let since = *done.get_or_insert_with(Instant::now);
+                    if since.elapsed() > LAST {
+                        return End::Died(format!("process {process} ended by {}", how(*status)));
+                    }
+                }
+                None => {}
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Process 0 has lost another: which one, if that has ended, or that it was process 0 that lost its way.
+    fn silent(&self, ended: &[(usize, ExitStatus)]) -> Option<String> {
+        match ended.get(1) {
+            Some((process, status)) => Some(format!("process {process} ended by {}", how(*status))),
+            None => Some("process 0 lost another process".into()),
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            // One that has ended cannot be killed, and is as wanted.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// This program's arguments without `--processes`.
+fn arguments() -> Vec<OsString> {
+    let mut arguments = Vec::new();
+    let mut all = std::env::args_os().skip(1);
+    while let Some(argument) = all.next() {
+        if argument == "--processes" {
+            all.next();
+        } else if !argument.as_encoded_bytes().starts_with(b"--processes=") {
+            arguments.push(argument);
+        }
+    }
+    arguments
+}
+
+/// A secret for one try, so that no other program of this machine can join it.
+fn secret() -> Result<String, Failure> {
+    let mut bytes = [0u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::run(format!("random numbers: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(unix)]
+fn how(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status.signal() {
+        Some(signal) => format!("signal {signal}"),
+        None => format!("exit code {}", status.code().unwrap_or_default()),
+    }
+}
+
+#[cfg(not(unix))]
+fn how(status: ExitStatus) -> String {
+    status.to_string()
+}
+
+#[cfg(unix)]
+fn terminate(child: &Child) {
+    use rustix::process::{Pid, Signal, kill_process};
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // One that has ended needs no signal.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+}
+
+#[cfg(not(unix))]
+fn terminate(_: &Child) {}
