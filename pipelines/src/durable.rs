@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use thalweg::source::Position;
 use thalweg::{BoxError, Next, Sink, Source};
+use thalweg_connectors::Notices;
 use thalweg_connectors::out::checkpoint::{Checkpoint, Checkpoints};
+use thalweg_connectors::out::die::die_at;
 use thalweg_connectors::out::durable::{DurableSink, Keeping, Mark, Marks};
 use thalweg_connectors::out::records::{Batches, SchemaRef};
 use thalweg_connectors::out::segments::Roll;
@@ -21,7 +23,8 @@ use crate::finish::Read;
 use crate::follower::Nothing;
 use crate::keys::{Key, Keys};
 use crate::pipeline::Context;
-use crate::{Failure, Settings, models, output};
+use crate::quarantine::Quarantine;
+use crate::{Failure, Settings, models, output, supervise};
 
 /// How often a checkpoint is made.
 pub const SECONDS: Key = Key {
@@ -56,6 +59,8 @@ pub struct Kept {
     marks: Marks,
     every: Duration,
     drain: Arc<AtomicBool>,
+    quarantine: Option<Quarantine>,
+    notices: Notices,
 }
 
 /// Takes the key.
@@ -124,7 +129,9 @@ impl Durable {
             }
         };
         let drain = Arc::clone(&context.drain);
-        Ok(Durable::Kept(Box::new(Kept { checkpoints, from, marks: Marks::default(), every, drain })))
+        let quarantine = supervise::supervised().then(|| Quarantine::open(folder)).transpose()?;
+        let (marks, notices) = (Marks::default(), context.notices.clone());
+        Ok(Durable::Kept(Box::new(Kept { checkpoints, from, marks, every, drain, quarantine, notices })))
     }
 
     fn kept(&self) -> Option<&Kept> {
@@ -140,15 +147,14 @@ impl Durable {
     ///
     /// # Errors
     /// A source without positions.
-    pub fn frames<S: Source<Item: Read>>(&self, mut source: S, retained: usize) -> Result<Marked<S>, Failure> {
-        let (restart, position) = match self.kept() {
-            Some(kept) => (&kept.from.restart, &kept.from.position),
-            None => return Ok(self.marked(source, retained, false)),
-        };
-        if restart.items > 0 {
-            source.start_at(restart).map_err(Failure::run)?;
+    pub fn frames<S: Source<Item: Read>>(&mut self, mut source: S, retained: usize) -> Result<Marked<S>, Failure> {
+        let Durable::Kept(kept) = self else { return Ok(self.marked(source, retained, false)) };
+        if kept.from.restart.items > 0 {
+            source.start_at(&kept.from.restart).map_err(Failure::run)?;
         }
-        Ok(self.marked(source, retained, position.items > restart.items))
+        let again = kept.from.position.items > kept.from.restart.items;
+        let quarantine = kept.quarantine.take().map(|quarantine| (quarantine, kept.notices.clone()));
+        Ok(Marked { quarantine, ..self.marked(source, retained, again) })
     }
 
     /// Rows, those from before where the run goes on as one batch.
@@ -176,7 +182,7 @@ impl Durable {
         let goal = from.as_ref().filter(|_| again).map(|from| from.position.items);
         let restart = from.map(|from| from.restart).unwrap_or_default();
         let stop = self.kept().map(|kept| Arc::clone(&kept.drain)).unwrap_or_default();
-        Marked { source, marks, retained, recent: VecDeque::new(), restart, goal, stop }
+        Marked { source, marks, retained, recent: VecDeque::new(), restart, goal, stop, quarantine: None }
     }
 
     /// The sink of a table; with checkpoints one that commits.
@@ -190,7 +196,7 @@ impl Durable {
         batches: Batches<T>,
         roll: Roll,
     ) -> Result<Box<dyn Sink<T>>, Failure> {
-        let Kept { checkpoints, from, marks, every, drain } = match self {
+        let Kept { checkpoints, from, marks, every, drain, .. } = match self {
             Durable::Nothing => return output::table(settings, schema, batches, roll),
             Durable::Follows => return Ok(Box::new(Nothing::default())),
             Durable::Kept(kept) => *kept,
@@ -229,6 +235,8 @@ pub struct Marked<S> {
     goal: Option<u64>,
     /// Set where the run is asked to end.
     stop: Arc<AtomicBool>,
+    /// Items that are left out because they kill.
+    quarantine: Option<(Quarantine, Notices)>,
 }
 
 impl<S: Source<Item: Read>> Source for Marked<S> {
@@ -259,11 +267,23 @@ impl<S: Source<Item: Read>> Source for Marked<S> {
     }
 
     fn next(&mut self) -> Result<Next<S::Item>, BoxError> {
+        if let (Some((quarantine, _)), Some(marks)) = (&self.quarantine, &self.marks)
+            && quarantine.careful()
+            && !marks.all_written()
+        {
+            return Ok(Next::Idle);
+        }
         let next = self.source.next()?;
         let Some(marks) = &self.marks else { return Ok(next) };
         match &next {
             Next::Item(item) => {
                 let position = self.source.position().ok_or("found a source without positions, expected one with")?;
+                if let Some((quarantine, notices)) = &self.quarantine
+                    && quarantine.leaves_out(&position, notices)?
+                {
+                    return Ok(Next::Idle);
+                }
+                die_at(&format!("item {}", position.items));
                 self.recent.push_back(position.clone());
                 if self.recent.len() > self.retained + 1 {
                     self.recent.pop_front();

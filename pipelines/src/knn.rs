@@ -131,7 +131,7 @@ fn go<T: Rows + Portable>(
     schema: SchemaRef,
     batches: Batches<T>,
 ) -> Result<Report, Failure> {
-    let durable = Durable::open(settings, context, asked.every, "knn", None)?;
+    let mut durable = Durable::open(settings, context, asked.every, "knn", None)?;
     let source = durable.frames(input::open(settings, &asked.reading, context)?, asked.nodes.retained())?;
     let done = durable.done();
     let sink = durable.table(settings, schema, batches, asked.roll)?;

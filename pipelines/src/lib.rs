@@ -20,6 +20,7 @@ pub mod pipeline;
 pub mod plot;
 pub mod pose;
 pub mod processes;
+pub mod quarantine;
 pub mod risk;
 pub mod segment;
 pub mod settings;

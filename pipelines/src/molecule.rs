@@ -148,7 +148,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let asked = Asked::of(settings, KEYS)?;
     let (name, potential) = model(settings)?;
     let (unit, scale) = asked.scale(&potential)?;
-    let durable = Durable::open(settings, context, asked.every, "molecule", Some(&name))?;
+    let mut durable = Durable::open(settings, context, asked.every, "molecule", Some(&name))?;
     let source = durable.frames(open(settings, context)?, 0)?;
     let done = durable.done();
     let energies = unit == "eV" && asked.unit.is_none();

@@ -124,7 +124,7 @@ pub(crate) fn model(settings: &Settings) -> Result<PoseModel, Failure> {
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let Asked { reading, roll, every, .. } = Asked::of(settings, KEYS)?;
     let model = model(settings)?;
-    let durable = Durable::open(settings, context, every, "pose", Some(model.name()))?;
+    let mut durable = Durable::open(settings, context, every, "pose", Some(model.name()))?;
     let source = durable.frames(input::open(settings, &reading, context)?, model.frames())?;
     let done = durable.done();
     let sink = durable.table(settings, pose_schema(), pose_batches, roll)?;

@@ -164,7 +164,7 @@ pub(crate) fn plan<'p>(points: Flow<'p, Frame>, nodes: Nodes, model: &Segmentati
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let Asked { nodes, reading, roll, columns, every } = Asked::of(settings, KEYS)?;
     let model = model(settings)?;
-    let durable = Durable::open(settings, context, every, "segment", Some(model.name()))?;
+    let mut durable = Durable::open(settings, context, every, "segment", Some(model.name()))?;
     let reading = reading.of_nodes(nodes, model.config().s0);
     let source = durable.frames(input::open(settings, &reading, context)?, nodes.retained())?;
     let done = durable.done();

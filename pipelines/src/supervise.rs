@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::{Failure, Settings, processes};
+use crate::{Failure, Settings, processes, quarantine};
 
 /// Tells a process who its supervisor is.
 pub const SUPERVISOR: &str = "THALWEG_SUPERVISOR";
@@ -19,6 +19,8 @@ pub const SUPERVISOR: &str = "THALWEG_SUPERVISOR";
 pub const LOST: u8 = 75;
 /// How often the supervisor looks at its processes.
 const LOOK: Duration = Duration::from_millis(20);
+/// How soon the process is seen to have ended that another has lost.
+const SOON: Duration = Duration::from_millis(500);
 /// How long the others may take once process 0 has done its part.
 const LAST: Duration = Duration::from_secs(10);
 /// Waiting times between tries: the first, and the longest.
@@ -55,8 +57,8 @@ pub fn watch_supervisor() {}
 enum End {
     /// Process 0 has said all there is to say, with this exit code.
     Said(u8),
-    /// A process died.
-    Died(String),
+    /// A process died; of a fault of its own, or by the hand of another.
+    Died { how: String, fault: bool },
 }
 
 /// Runs the processes of a run to its end, whatever becomes of one of them; the exit code. `stop` is set by a signal; `warn` says what
@@ -67,16 +69,24 @@ enum End {
 pub fn supervise(settings: &Settings, stop: &Arc<AtomicBool>, warn: impl Fn(&str)) -> Result<u8, Failure> {
     let count = settings.processes.unwrap_or(1);
     settings.refuse(&["hosts", "process"], "a run without --processes, which starts its own")?;
-    let mut pause = PATIENCE[0];
+    let (mut pause, mut careful) = (PATIENCE[0], false);
     loop {
         let (since, before) = (Instant::now(), newest(settings));
-        let died = match Group::start(count)?.wait(stop) {
+        settings.checkpoint.iter().for_each(|folder| quarantine::forget(folder));
+        let (died, fault) = match Group::start(count, careful)?.wait(stop) {
             End::Said(code) => return Ok(code),
-            End::Died(how) => how,
+            End::Died { how, fault } => (how, fault),
         };
-        if settings.checkpoint.is_none() {
+        let Some(checkpoints) = &settings.checkpoint else {
             return Err(Failure::run(format!("{died}: found no --checkpoint, expected one to go on from")));
+        };
+        if careful && fault {
+            if let Some(position) = quarantine::condemn(checkpoints)? {
+                warn(&format!("{position}: has killed a process twice, and is left out from now on"));
+            }
         }
+        // A run that dies of itself is watched closely until it has made a checkpoint.
+        careful = fault || (careful && newest(settings) == before);
         if stop.load(Ordering::Relaxed) {
             return Err(Failure::run(format!("{died} while the run was ending: the same command goes on")));
         }
@@ -102,7 +112,7 @@ fn newest(settings: &Settings) -> Option<OsString> {
 struct Group(Vec<Child>);
 
 impl Group {
-    fn start(count: usize) -> Result<Group, Failure> {
+    fn start(count: usize, careful: bool) -> Result<Group, Failure> {
         let failed = |error: std::io::Error| Failure::run(format!("processes: {error}"));
         let mut hosts = tempfile::NamedTempFile::new().map_err(failed)?;
         // Ports that are free now; should another program take one, the try fails and is made again.
@@ -118,6 +128,9 @@ impl Group {
             let mut command = Command::new(&program);
             command.args(&arguments).arg("--hosts").arg(hosts.path()).arg("--process").arg(process.to_string());
             command.env(SUPERVISOR, std::process::id().to_string()).env(processes::SECRET, &secret);
+            if careful {
+                command.env(quarantine::CAREFUL, "1");
+            }
             if process > 0 {
                 command.stdin(Stdio::null()).stdout(Stdio::null());
             }
@@ -138,7 +151,7 @@ impl Group {
 
     /// Waits until process 0 has done its part, or one has died.
     fn wait(mut self, stop: &AtomicBool) -> End {
-        let (mut told, mut done) = (false, None);
+        let (mut told, mut done, mut lost) = (false, None, None);
         loop {
             if stop.load(Ordering::Relaxed) && !std::mem::replace(&mut told, true) {
                 // What process 0 has in hand goes through all of them.
@@ -149,30 +162,30 @@ impl Group {
                 match child.try_wait() {
                     Ok(None) => {}
                     Ok(Some(status)) => ended.push((process, status)),
-                    Err(error) => return End::Died(format!("process {process}: {error}")),
+                    Err(error) => return End::Died { how: format!("process {process}: {error}"), fault: false },
                 }
             }
             let killed = ended.iter().find(|(_, status)| status.code().is_none());
             if let Some((process, status)) = killed {
-                return End::Died(format!("process {process} ended by {}", how(*status)));
+                return died(*process, *status);
             }
             match ended.first() {
                 Some((0, status)) => {
                     let code = status.code().unwrap_or(1);
                     if code != i32::from(LOST) {
-                        let since = *done.get_or_insert_with(Instant::now);
-                        if ended.len() == self.0.len() || code != 0 || since.elapsed() > LAST {
+                        if ended.len() == self.0.len() || code != 0 || since(&mut done) > LAST {
                             return End::Said(u8::try_from(code).unwrap_or(1));
                         }
-                    } else if let Some(process) = self.silent(&ended) {
-                        return End::Died(process);
+                    } else if let Some((process, status)) = ended.get(1) {
+                        return died(*process, *status);
+                    } else if since(&mut lost) > SOON {
+                        return End::Died { how: "process 0 lost another process".into(), fault: false };
                     }
                 }
                 // One that leaves before process 0 has failed, which that one hears of and tells; it may take its time to say so.
                 Some((process, status)) => {
-                    let since = *done.get_or_insert_with(Instant::now);
-                    if since.elapsed() > LAST {
-                        return End::Died(format!("process {process} ended by {}", how(*status)));
+                    if since(&mut done) > LAST {
+                        return died(*process, *status);
                     }
                 }
                 None => {}
@@ -180,14 +193,15 @@ impl Group {
             std::thread::sleep(LOOK);
         }
     }
+}
 
-    /// Process 0 has lost another: which one, if that has ended, or that it was process 0 that lost its way.
-    fn silent(&self, ended: &[(usize, ExitStatus)]) -> Option<String> {
-        match ended.get(1) {
-            Some((process, status)) => Some(format!("process {process} ended by {}", how(*status))),
-            None => Some("process 0 lost another process".into()),
-        }
-    }
+/// How long ago this was first asked.
+fn since(first: &mut Option<Instant>) -> Duration {
+    first.get_or_insert_with(Instant::now).elapsed()
+}
+
+fn died(process: usize, status: ExitStatus) -> End {
+    End::Died { how: format!("process {process} ended by {}", how(status)), fault: fault(status) }
 }
 
 impl Drop for Group {
@@ -228,6 +242,19 @@ fn how(status: ExitStatus) -> String {
         Some(signal) => format!("signal {signal}"),
         None => format!("exit code {}", status.code().unwrap_or_default()),
     }
+}
+
+/// True for a signal that a process gives itself by what it does.
+#[cfg(unix)]
+fn fault(status: ExitStatus) -> bool {
+    use signal_hook::consts::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV};
+    use std::os::unix::process::ExitStatusExt;
+    status.signal().is_some_and(|signal| [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV].contains(&signal))
+}
+
+#[cfg(not(unix))]
+fn fault(_: ExitStatus) -> bool {
+    false
 }
 
 #[cfg(not(unix))]

@@ -50,6 +50,8 @@ struct Inner {
     first: Epoch,
     /// Epochs before this one gave their output before.
     again: Epoch,
+    /// Epochs before this one have come to the sink.
+    written: Epoch,
 }
 
 impl Marks {
@@ -71,6 +73,16 @@ impl Marks {
     /// Epochs before this one are read again: their output is there already.
     pub fn again_until(&self, epoch: Epoch) {
         self.lock().again = epoch;
+    }
+
+    /// True if the sink has had all items so far.
+    pub fn all_written(&self) -> bool {
+        let inner = self.lock();
+        inner.written >= inner.first + inner.marks.len() as u64
+    }
+
+    fn wrote(&self, epoch: Epoch) {
+        self.lock().written = epoch + 1;
     }
 
     fn is_again(&self, epoch: Epoch) -> bool {
@@ -165,6 +177,12 @@ impl<T> DurableSink<T> {
     }
 
     fn put(&mut self, epoch: Epoch, item: &T) -> Result<(), Error> {
+        let wrote = self.put_in(epoch, item);
+        self.keeping.marks.wrote(epoch);
+        wrote
+    }
+
+    fn put_in(&mut self, epoch: Epoch, item: &T) -> Result<(), Error> {
         if self.keeping.marks.is_again(epoch) {
             return Ok(());
         }

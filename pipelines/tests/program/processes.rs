@@ -121,6 +121,27 @@ fn without_checkpoints_a_dead_process_ends_the_run_and_leaves_nothing() {
     }
 }
 
+#[test]
+fn an_item_that_kills_twice_is_left_out_and_named() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let run = "run knn --input sim:street --set frames=6 --set k=2 --output";
+    code(&words(&format!("{run} whole.csv")).iter().map(String::as_str).collect::<Vec<_>>(), folder, 0);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+    command.args(words(&format!("{run} out/ --checkpoint ck --processes 2 --json"))).current_dir(folder);
+    let ran = command.env("FAILPOINTS", "item 4=return").output().unwrap();
+    let said = String::from_utf8(ran.stderr.clone()).unwrap();
+    assert!(ran.status.success(), "{said}");
+    assert_eq!(said.matches("process 0 ended by signal 6").count(), 2, "{said}");
+    assert!(said.contains("has killed a process twice, and is left out"), "{said}");
+    assert_eq!(json(&ran)["dropped"], serde_json::json!({"quarantined": 1}));
+    code(&["read", "out/", "--output", "out.csv"], folder, 0);
+    let rows = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let expected: String =
+        rows("whole.csv").lines().filter(|row| !row.starts_with("3,")).map(|row| format!("{row}\n")).collect();
+    assert!(rows("out.csv") == expected, "all frames but the fourth");
+}
+
 fn started(arguments: &[String], folder: &Path) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
     command.args(arguments).current_dir(folder).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
