@@ -1,7 +1,7 @@
 //! From `--input` to one source of frames: paths, URIs, replay, follow and loop.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thalweg::points::radar::JOINTS;
@@ -166,6 +166,7 @@ pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result
         follow: settings.follow,
         settle: reading.settle,
         on_error: on_error(settings),
+        arrivals: arrivals(settings)?,
         poses: reading.voxel.is_some(),
         stop: context.drain.clone(),
     };
@@ -186,6 +187,18 @@ pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result
         Some(voxel) => Box::new(MapOrigin::new(source, voxel, reading.world.clone())),
         None => source,
     })
+}
+
+/// Where a run that follows a folder keeps the order in which its files come, if it is to go on after a kill.
+fn arrivals(settings: &Settings) -> Result<Option<PathBuf>, Failure> {
+    let Some(folder) = settings.checkpoint.as_ref().filter(|_| settings.follow) else { return Ok(None) };
+    if settings.input.len() > 1 {
+        return Err(Failure::config(format!(
+            "input: found {} inputs that are followed, expected one with --checkpoint: their order cannot be told again",
+            settings.input.len()
+        )));
+    }
+    Ok(Some(folder.join("arrivals.jsonl")))
 }
 
 /// What becomes of a file that cannot be read: it ends a run, unless the run goes on for ever.

@@ -52,6 +52,8 @@ pub struct FilesOptions {
     pub settle: Duration,
     /// What becomes of a file that cannot be read.
     pub on_error: OnError,
+    /// Of a folder that is followed, a file that keeps the order in which its files come, so that a run can go on.
+    pub arrivals: Option<PathBuf>,
     /// A frame without a pose is of no use: the scan of a followed sequence waits for its own.
     pub poses: bool,
     /// Set from outside: what is in a followed input already is delivered, as far as that takes no longer than about a second, then the source ends.
@@ -68,6 +70,7 @@ impl Default for FilesOptions {
             follow: false,
             settle: Duration::from_secs(2),
             on_error: OnError::Stop,
+            arrivals: None,
             poses: false,
             stop: Arc::default(),
         }
@@ -188,7 +191,9 @@ impl Files {
         }
         // The first frame of a run decides on the origin of all.
         let before = self.position < self.options.start_offset;
-        let done = self.options.start_offset < self.position && self.position < self.begun;
+        // With a list of arrivals it is known already.
+        let first = self.options.start_offset == self.position && !self.parts.iter().any(Part::has_arrivals);
+        let done = self.options.start_offset <= self.position && !first && self.position < self.begun;
         let skip = self.held.is_none() && (before || done);
         let mut asked = 0;
         while asked < self.parts.len() {
@@ -253,6 +258,9 @@ impl Files {
                 return Ok(None);
             }
             self.counted = Some(self.counted.map_or((id, id), |(first, _)| (first, id)));
+        }
+        if let Some(part) = self.parts.front_mut() {
+            part.decided(self.options.read.origin.get())?;
         }
         self.position += 1;
         let place = frame.path.as_ref().map_or_else(|| self.name.clone(), |path| path.display().to_string());

@@ -99,6 +99,12 @@ impl OriginRule {
         OriginRule(Arc::new(OnceLock::from(origin)))
     }
 
+    /// Decides on an origin (m), unless a frame has before.
+    pub(crate) fn decide(&self, origin: [f64; 3]) {
+        // One that is decided stays.
+        let _ = self.0.set(origin);
+    }
+
     /// The origin (m), once a frame has decided it.
     pub fn get(&self) -> Option<[f64; 3]> {
         self.0.get().copied()

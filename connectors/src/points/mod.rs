@@ -1,5 +1,6 @@
 //! Frames of points: a reader a format, and files, folders and sequences as sources.
 
+mod arrivals;
 mod beside;
 pub mod bin;
 pub(crate) mod fields;

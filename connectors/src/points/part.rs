@@ -167,7 +167,7 @@ impl Part {
         let scans = kitti::scans(&self.path);
         let folder = scans.as_deref().unwrap_or(&self.path);
         if options.follow {
-            self.supply = Supply::Watch(Box::new(Watch::new(folder, options)));
+            self.supply = Supply::Watch(Box::new(Watch::new(folder, options)?));
             return Ok(());
         }
         let Some(listing) = listing::list(folder, options.format)? else {
@@ -195,12 +195,14 @@ impl Part {
     ) -> Result<Given, Failed> {
         loop {
             if let Some(open) = &mut self.open {
-                if let Some(given) =
-                    next_of(open, &mut self.sequence, ending.is_some()).inspect_err(|_| self.give_up())?
-                {
-                    return Ok(given);
+                match next_of(open, &mut self.sequence, ending.is_some()) {
+                    Ok(Some(given)) => return Ok(given),
+                    Ok(None) => self.open = None,
+                    Err(failed) => {
+                        self.give_up().map_err(|error| Failed::Input(error.into()))?;
+                        return Err(failed);
+                    }
                 }
-                self.open = None;
                 continue;
             }
             let wrong = |error| Failed::Input(BoxError::from(error));
@@ -225,7 +227,7 @@ impl Part {
                     continue;
                 }
                 Supply::List(files) => match files.pop_front() {
-                    Some((path, format)) => Found { path, format },
+                    Some((path, format)) => Found { path, format, passed: false },
                     None => return Ok(Given::End),
                 },
                 Supply::Watch(_) => match self.watched(options, ending).map_err(wrong)? {
@@ -237,13 +239,13 @@ impl Part {
             let scan = self.taken;
             self.taken += 1;
             let one_frame = !holds_many(found.format);
-            if skip && one_frame {
+            if (skip && one_frame) || found.passed {
                 return Ok(Given::Skipped);
             }
             match (found.format.open)(&found.path, &options.read) {
                 Ok(reader) => self.open = Some(Open { path: found.path, reader, one_frame, grows: false, scan }),
                 Err(error) => {
-                    self.unreadable(&found.path);
+                    self.unreadable(&found.path).map_err(wrong)?;
                     // A file that cannot be opened keeps the position of a frame.
                     return Err(Failed::File { error, one_frame: true });
                 }
@@ -258,7 +260,7 @@ impl Part {
             // A sequence may become one while its folders are being made.
             let scans = kitti::scans(&self.path);
             if let Some(scans) = &scans {
-                watch.move_to(scans, options);
+                watch.move_to(scans, options)?;
                 self.sequence.get_or_insert_with(|| Sequence::follow(&self.path, &options.read));
             }
         }
@@ -304,6 +306,22 @@ impl Part {
         self.open.as_ref().is_none_or(|open| open.one_frame)
     }
 
+    /// True if a list says in which order its files came to runs before this one.
+    pub(crate) fn has_arrivals(&self) -> bool {
+        matches!(&self.supply, Supply::Watch(watch) if watch.has_arrivals())
+    }
+
+    /// Notes the run's origin (m) for runs that go on.
+    ///
+    /// # Errors
+    /// A list of arrivals that cannot be written.
+    pub(crate) fn decided(&mut self, origin: Option<[f64; 3]>) -> Result<(), Error> {
+        match &mut self.supply {
+            Supply::Watch(watch) => watch.decided(origin),
+            _ => Ok(()),
+        }
+    }
+
     /// True if another file may continue the last frame of the one before.
     pub(crate) fn goes_on(&self) -> bool {
         match &self.supply {
@@ -314,15 +332,14 @@ impl Part {
     }
 
     /// Closes the file that is open, for it cannot be read.
-    fn give_up(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.unreadable(&open.path);
-        }
+    fn give_up(&mut self) -> Result<(), Error> {
+        self.open.take().map_or(Ok(()), |open| self.unreadable(&open.path))
     }
 
-    fn unreadable(&mut self, path: &Path) {
-        if let Supply::Watch(watch) = &mut self.supply {
-            watch.unreadable(path);
+    fn unreadable(&mut self, path: &Path) -> Result<(), Error> {
+        match &mut self.supply {
+            Supply::Watch(watch) => watch.unreadable(path),
+            _ => Ok(()),
         }
     }
 }

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
+use crate::points::arrivals::Arrivals;
 use crate::points::folder::{FilesOptions, OnError};
-use crate::points::format::{Format, ReadOptions};
+use crate::points::format::{self, Format, ReadOptions};
 use crate::points::listing::{self, Choice};
 use crate::points::order;
 use crate::points::whole::{Whole, whole};
@@ -94,6 +95,8 @@ struct Taken {
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
     pub(crate) format: &'static Format,
+    /// It takes its turn and gives nothing: a run before this one could not read it.
+    pub(crate) passed: bool,
 }
 
 /// A folder that receives files.
@@ -117,6 +120,8 @@ pub(crate) struct Watch {
     next: Option<Instant>,
     /// It was looked at since the run was asked to end.
     ending: bool,
+    /// The order in which files come, where it is kept.
+    arrivals: Option<Arrivals>,
 }
 
 /// A path, in the order of names.
@@ -137,8 +142,11 @@ impl PartialOrd for Name {
 
 impl Watch {
     /// Watches `folder` for frames, as the options say.
-    pub(crate) fn new(folder: &Path, options: &FilesOptions) -> Watch {
-        Watch {
+    ///
+    /// # Errors
+    /// A list of arrivals that cannot be read, or with a file of no known format.
+    pub(crate) fn new(folder: &Path, options: &FilesOptions) -> Result<Watch, Error> {
+        let mut watch = Watch {
             folder: folder.into(),
             asked: options.format,
             settle: options.settle,
@@ -153,14 +161,51 @@ impl Watch {
             looks: 0,
             next: None,
             ending: false,
+            arrivals: options.arrivals.as_deref().map(Arrivals::open).transpose()?,
+        };
+        watch.take_again()?;
+        Ok(watch)
+    }
+
+    /// Files that runs before this one took come first, in their order.
+    fn take_again(&mut self) -> Result<(), Error> {
+        let Some(arrivals) = &self.arrivals else { return Ok(()) };
+        if let Some(origin) = arrivals.origin {
+            self.options.origin.decide(origin);
         }
+        for taken in &arrivals.taken {
+            let path = self.folder.join(&taken.name);
+            let format = self.asked.map_or_else(|| format::guess(&path), Ok)?;
+            if let Ok(kind) = std::fs::metadata(&path) {
+                self.taken.insert(path.clone(), Taken { look: Look::at(&kind), unreadable: taken.unreadable });
+            }
+            self.ready.push_back(Found { path, format, passed: taken.unreadable });
+        }
+        Ok(())
+    }
+
+    /// True if runs before this one have taken files.
+    pub(crate) fn has_arrivals(&self) -> bool {
+        self.arrivals.as_ref().is_some_and(|arrivals| !arrivals.taken.is_empty())
+    }
+
+    /// Notes the run's origin (m) for runs that go on.
+    ///
+    /// # Errors
+    /// A list of arrivals that cannot be written.
+    pub(crate) fn decided(&mut self, origin: Option<[f64; 3]>) -> Result<(), Error> {
+        self.arrivals.as_mut().map_or(Ok(()), |arrivals| arrivals.decided(origin))
     }
 
     /// Watches another folder instead, as long as nothing of this one was taken.
-    pub(crate) fn move_to(&mut self, folder: &Path, options: &FilesOptions) {
+    ///
+    /// # Errors
+    /// See [`Watch::new`].
+    pub(crate) fn move_to(&mut self, folder: &Path, options: &FilesOptions) -> Result<(), Error> {
         if self.taken.is_empty() && folder != self.folder {
-            *self = Watch::new(folder, options);
+            *self = Watch::new(folder, options)?;
         }
+        Ok(())
     }
 
     /// The next whole file; `ending` says for how long the run has been asked to end.
@@ -195,10 +240,14 @@ impl Watch {
     }
 
     /// The file could not be read: it is read if it changes.
-    pub(crate) fn unreadable(&mut self, path: &Path) {
+    ///
+    /// # Errors
+    /// A list of arrivals that cannot be written.
+    pub(crate) fn unreadable(&mut self, path: &Path) -> Result<(), Error> {
         if let Some(taken) = self.taken.get_mut(path) {
             taken.unreadable = true;
         }
+        self.arrivals.as_mut().map_or(Ok(()), |arrivals| arrivals.unreadable(path))
     }
 
     /// Says which files are left unread.
@@ -247,8 +296,7 @@ impl Watch {
             self.see(path, look, choice.format, now);
         }
         self.others = others.into_iter().map(|(_, look)| look.identity).collect();
-        self.take(choice, now, ending);
-        Ok(())
+        self.take(choice, now, ending)
     }
 
     /// The regular files of the folder.
@@ -338,7 +386,7 @@ impl Watch {
     }
 
     /// Moves files that are whole to those that are ready. One waits a while for those before it that appeared with it or earlier.
-    fn take(&mut self, choice: Choice, now: Instant, ending: Option<Duration>) {
+    fn take(&mut self, choice: Choice, now: Instant, ending: Option<Duration>) -> Result<(), Error> {
         let settle = if ending.is_some() { self.settle.min(AT_THE_END) } else { self.settle };
         let mut waits_for: Option<u64> = None;
         let mut done = Vec::new();
@@ -371,10 +419,14 @@ impl Watch {
         }
         for name in done {
             if let Some(pending) = self.pending.remove(&name) {
+                if let Some(arrivals) = &mut self.arrivals {
+                    arrivals.take(&name.0)?;
+                }
                 self.choice = Some(choice);
                 self.taken.insert(name.0.clone(), Taken { look: pending.look, unreadable: false });
-                self.ready.push_back(Found { path: name.0, format: choice.format });
+                self.ready.push_back(Found { path: name.0, format: choice.format, passed: false });
             }
         }
+        Ok(())
     }
 }

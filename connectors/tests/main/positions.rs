@@ -153,3 +153,63 @@ fn frames_carry_columns_that_were_asked_for() {
     assert!(all(open(&["doppler"])).iter().all(|(frame, _)| frame.columns.is_empty()));
     assert!(open(&["snr"]).next().unwrap_err().to_string().contains("snr"));
 }
+
+#[test]
+fn a_followed_folder_goes_on_in_the_order_in_which_its_files_came() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scans, list) = (folder.path().join("scans"), folder.path().join("arrivals.jsonl"));
+    std::fs::create_dir(&scans).unwrap();
+    let scan = |name: &str, x: f32| {
+        std::fs::write(scans.join(name), [x, 0.0, 0.0, 0.5].map(f32::to_le_bytes).as_flattened()).unwrap();
+    };
+    let open = || {
+        let stop = Arc::default();
+        let options = FilesOptions {
+            follow: true,
+            settle: std::time::Duration::ZERO,
+            on_error: thalweg_connectors::points::folder::OnError::Skip,
+            arrivals: Some(list.clone()),
+            stop: Arc::clone(&stop),
+            ..FilesOptions::default()
+        };
+        (files(&[&scans], options), stop)
+    };
+    let next = |source: &mut Files| {
+        for _ in 0..1000 {
+            match source.next().unwrap() {
+                Next::Item(frame) => return (frame.id, frame.x[0]),
+                Next::Idle => std::thread::sleep(std::time::Duration::from_millis(5)),
+                Next::End => break,
+            }
+        }
+        panic!("found no frame");
+    };
+    let (mut source, _) = open();
+    let mut given = Vec::new();
+    // Against the order of names; one cannot be read when it comes, and is written anew after the run.
+    for (name, x) in [("c.bin", 1.0), ("b.bin", 2.0), ("torn.bin", f32::NAN), ("a.bin", 3.0), ("d.bin", 4.0)] {
+        if name == "torn.bin" {
+            std::fs::write(scans.join(name), [0; 7]).unwrap();
+            for _ in 0..100 {
+                assert!(matches!(source.next().unwrap(), Next::Idle));
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            continue;
+        }
+        scan(name, x);
+        given.push((next(&mut source), source.position().unwrap()));
+    }
+    drop(source);
+    scan("e.bin", 5.0);
+    // What was read long ago may have gone.
+    std::fs::remove_file(scans.join("c.bin")).unwrap();
+    for at in 0..given.len() {
+        let (mut source, _) = open();
+        source.start_at(&given[at].1).unwrap();
+        let mut rest: Vec<_> = given[at + 1..].iter().map(|((id, x), _)| (*id, *x)).collect();
+        let last = given.last().unwrap().0.0;
+        rest.push((last + 1, 5.0));
+        let found: Vec<_> = rest.iter().map(|_| next(&mut source)).collect();
+        assert_eq!(found, rest, "behind {}", given[at].1);
+    }
+}
