@@ -119,7 +119,8 @@ def needed(steps, output):
     """The steps that the output depends on."""
     wanted, out = {output}, []
     for step in reversed(steps):
-        if step["name"] in wanted:
+        name = step["name"]
+        if any(value == name or value.startswith(f"{name}.") and value[len(name) + 1:].isdigit() for value in wanted):
             wanted.update(step["inputs"])
             out.append(step)
     return out[::-1]

@@ -12,6 +12,8 @@ import torch_geometric.nn as gnn
 from torch import nn
 from torch_geometric.nn.models.schnet import CFConv, ShiftedSoftplus
 
+from equivariant import E_GCL, PaiNNInteraction, PaiNNMixing
+
 AGGREGATIONS = ("add", "mean", "max")
 
 
@@ -30,6 +32,7 @@ class Layer:
     aggregations: tuple[str, ...] = ()  # what `aggr` may be; the first is the default
     ignored: tuple[str, ...] = ()  # other arguments of forward that change nothing
     unused: Callable[[nn.Module], tuple[str, ...]] = lambda module: ()  # parameters that forward does not look at
+    outputs: int = 1  # matrices that forward returns
     name: str = ""  # in the file; the class's own where empty
     tensors: str = ""  # the attribute that holds the tensors, the module itself where empty
 
@@ -106,6 +109,10 @@ def half(width):
     return width // 2
 
 
+def vectors(args):
+    return {"q": args["n_atom_basis"], "mu": 3 * args["n_atom_basis"]}
+
+
 EDGES = ("x", "edge_attr")
 POOL = {"args": lambda m: {}, "ignored": ("dim",)}
 
@@ -178,6 +185,20 @@ LAYERS = {
         },
         inputs=("x", "edge_weight", "edge_attr"), nested=("nn",), widths=lambda args, nn: {"edge_attr": nn["nn"]},
         aggregations=("add",),
+    ),
+    E_GCL: Layer(
+        attributes("input_nf", "output_nf", "hidden_nf", "edges_in_d", "act_fn", "residual", "attention", "normalize",
+                   "coords_agg", "tanh"),
+        inputs=("h", "pos", "edge_attr"), outputs=2,
+        widths=lambda args, nn: {"h": args["input_nf"], "pos": 3} | (
+            {"edge_attr": args["edges_in_d"]} if args["edges_in_d"] else {}),
+    ),
+    PaiNNInteraction: Layer(
+        attributes("n_atom_basis"), inputs=("q", "mu", "filters", "directions"), outputs=2,
+        widths=lambda args, nn: {**vectors(args), "filters": 3 * args["n_atom_basis"], "directions": 3},
+    ),
+    PaiNNMixing: Layer(
+        attributes("n_atom_basis", "epsilon"), inputs=("q", "mu"), outputs=2, widths=lambda args, nn: vectors(args)
     ),
     nn.Linear: Layer(linear, inputs=("input",)),
     gnn.Linear: Layer(linear),

@@ -307,7 +307,12 @@ class Steps(Functions):
                 self.tensors[f"{weights}.{joined(name, key)}"] = tensor
             args[name] = [row | ({"weights": joined(name, row["weights"])} if "weights" in row else {}) for row in rows]
         held = any(key.startswith(f"{weights}.") for key in self.tensors)
-        return self.add(prefix, layer, args, inputs, weights if held else None)
+        out = self.add(prefix, layer, args, inputs, weights if held else None)
+        if entry.outputs == 1:
+            return out
+        more = [Value(f"{out.name}.{i}") for i in range(1, entry.outputs)]
+        self.names.update(value.name for value in more)
+        return Pieces((out, *more))
 
     def check_arguments(self, layer, entry, arguments):
         """The arguments of a call that are no values."""

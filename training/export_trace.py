@@ -19,6 +19,7 @@ import torch_geometric.utils
 from torch.fx import GraphModule, Interpreter, Proxy, Tracer
 from torch_geometric.nn.models.schnet import CFConv, ShiftedSoftplus
 
+from equivariant import E_GCL, PaiNNInteraction, PaiNNMixing
 from export_layers import ExportError
 
 INPUTS = ("x", "edge_index", "edge_attr", "edge_weight", "batch")
@@ -26,7 +27,7 @@ LIBRARIES = (*(str(Path(module.__file__).parent) for module in (torch, torch_geo
 
 # Modules of PyTorch Geometric that are written with other modules, and so are traced into.
 TRACED = (gnn.Sequential, gnn.MLP)
-LEAVES = (gnn.MessagePassing, gnn.JumpingKnowledge, ShiftedSoftplus, CFConv)
+LEAVES = (gnn.MessagePassing, gnn.JumpingKnowledge, ShiftedSoftplus, CFConv, E_GCL, PaiNNInteraction, PaiNNMixing)
 FUNCTIONS = [
     value
     for module in (gnn, gnn.pool, torch_geometric.utils)

@@ -10,7 +10,7 @@ destination, then source; `{graph}.batch` gives each node's graph. Results are c
 Graphs: `hub` has a hub of degree 200, isolated nodes, edges of nodes to themselves (one of them twice) and an edge that stands
 there twice; `empty` has no edge; `none` has no node.
 
-PyG has no public layer for EGNN and PaiNN: they are written out below after the papers and the authors' code.
+PyG has no public layer for EGNN and PaiNN: those of `equivariant.py` stand in.
 """
 
 import json
@@ -23,6 +23,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch_geometric import nn as pyg
 from torch_geometric.nn.models.schnet import CFConv, ShiftedSoftplus
+
+from equivariant import E_GCL, PaiNNInteraction, PaiNNMixing
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "layers"
 C, O, E = 6, 5, 3  # channels of nodes in and out, and of edges
@@ -185,74 +187,6 @@ def points():
     conv("transformer_rootless", "TransformerConv", {**io, "root_weight": False, "concat": False, "heads": 2})
 
 
-class EGCL(nn.Module):
-    """E_GCL of Satorras et al. 2021, eq. 3 to 6, with the options of the authors' code; `row` receives."""
-
-    def __init__(self, inputs, outputs, hidden, edges=0, residual=True, attention=False, normalize=False, coords="mean", tanh=False):
-        super().__init__()
-        self.options = residual, attention, normalize, coords, tanh
-        self.edge_mlp = nn.Sequential(nn.Linear(2 * inputs + 1 + edges, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
-        self.node_mlp = nn.Sequential(nn.Linear(hidden + inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
-        self.coord_mlp = nn.Sequential(nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, 1, bias=False))
-        if attention:
-            self.att_mlp = nn.Sequential(nn.Linear(hidden, 1), nn.Sigmoid())
-
-    def forward(self, index, h, pos, attr=None):
-        residual, attention, normalize, coords, tanh = self.options
-        source, own = index
-        difference = pos[own] - pos[source]
-        d2 = (difference ** 2).sum(1, keepdim=True)
-        if normalize:
-            difference = difference / (d2.sqrt() + 1e-8)
-        parts = [h[own], h[source], d2] + ([attr] if attr is not None else [])
-        message = self.edge_mlp(torch.cat(parts, 1))
-        if attention:
-            message = message * self.att_mlp(message)
-        step = self.coord_mlp(message)
-        step = difference * (step.tanh() if tanh else step)
-        moved = torch.zeros_like(pos).index_add(0, own, step)
-        if coords == "mean":
-            count = torch.zeros(len(pos), 1, dtype=pos.dtype).index_add(0, own, torch.ones_like(d2))
-            moved = moved / count.clamp(min=1)
-        total = torch.zeros(len(h), message.shape[1], dtype=h.dtype).index_add(0, own, message)
-        out = self.node_mlp(torch.cat([h, total], 1))
-        return (h + out if residual else out), pos + moved
-
-
-class PaiNNInteraction(nn.Module):
-    """The message block of Schütt et al. 2021, eq. 7 and 8; vectors as [nodes, 3, n]."""
-
-    def __init__(self, n):
-        super().__init__()
-        self.interatomic_context_net = nn.ModuleList([nn.Linear(n, n), nn.Linear(n, 3 * n)])
-        self.n = n
-
-    def forward(self, index, q, mu, filters, direction):
-        source, own = index
-        net, mu = self.interatomic_context_net, mu.view(len(mu), 3, self.n)
-        x = net[1](nn.functional.silu(net[0](q)))[source] * filters
-        a, b, c = x.split(self.n, 1)
-        dmu = b[:, None] * direction[:, :, None] + c[:, None] * mu[source]
-        return q.index_add(0, own, a), mu.index_add(0, own, dmu).reshape(len(mu), 3 * self.n)
-
-
-class PaiNNMixing(nn.Module):
-    """The update block of Schütt et al. 2021, eq. 9 and 10."""
-
-    def __init__(self, n, epsilon=1e-8):
-        super().__init__()
-        self.intraatomic_context_net = nn.ModuleList([nn.Linear(2 * n, n), nn.Linear(n, 3 * n)])
-        self.mu_channel_mix = nn.Linear(n, 2 * n, bias=False)
-        self.n, self.epsilon = n, epsilon
-
-    def forward(self, q, mu):
-        net, mu = self.intraatomic_context_net, mu.view(len(mu), 3, self.n)
-        v, w = self.mu_channel_mix(mu).split(self.n, -1)
-        length = ((v ** 2).sum(1) + self.epsilon).sqrt()
-        a, b, c = net[1](nn.functional.silu(net[0](torch.cat([q, length], 1)))).split(self.n, 1)
-        return q + a + c * (v * w).sum(1), (mu + b[:, None] * w).reshape(len(mu), 3 * self.n)
-
-
 def molecules():
     io = {"in_channels": C, "out_channels": O}
     for name, args in [("nn", {}), ("nn_mean", {"aggr": "mean", "bias": False}), ("nn_max", {"aggr": "max", "root_weight": False})]:
@@ -265,12 +199,13 @@ def molecules():
     add("cf", "CFConv", {**io, "num_filters": 7, "nn": listed, "cutoff": 0.9}, CFConv(C, O, 7, net, 0.9),
         lambda m, index, x, d, attr: m(x, index, d.squeeze(1), attr), ("x", "edge_weight", "edge_attr"))
     sizes = {"input_nf": C, "output_nf": C, "hidden_nf": 8}
-    add("egnn", "E_GCL", sizes, EGCL(C, C, 8), lambda m, index, *a: m(index, *a), ("x", "pos"))
-    add("egnn_all", "E_GCL", {**sizes, "output_nf": O, "edges_in_d": E, "residual": False, "attention": True, "normalize": True,
-                              "coords_agg": "sum", "tanh": True},
-        EGCL(C, O, 8, E, False, True, True, "sum", True), lambda m, index, *a: m(index, *a), ("x", "pos", "edge_attr"))
-    add("painn", "PaiNNInteraction", {"n_atom_basis": C}, PaiNNInteraction(C), lambda m, index, *a: m(index, *a),
-        ("x", "vectors", "filters", "direction"))
+    add("egnn", "E_GCL", sizes, E_GCL(**sizes), lambda m, index, h, pos: m(h, pos, index), ("x", "pos"))
+    every = {**sizes, "output_nf": O, "edges_in_d": E, "residual": False, "attention": True, "normalize": True,
+             "coords_agg": "sum", "tanh": True}
+    add("egnn_all", "E_GCL", every, E_GCL(**every), lambda m, index, h, pos, attr: m(h, pos, index, attr),
+        ("x", "pos", "edge_attr"))
+    add("painn", "PaiNNInteraction", {"n_atom_basis": C}, PaiNNInteraction(C),
+        lambda m, index, q, mu, *edges: m(q, mu, index, *edges), ("x", "vectors", "filters", "direction"))
     add("painn_mix", "PaiNNMixing", {"n_atom_basis": C}, PaiNNMixing(C), lambda m, _, *a: m(*a), ("x", "vectors"))
 
 

@@ -1,4 +1,5 @@
-"""Writes the parity fixtures of networks: random ones through `export.py`, and what PyTorch Geometric computes with them.
+"""Writes the parity fixtures of networks: random ones through `export.py`, and what PyTorch Geometric computes
+with them; numbers 20 and 21 are networks of the layers of EGNN and PaiNN.
 
     python training/networks.py
 
@@ -8,6 +9,7 @@ isolated nodes, self-loops and a node with many neighbours, one edge a pair.
 """
 
 import copy
+import inspect
 import random
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import torch_geometric.nn as gnn
 from safetensors.torch import save_file
 from torch import nn
 
+from equivariant import E_GCL, PaiNNInteraction, PaiNNMixing
 from export import export
 
 OUT = Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "networks"
@@ -116,6 +119,43 @@ class RandomNetwork(nn.Module):
                 "softmax": lambda x: x.softmax(dim=1)}[self.end](x)
 
 
+class Egnn(nn.Module):
+    """Two layers of EGNN: positions are the first three channels, and part of the answer."""
+
+    width, takes, end = 5, ["attr"], "plain"
+
+    def __init__(self):
+        super().__init__()
+        self.first = E_GCL(2, 2, 6, edges_in_d=EDGE_CHANNELS, attention=True, normalize=True)
+        self.second = E_GCL(2, 4, 6, residual=False, coords_agg="sum", tanh=True, act_fn="Tanh")
+
+    def forward(self, x, edge_index, edge_attr):
+        h, pos = self.first(x[:, 3:], x[:, :3], edge_index, edge_attr)
+        h, pos = self.second(h, pos, edge_index)
+        return torch.cat([h, pos - x[:, :3]], dim=1)
+
+
+class PaiNN(nn.Module):
+    """Two rounds of PaiNN: the attributes of an edge are its direction, and make its filters."""
+
+    width, takes, end = 5, ["attr"], "global_add_pool"
+
+    def __init__(self, n=4):
+        super().__init__()
+        self.embed, self.filters = nn.Linear(5, n), nn.Linear(EDGE_CHANNELS, 3 * n)
+        self.messages = nn.ModuleList([PaiNNInteraction(n) for _ in range(2)])
+        self.updates = nn.ModuleList([PaiNNMixing(n, epsilon=1e-4) for _ in range(2)])
+        self.head = nn.Linear(4 * n, 3)
+
+    def forward(self, x, edge_index, edge_attr, batch):
+        q = self.embed(x)
+        mu = torch.cat([q, q, q], dim=1) * 0
+        for message, update in zip(self.messages, self.updates):
+            q, mu = message(q, mu, edge_index, self.filters(edge_attr), edge_attr)
+            q, mu = update(q, mu)
+        return gnn.global_add_pool(self.head(torch.cat([q, mu], dim=1)), batch)
+
+
 def graph(seed):
     """40 nodes: the last three isolated, five self-loops, node 0 a hub; two graphs in the batch."""
     torch.manual_seed(seed)
@@ -128,10 +168,15 @@ def graph(seed):
     return torch.randn(n, 5), torch.tensor(pairs).T.contiguous(), edge_attr, (torch.arange(n) >= 20).long()
 
 
+def network_of(number):
+    own = {20: Egnn, 21: PaiNN}
+    return own[number]() if number in own else RandomNetwork(number % len(convolutions()), number)
+
+
 def write(number):
     random.seed(number)
     torch.manual_seed(number)
-    network = RandomNetwork(number % len(convolutions()), number).eval()
+    network = network_of(number).eval()
     for name, tensor in (*network.named_buffers(), *network.named_parameters()):
         if name.endswith("running_var"):
             tensor.data.uniform_(0.5, 2)
@@ -144,7 +189,8 @@ def write(number):
            trained_on="random weights")
     x, edge_index, edge_attr, batch = graph(number)
     with torch.no_grad():
-        y = copy.deepcopy(network).double()(x.double(), edge_index, edge_attr.double(), batch)
+        given = [batch] if "batch" in inspect.signature(network.forward).parameters else []
+        y = copy.deepcopy(network).double()(x.double(), edge_index, edge_attr.double(), *given)
     out = {"x": x, "edge_index": edge_index.int(), "y": y.float()}
     if takes:
         out["edge_attr"] = edge_attr
@@ -155,5 +201,5 @@ def write(number):
 
 if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
-    for number in range(20):
+    for number in range(22):
         write(number)

@@ -14,6 +14,7 @@ from torch import nn
 from torch_geometric.nn.models.schnet import CFConv
 from torch_geometric.utils import add_self_loops
 
+from equivariant import E_GCL, PaiNNInteraction, PaiNNMixing
 from export import ExportError, export
 
 
@@ -94,6 +95,64 @@ def test_every_layer_on_edges(tmp_path, layer):
 def test_positions_are_channels(tmp_path, layer, conv, take):
     description, _ = exported(network(lambda self, x, edge_index: take(self, x, edge_index), conv=conv), tmp_path)
     assert description["inputs"] == {"x": 7} and description["steps"][-1]["layer"] == layer
+
+
+def test_egnn_has_two_outputs(tmp_path):
+    def forward(self, x, edge_index, edge_attr):
+        h, pos = self.first(x[:, 3:], x[:, :3], edge_index, edge_attr)
+        return self.second(h, pos, edge_index)[1]
+
+    module = network(forward, first=E_GCL(2, 2, 6, edges_in_d=4, attention=True), second=E_GCL(2, 5, 6, residual=False))
+    description, tensors = exported(module, tmp_path)
+    assert description["inputs"] == {"x": 5, "edge_attr": 4}
+    assert [(step["name"], step["inputs"]) for step in description["steps"][-2:]] == [
+        ("first", ["getitem", "getitem_1", "edge_attr"]), ("second", ["first", "first.1"])]
+    assert description["steps"][-1]["args"] == {
+        "input_nf": 2, "output_nf": 5, "hidden_nf": 6, "edges_in_d": 0, "act_fn": "SiLU", "residual": False,
+        "attention": False, "normalize": False, "coords_agg": "mean", "tanh": False}
+    assert description["output"] == "second.1" and tensors["first.att_mlp.0.weight"] == [1, 6]
+
+
+def test_painn_has_scalars_and_vectors(tmp_path):
+    def forward(self, x, edge_index, edge_attr):
+        q, mu = self.message(x, torch.cat([x, x, x], 1) * 0, edge_index, self.filters(edge_attr[:, 3:]), edge_attr[:, :3])
+        q, mu = self.update(q, mu)
+        return q
+
+    module = network(forward, message=PaiNNInteraction(4), update=PaiNNMixing(4), filters=nn.Linear(7, 12))
+    description, tensors = exported(module, tmp_path)
+    assert description["inputs"] == {"x": 4, "edge_attr": 10}
+    steps = {step["name"]: step for step in description["steps"]}
+    assert steps["update"]["inputs"] == ["message", "message.1"] and description["output"] == "update"
+    assert steps["update"]["args"] == {"n_atom_basis": 4, "epsilon": 1e-8}
+    assert len(steps["message"]["inputs"]) == 4 and tensors["message.interatomic_context_net.1.weight"] == [12, 4]
+
+
+def test_both_outputs_at_once_are_refused(tmp_path):
+    with pytest.raises(ExportError, match="forward returns pieces"):
+        export(network(lambda self, x, edge_index: self.layer(x[:, 3:], x[:, :3], edge_index), layer=E_GCL(2, 2, 4)), tmp_path / "n")
+
+
+@pytest.mark.parametrize("coords", ["mean", "sum"])
+def test_the_layers_turn_with_the_positions(coords):
+    torch.manual_seed(2)
+    turn = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))[0]
+    edges = torch.randint(9, (2, 40))
+    h, pos = torch.randn(9, 4, dtype=torch.float64), torch.randn(9, 3, dtype=torch.float64)
+    layer = E_GCL(4, 4, 8, coords_agg=coords, normalize=True, tanh=True).double()
+    (one, moved), (other, turned) = layer(h, pos, edges), layer(h, pos @ turn.T + 1, edges)
+    assert torch.allclose(one, other) and torch.allclose(moved @ turn.T + 1, turned)
+    message, update = PaiNNInteraction(4).double(), PaiNNMixing(4).double()
+    mu, filters = torch.randn(9, 3, 4, dtype=torch.float64), torch.randn(40, 12, dtype=torch.float64)
+    along = nn.functional.normalize(pos[edges[1]] - pos[edges[0]])
+
+    def painn(turn):
+        turned = torch.einsum("ij,njc->nic", turn, mu).reshape(9, 12)
+        q, out = update(*message(h, turned, edges, filters, along @ turn.T))
+        return q, out.view(9, 3, 4)
+
+    (q, out), (q_turned, out_turned) = painn(torch.eye(3, dtype=torch.float64)), painn(turn)
+    assert torch.allclose(q, q_turned) and torch.allclose(torch.einsum("ij,njc->nic", turn, out), out_turned)
 
 
 def test_a_nested_network_is_a_list_of_row_wise_layers(tmp_path):

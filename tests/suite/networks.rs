@@ -16,7 +16,7 @@ use thalweg::networks::{GraphNetwork, Network};
 use thalweg::sink::Collect;
 use thalweg::{BoxError, Error, Next, Pipeline, Source};
 
-const NETWORKS: usize = 20;
+const NETWORKS: usize = 22;
 
 fn file(name: &str) -> Vec<u8> {
     let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/networks");
