@@ -44,7 +44,7 @@ impl Dropped {
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Report {
-    /// Items read, each an epoch.
+    /// Items read, of all sources.
     pub frames: u64,
     /// Finite points that entered a graph.
     pub nodes: u64,

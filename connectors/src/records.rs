@@ -18,7 +18,7 @@ static RECORDS: Kind = Kind {
     what: "records",
     shares: false,
     may_be_empty: false,
-    needs: "records have t",
+    needs: "records have t, and the columns that were asked for",
     columns: &[Column::must("t")],
     instead: None,
     bare: None,
@@ -45,7 +45,8 @@ impl Record {
     }
 }
 
-/// A table of any format, whose column `t` is the event time.
+/// A table of any format, whose column `t` is the event time. It is read once, to its end. Sort it by `t`: a row that is earlier than one
+/// before it counts as of the same time as that one.
 ///
 /// ```
 /// use thalweg::{Next, Source};

@@ -67,7 +67,8 @@ impl Pipeline {
         self
     }
 
-    /// When `flag` becomes true the run reads no more, finishes what it has read, publishes, and ends well.
+    /// When `flag` becomes true the run reads no more, finishes what it has read, publishes, and ends well. All sources
+    /// are told ([`Source::drain`]); nothing else is needed to end a run that follows growing inputs.
     pub fn drain_when(mut self, flag: Arc<AtomicBool>) -> Self {
         self.how.drain = flag;
         self

@@ -46,7 +46,7 @@ pub struct FilesOptions {
     pub start_offset: u64,
     /// Position of the first frame not to deliver any more.
     pub until: Option<u64>,
-    /// Go on as the folders or the files grow, until `stop`.
+    /// Go on as the folders or the files grow, until `stop`, or until the run is asked to drain (`Pipeline::drain_when`).
     pub follow: bool,
     /// How long a file of a followed folder must rest that does not say itself when it is whole.
     pub settle: Duration,
@@ -56,7 +56,7 @@ pub struct FilesOptions {
     pub arrivals: Option<PathBuf>,
     /// A frame without a pose is of no use: the scan of a followed sequence waits for its own.
     pub poses: bool,
-    /// Set from outside: what is in a followed input already is delivered, as far as that takes no longer than about a second, then the source ends.
+    /// Ends this source alone when it is set: what is in a followed input already is delivered, as far as that takes no longer than about a second, then the source ends.
     pub stop: Arc<AtomicBool>,
 }
 
