@@ -3,13 +3,9 @@
 //! The table of an as-of time is a function of the live rows; it is made again only where a row between `as_of - window` and `as_of`
 //! changed. With revisions the tables given are kept, and what differs in its bits goes out as the old row (−1) and the new (+1).
 //!
-//! A run that follows growing inputs with a window W may go on for ever, so it lets go of what is behind. With N the newest stamp of a row so
-//! far: tables of as-of times before N − W are final, are given once and for all and forgotten; rows before N − 2 W concern final tables
-//! only, so they are let go of, and one that comes is dropped and counted `late`. All other tables have the bits that they would have with
-//! every row kept.
+//! [`Tables`] says which times there are, and what a run without end lets go of.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +14,7 @@ use super::fits::{Fit, Fits};
 use super::live::Live;
 use super::rows::Fact;
 use super::{AsOf, Names, RiskModel, RiskOptions, Stop};
-use crate::asof::{Stamped, stamp};
+use crate::asof::{Stamped, Tables, stamp};
 use crate::plan::Delta;
 use crate::report::{Dropped, Stats};
 use crate::stage::{Inbox, Outbox, Stage};
@@ -97,13 +93,7 @@ pub struct Scoring {
     model: Result<Box<dyn RiskModel>, Error>,
     stats: Arc<Stats>,
     live: Live,
-    /// Stamps between which rows changed since the tables were made.
-    changed: Option<(i64, i64)>,
-    tables: BTreeMap<i64, Vec<Score>>,
-    /// The newest stamp of a row so far.
-    newest: Option<i64>,
-    /// Tables of earlier as-of times are final.
-    open: i64,
+    tables: Tables<Vec<Score>>,
 }
 
 /// Where scores go, and who is who in them.
@@ -124,51 +114,22 @@ impl Output<'_> {
 impl Scoring {
     /// A stage that asks `model`.
     pub fn new(options: ScoringOptions, model: Result<Box<dyn RiskModel>, Error>, stats: &Arc<Stats>) -> Scoring {
-        Scoring {
-            options,
-            model,
-            stats: Arc::clone(stats),
-            live: Live::default(),
-            changed: None,
-            tables: BTreeMap::new(),
-            newest: None,
-            open: i64::MIN,
+        let tables = Tables::new(options.as_of, options.window, options.follow);
+        Scoring { options, model, stats: Arc::clone(stats), live: Live::default(), tables }
+    }
+
+    fn take(&mut self, epoch: Epoch, rows: Vec<(Fact, isize)>) {
+        let (rows, late) = self.tables.sift(rows);
+        if late.count > 0 {
+            self.stats.dropped(epoch as i64, "late", late);
         }
-    }
-
-    /// The window of a run that lets go of what is behind it.
-    fn horizon(&self) -> Option<i64> {
-        self.options.window.filter(|_| self.options.follow)
-    }
-
-    fn take(&mut self, epoch: Epoch, rows: &[(Fact, isize)]) {
-        let Some((window, newest)) = self.horizon().zip(self.newest) else { return self.apply(rows) };
-        let least = newest.saturating_sub(window).saturating_sub(window);
-        let (late, rows): (Vec<_>, Vec<_>) = rows.iter().partition(|(fact, _)| fact.t().is_some_and(|t| t < least));
-        if let Some((first, _)) = late.first() {
-            let count = late.iter().map(|(_, diff)| diff.unsigned_abs() as u64).sum();
-            let (t, newest) = (stamp(first.t().unwrap_or(least)), stamp(newest));
-            let first = format!("a row at {t}, more than two windows before the newest, at {newest}");
-            self.stats.dropped(epoch as i64, "late", Dropped { count, first });
-        }
-        self.apply(&rows);
-    }
-
-    fn apply(&mut self, rows: &[(Fact, isize)]) {
-        self.live.apply(rows);
+        self.live.apply(&rows);
         for (t, diff) in rows.iter().filter_map(|(fact, diff)| Some((fact.t()?, *diff))) {
-            let (first, last) = self.changed.unwrap_or((t, t));
-            self.changed = Some((first.min(t), last.max(t)));
+            self.tables.changed(t);
             if diff > 0 {
-                self.newest = self.newest.max(Some(t));
+                self.tables.newest(t);
             }
         }
-    }
-
-    /// True if the table of `as_of` may have changed.
-    fn stale(&self, as_of: i64) -> bool {
-        let from = self.options.window.map_or(i64::MIN, |window| as_of.saturating_sub(window));
-        !self.tables.contains_key(&as_of) || self.changed.is_some_and(|(first, last)| first <= as_of && last >= from)
     }
 
     /// The table of an as-of time; none if the model was stopped.
@@ -212,16 +173,9 @@ impl Scoring {
     }
 
     /// The as-of times whose tables are not final, for rows up to `last`.
-    fn times(&mut self, last: i64) -> Result<Box<dyn Iterator<Item = i64>>, Error> {
-        let Some(first) = self.live.began() else { return Ok(Box::new(std::iter::empty())) };
-        let as_of = self.options.as_of;
-        let first = match as_of {
-            AsOf::Every(_) => first.max(self.open).min(last),
-            _ => first,
-        };
-        as_of.check(first, last, || self.live.widest_gap())?;
-        let open = if matches!(as_of, AsOf::Last) { i64::MIN } else { self.open };
-        Ok(Box::new(as_of.times(first, last).filter(move |t| *t >= open)))
+    fn times(&mut self, last: i64) -> Result<Vec<i64>, Error> {
+        let Some(first) = self.live.began() else { return Ok(Vec::new()) };
+        self.tables.times(first, last, || self.live.widest_gap())
     }
 
     fn output<'a>(&self, out: &'a mut Outbox<(), Scores>) -> Output<'a> {
@@ -233,7 +187,7 @@ impl Scoring {
 
     /// Makes the table of an as-of time, if it is not made, and gives what differs from the one given before. False if the model was stopped.
     fn score(&mut self, as_of: i64, output: &mut Output<'_>) -> Result<bool, BoxError> {
-        if self.options.changes && !self.stale(as_of) {
+        if self.options.changes && !self.tables.stale(as_of, self.options.window) {
             return Ok(true);
         }
         let Some(table) = self.table(as_of, &output.stop)? else { return Ok(false) };
@@ -241,8 +195,9 @@ impl Scoring {
             output.give(as_of, table);
             return Ok(true);
         }
-        let old = self.tables.insert(as_of, table).unwrap_or_default();
-        let rows = revision(&old, &self.tables[&as_of], &output.names);
+        let old = self.tables.given.remove(&as_of).unwrap_or_default();
+        let rows = revision(&old, &table, &output.names);
+        self.tables.given.insert(as_of, table);
         if !rows.is_empty() {
             output.give(as_of, rows);
         }
@@ -254,14 +209,14 @@ impl Scoring {
         let mut output = self.output(out);
         let times = match self.live.stamps() {
             Some((_, last)) => self.times(last)?,
-            None => Box::new(std::iter::empty()),
+            None => Vec::new(),
         };
-        let mut gone = std::mem::take(&mut self.tables);
+        let mut gone = std::mem::take(&mut self.tables.given);
         for as_of in times {
             let before = gone.remove(&as_of);
-            self.tables.extend(before.map(|table| (as_of, table)));
+            self.tables.given.extend(before.map(|table| (as_of, table)));
             if !self.score(as_of, &mut output)? {
-                self.tables.append(&mut gone);
+                self.tables.given.append(&mut gone);
                 return Ok(());
             }
         }
@@ -269,28 +224,27 @@ impl Scoring {
             rows.iter_mut().for_each(|row| row.diff = -1);
             output.give(as_of, rows);
         }
-        self.changed = None;
+        self.tables.made();
         Ok(())
     }
 
     /// Scores for the last time what the newest row makes final, and lets go of it.
     fn let_go(&mut self, out: &mut Outbox<(), Scores>) -> Result<(), BoxError> {
-        let Some((window, newest)) = self.horizon().zip(self.newest) else { return Ok(()) };
-        let open = newest.saturating_sub(window);
-        if open <= self.open {
-            return Ok(());
-        }
-        if self.options.as_of.any(self.open, open) {
+        let Some((closing, newest)) = self.tables.closing().zip(self.tables.now()) else { return Ok(()) };
+        if closing.due {
             let mut output = self.output(out);
-            for as_of in self.times(newest)?.take_while(|as_of| *as_of < open) {
+            for as_of in self.times(newest)?.into_iter().take_while(|as_of| *as_of < closing.open) {
                 if !self.score(as_of, &mut output)? {
                     return Ok(());
                 }
             }
-            self.tables = self.tables.split_off(&open);
         }
-        self.open = open;
-        self.live.evict(open.saturating_sub(window));
+        let closed = self.tables.close(closing.open);
+        if !closing.due {
+            // That of the last row: it is taken back when another row is the last.
+            self.tables.given.extend(closed);
+        }
+        self.live.evict(closing.from);
         Ok(())
     }
 }
@@ -337,9 +291,9 @@ impl Stage for Scoring {
     ) -> Result<(), BoxError> {
         let Inbox::Input(deltas) = inbox else { return Ok(()) };
         let mut due = false;
-        for delta in &deltas {
+        for delta in deltas {
             due |= delta.rows.iter().any(|(fact, diff)| matches!(fact, Fact::Due(_)) && *diff > 0);
-            self.take(epoch, &delta.rows);
+            self.take(epoch, delta.rows);
         }
         self.let_go(out)?;
         if due {

@@ -3,8 +3,7 @@
 //! Differences are those between as-of times, as differential dataflow has them: the rows with `as_of ≤ T` add up to the table at T. A late
 //! row corrects the differences at the times that it concerns.
 //!
-//! A run that follows growing inputs with a window W lets go of what is behind it. With N the newest stamp so far, tables as of times before
-//! N − W are final; a row before N − 2 W is dropped and counted `late`.
+//! [`Tables`] says which times there are, and what a run without end lets go of.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -13,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{GraphRow, LiveGraph, View};
-use crate::asof::{AsOf, Names, RowBatch, Stamped, Stop, stamp};
+use crate::asof::{AsOf, Names, RowBatch, Stamped, Stop, Tables, stamp};
 use crate::networks::GraphNetwork;
 use crate::plan::Flow;
 use crate::report::{Dropped, Stats};
@@ -75,13 +74,7 @@ pub struct Inference {
     network: Arc<dyn GraphNetwork>,
     stats: Arc<Stats>,
     live: LiveGraph,
-    /// Stamps between which rows changed since the tables were made.
-    changed: Option<(i64, i64)>,
-    /// Tables as they were given, where differences to them may have to be given.
-    tables: BTreeMap<i64, Table>,
-    newest: Option<i64>,
-    /// Tables of earlier as-of times are final.
-    open: i64,
+    tables: Tables<Table>,
 }
 
 impl Inference {
@@ -90,47 +83,26 @@ impl Inference {
         let inputs = network.inputs();
         Inference {
             live: LiveGraph::new(inputs.x, inputs.edge_attr.unwrap_or(0), options.undirected),
+            tables: Tables::new(options.as_of, options.window, options.follow),
             options,
             network,
             stats: Arc::clone(stats),
-            changed: None,
-            tables: BTreeMap::new(),
-            newest: None,
-            open: i64::MIN,
         }
     }
 
-    fn horizon(&self) -> Option<i64> {
-        self.options.window.filter(|_| self.options.follow)
-    }
-
     fn take(&mut self, epoch: Epoch, rows: Vec<(GraphRow, i32)>) -> Result<(), BoxError> {
-        let least = self
-            .horizon()
-            .zip(self.newest)
-            .map(|(window, newest)| (newest.saturating_sub(window).saturating_sub(window), newest));
-        let mut late = Dropped::default();
+        let (rows, late) = self.tables.sift(rows);
         for (row, diff) in rows {
-            let t = row.t().unwrap_or(i64::MIN);
-            if let Some((_, newest)) = least.filter(|(least, _)| t < *least) {
-                let newest = stamp(newest);
-                late.one(|| format!("a row at {}, more than two windows before the newest, at {newest}", stamp(t)));
-                continue;
-            }
             self.live.push(&row, diff)?;
-            let (first, last) = self.changed.unwrap_or((t, t));
-            self.changed = Some((first.min(t), last.max(t)));
-            self.newest = self.newest.max(Some(t));
+            if let Some(t) = row.t() {
+                self.tables.changed(t);
+                self.tables.newest(t);
+            }
         }
         if late.count > 0 {
             self.stats.dropped(epoch as i64, "late", late);
         }
         Ok(())
-    }
-
-    /// True if the table of `as_of` may have changed.
-    fn stale(&self, as_of: i64) -> bool {
-        !self.tables.contains_key(&as_of) || self.changed.is_some_and(|(first, _)| first <= as_of)
     }
 
     /// The network's rows for a view.
@@ -185,14 +157,7 @@ impl Inference {
     /// The as-of times whose tables are not final.
     fn times(&self) -> Result<Vec<i64>, BoxError> {
         let Some((first, last)) = self.live.stamps() else { return Ok(Vec::new()) };
-        let as_of = self.options.as_of;
-        let first = match as_of {
-            AsOf::Every(_) => first.max(self.open).min(last),
-            _ => first,
-        };
-        as_of.check(first, last, || self.live.widest_gap())?;
-        let open = if matches!(as_of, AsOf::Last) { i64::MIN } else { self.open };
-        Ok(as_of.times(first, last).filter(|t| *t >= open).collect())
+        Ok(self.tables.times(first, last, || self.live.widest_gap())?)
     }
 
     /// The tables of these times, each once.
@@ -215,12 +180,13 @@ impl Inference {
             return self.give_tables(&times, out);
         }
         let names = Arc::new(self.options.names.list());
-        let stale: Vec<i64> = times.iter().copied().filter(|t| self.stale(*t)).collect();
+        // Features last, so a row concerns all times from its own on.
+        let stale: Vec<i64> = times.iter().copied().filter(|t| self.tables.stale(*t, None)).collect();
         let made: BTreeMap<i64, Table> = stale.iter().copied().zip(self.tables_of(&stale)?).collect();
-        let old = std::mem::take(&mut self.tables);
+        let old = std::mem::take(&mut self.tables.given);
         // What lies before the open times is final, and the last of it is what the first open table differs from.
         let mut new: BTreeMap<i64, Table> =
-            old.range(..self.open).next_back().map(|(t, table)| (*t, Arc::clone(table))).into_iter().collect();
+            old.range(..self.tables.open()).next_back().map(|(t, table)| (*t, Arc::clone(table))).into_iter().collect();
         new.extend(times.iter().filter_map(|t| Some((*t, made.get(t).or_else(|| old.get(t))?.clone()))));
         let all: Vec<i64> =
             old.keys().chain(new.keys()).copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
@@ -241,31 +207,24 @@ impl Inference {
                 out.give(Answers { as_of, rows, names: Arc::clone(&names) });
             }
         }
-        self.tables = if self.options.follow { new } else { BTreeMap::new() };
-        self.changed = None;
+        self.tables.given = if self.options.follow { new } else { BTreeMap::new() };
+        self.tables.made();
         Ok(())
     }
 
     /// Gives for the last time what the newest row makes final, and lets go of it.
     fn let_go(&mut self, out: &mut Outbox<RowBatch<GraphRow>, Answers>) -> Result<(), BoxError> {
-        let Some((window, newest)) = self.horizon().zip(self.newest) else { return Ok(()) };
-        let open = newest.saturating_sub(window);
-        if open <= self.open {
-            return Ok(());
+        let Some(closing) = self.tables.closing() else { return Ok(()) };
+        if closing.due && self.options.changes {
+            self.give(out)?;
+        } else if closing.due {
+            let times: Vec<i64> = self.times()?.into_iter().take_while(|as_of| *as_of < closing.open).collect();
+            self.give_tables(&times, out)?;
         }
-        if self.options.as_of.any(self.open, open) {
-            if self.options.changes {
-                self.give(out)?;
-            } else {
-                let times: Vec<i64> = self.times()?.into_iter().take_while(|as_of| *as_of < open).collect();
-                self.give_tables(&times, out)?;
-            }
-        }
-        self.open = open;
-        if let Some(last) = self.tables.range(..open).next_back().map(|(t, _)| *t) {
-            self.tables = self.tables.split_off(&last);
-        }
-        self.live.evict(open, window);
+        // The last final table is what the first open one differs from.
+        let last = self.tables.close(closing.open).pop_last();
+        self.tables.given.extend(last);
+        self.live.evict(closing.open, closing.from);
         Ok(())
     }
 }

@@ -155,9 +155,8 @@ impl LiveGraph {
             .sum()
     }
 
-    /// Lets go of what no as-of time from `open` on asks for: edges before `open - window`, features that another row has replaced by then.
-    pub fn evict(&mut self, open: i64, window: i64) {
-        let from = open.saturating_sub(window);
+    /// Lets go of what no as-of time from `open` on asks for: edges before `from`, features that another row has replaced by `open`.
+    pub fn evict(&mut self, open: i64, from: i64) {
         self.edges.retain(|rows, i| rows[i].t >= from);
         self.nodes.retain(|rows, i| {
             let replaced = rows.get(i + 1).is_some_and(|next| next.t <= open);
