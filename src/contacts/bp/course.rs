@@ -11,10 +11,14 @@
 //! `step(x, y) b(y) / b(x)`, a probability, and a start in x with `b(x)` in it, relative to the largest. The product along a history is the same.
 
 use super::network::Network;
-use super::person::{QUAD, QUADS};
 use super::step::{Step, Steps, Weight};
 use crate::Error;
 use crate::contacts::{Parameters, Stop, Test, seconds};
+
+/// Lanes of windows worked on at once.
+pub(super) const QUAD: usize = 4;
+/// Quads of windows worked on together where there are several.
+pub(super) const QUADS: usize = 4;
 
 /// Least probability of infection from outside, at the seeding and relative at each stamp.
 pub(super) const OUTSIDE: f64 = 1e-24;

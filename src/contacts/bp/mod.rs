@@ -66,7 +66,7 @@ impl RiskModel for Bp {
         if Shape::new(&self.parameters).is_si() {
             self.spread::<1>(&network, options)
         } else {
-            self.spread::<{ person::QUADS }>(&network, options)
+            self.spread::<{ course::QUADS }>(&network, options)
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use super::Scratch;
 use super::local::Local;
+use super::mask::Mask;
 use super::offsets::{LAST, Offsets, Ranks, count, count_before};
 use super::rows::{Rows, is_local, width};
-use super::tiles::{Mask, Tiles, id};
+use super::tiles::{Tiles, id};
 use super::whole::near;
 use super::window::{Window, count_inner, inner};
 use crate::knn::changes::ListChanges;

@@ -1,41 +1,23 @@
 //! Lists that go beyond the offsets with ranks: among the voxels of the 27 tiles around the node, or of all.
 
-use super::list::List;
+use super::list::{Change, List};
 use super::local;
+use super::mask::{Mask, NONE, members};
 use super::offsets::AXIS;
 use super::pyramid::{LEVELS, limits};
 use super::rows::{position, room};
-use super::tiles::{Mask, NONE, Tiles, id, members, voxel};
+use super::tiles::{BESIDE, BESIDE_TILES, Tiles, id, voxel, within};
 use crate::knn::isa::{Found, Isa, Keys, SENTINEL, block, key_d2, key_id};
 use crate::knn::layout::LANES;
 use crate::knn::search::{lanes, sum_of_squares};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Tiles along an axis from the one in the middle.
-const BESIDE_TILES: u32 = 1;
-
-/// Largest squared distance that the 27 tiles around a node take in, wherever in its tile it is: the next voxel outside is nine away.
-pub(super) const BESIDE: f32 = within(BESIDE_TILES);
-
 /// How many tiles around it are read for a list that goes beyond those beside it, one step after the other.
 const AROUND_TILES: [u32; 2] = [2, 3];
 
-const fn within(tiles: u32) -> f32 {
-    let outside = 8 * tiles + 1;
-    (outside * outside - 1) as f32
-}
-
 /// The bit of a code that says that the voxel came in this epoch.
 const CAME: u32 = 1 << 18;
-
-/// A voxel that came or went, at its distance from a node.
-#[derive(Clone, Copy, PartialEq, PartialOrd)]
-pub(super) struct Change {
-    pub(super) d2: f32,
-    pub(super) id: u64,
-    pub(super) came: bool,
-}
 
 /// Keys of voxels that came or went within the reach of a list.
 #[derive(Default)]

@@ -1,8 +1,16 @@
 //! A far list in the making, and what becomes of one when voxels come and go.
 
-use super::far::{BESIDE, Change};
 use super::local::{self, Local};
+use super::tiles::BESIDE;
 use crate::knn::changes::IdLists;
+
+/// A voxel that came or went, at its distance from a node.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+pub(super) struct Change {
+    pub(super) d2: f32,
+    pub(super) id: u64,
+    pub(super) came: bool,
+}
 
 /// A list in the making.
 pub(super) struct List {

@@ -29,6 +29,7 @@ mod epoch;
 mod far;
 mod list;
 mod local;
+mod mask;
 mod offsets;
 mod order;
 mod pyramid;
@@ -45,11 +46,13 @@ use super::search::BATCH;
 use super::{Simd, check};
 use crate::Error;
 use epoch::Epoch;
-use far::{Around, Change, Hits, Search};
+use far::{Around, Hits, Search};
+use list::Change;
+use mask::{NONE, members};
 use offsets::Offsets;
 use rows::{Rows, position};
 use spread::spread;
-use tiles::{Last, NONE, Note, REMOTE, Tiles};
+use tiles::{Last, Note, REMOTE, Tiles};
 use whole::{Whole, near};
 use window::Window;
 
@@ -373,7 +376,7 @@ impl VoxelKnn {
             points.clear();
             ids.clear();
             let (origin, occupied) = (self.tiles.origin(tile), &self.tiles.occupied[tile].0);
-            tiles::members(&self.tiles.changed[tile].0, |x, bit| {
+            members(&self.tiles.changed[tile].0, |x, bit| {
                 let id = tiles::id(origin, x, bit);
                 points.push(position(id));
                 ids.push((id, occupied[x] >> bit & 1 == 1));

@@ -3,7 +3,7 @@
 //! A place's key has 18 bits an axis, as a tile's, at each level three fewer in use, down to one root.
 
 use super::chunks::Chunks;
-use super::tiles::{Mask, NONE, members};
+use super::mask::{Mask, NONE, members};
 use rustc_hash::FxHashMap;
 
 /// Bits of a tile's key, or of a place in the pyramid, of each axis.

@@ -5,10 +5,9 @@ use crate::knn::live::LiveTree;
 use crate::knn::tree::Item;
 
 use super::chunks::Chunks;
-use super::far::{BESIDE, Change};
-use super::list::List;
+use super::list::{Change, List};
 use super::local::Local;
-use super::tiles::voxel;
+use super::tiles::{BESIDE, voxel};
 use crate::knn::changes::IdLists;
 use crate::knn::isa::Isa;
 

@@ -3,7 +3,7 @@
 //! Along z and y a word is spread by shifts: bits within its bytes, then bytes. What leaves the tile on one side enters the one beside it on the
 //! other. Along x words are united.
 
-use super::tiles::Mask;
+use super::mask::Mask;
 
 /// Calls `each` with every tile of the 27 around one that has voxels near the changed ones, and these.
 #[inline(always)]

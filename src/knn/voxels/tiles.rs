@@ -3,15 +3,22 @@
 //! A voxel's id has 21 bits an axis, x above y above z, a tile's key 18.
 
 use super::chunks::Chunks;
+use super::mask::{Mask, NONE};
 use super::offsets::AXIS;
 use super::pyramid::{KEY, Pyramid, bit, key, place};
 use crate::knn::isa::Isa;
 
-/// No tile.
-pub(super) const NONE: u32 = 0;
+/// Tiles along an axis from the one in the middle.
+pub(super) const BESIDE_TILES: u32 = 1;
 
-/// A bit for each of 8 x 8 x 8 places: word `x`, bit `8 y + z`.
-pub(super) type Mask = [u64; 8];
+/// Largest squared distance that the 27 tiles around a node take in, wherever in its tile it is: the next voxel outside is nine away.
+pub(super) const BESIDE: f32 = within(BESIDE_TILES);
+
+/// Largest squared distance that so many tiles on each side of a node's own take in.
+pub(super) const fn within(tiles: u32) -> f32 {
+    let outside = 8 * tiles + 1;
+    (outside * outside - 1) as f32
+}
 
 /// The middle one of 27.
 const SELF: usize = 13;
@@ -76,18 +83,6 @@ impl Tile {
 #[inline(always)]
 pub(super) fn id(origin: u64, x: usize, bit: u32) -> u64 {
     origin + ((x as u64) << (2 * AXIS)) + (u64::from(bit >> 3) << AXIS) + u64::from(bit & 7)
-}
-
-/// Calls `each` with word and bit of all members of a mask.
-#[inline(always)]
-pub(super) fn members(mask: &Mask, mut each: impl FnMut(usize, u32)) {
-    for (x, bits) in mask.iter().enumerate() {
-        let mut bits = *bits;
-        while bits != 0 {
-            each(x, bits.trailing_zeros());
-            bits &= bits - 1;
-        }
-    }
 }
 
 /// A voxel and the tile that it is in.

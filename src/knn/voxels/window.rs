@@ -1,7 +1,7 @@
 //! The bits in and around a tile, and the ranks around each of its voxels that they make.
 
+use super::mask::Mask;
 use super::offsets::{INNER, INNER_SIDE, LAST, NEAR, Ranks, SIDE};
-use super::tiles::Mask;
 use crate::knn::isa::Isa;
 
 /// The offsets of one squared distance in one plane (dx) of a neighbourhood.

@@ -1,8 +1,7 @@
 //! What one person's weighed histories come to: its risk, the evidence, and who infected it.
 
-use super::windows::QUAD;
 use super::{Room, total};
-use crate::contacts::bp::course::{OUTSIDE, Shape, Weights};
+use crate::contacts::bp::course::{OUTSIDE, QUAD, Shape, Weights};
 
 /// What a person's histories come to.
 #[derive(Clone, Copy, Debug, Default)]

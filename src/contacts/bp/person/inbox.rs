@@ -1,8 +1,8 @@
 //! What the neighbours say, read for each window.
 
 use super::Room;
-use super::windows::{QUAD, Row};
-use crate::contacts::bp::course::Shape;
+use super::windows::Row;
+use crate::contacts::bp::course::{QUAD, Shape};
 use crate::contacts::bp::message::{LEAST, Message};
 use crate::contacts::bp::network::Network;
 

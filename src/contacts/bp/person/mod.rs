@@ -17,15 +17,12 @@ mod windows;
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::course::{OUTSIDE, Shape, Weights, first_stamp};
+use super::course::{OUTSIDE, QUAD, Shape, Weights, first_stamp};
 use super::message::Message;
 use super::network::Network;
 use crate::layers::widened;
-pub(super) use windows::QUAD;
 use windows::{Row, Windows};
 
-/// Quads of windows worked on together where there are several.
-pub(super) const QUADS: usize = 4;
 /// Stamps whose rows are also summed up as one.
 const BLOCK: usize = 8;
 

@@ -4,9 +4,9 @@
 //! (`without`); P if the receiver infects it there (`with`). Going along the pair's contacts, `reach` holds for each window those that
 //! began before and have not infected the receiver since the window opened.
 
-use super::windows::{QUAD, Row};
+use super::windows::Row;
 use super::{BLOCK, Room, across, add_rows};
-use crate::contacts::bp::course::Shape;
+use crate::contacts::bp::course::{QUAD, Shape};
 use crate::contacts::bp::message::Message;
 use crate::contacts::bp::network::Network;
 

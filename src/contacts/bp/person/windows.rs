@@ -1,9 +1,7 @@
 //! The windows (u, v) in which a person may be infectious, side by side in strips of lanes.
 
-use crate::contacts::bp::course::{Shape, Weights};
+use crate::contacts::bp::course::{QUAD, Shape, Weights};
 
-/// Lanes worked on at once.
-pub(in crate::contacts::bp) const QUAD: usize = 4;
 /// A value for each window of a strip of Q quads.
 pub(super) type Row<const Q: usize> = [[f64; QUAD]; Q];
 
