@@ -9,6 +9,11 @@ pub trait Sink<T>: Send {
     /// How messages call it: a path, a URI.
     fn name(&self) -> String;
 
+    /// The file or folder that it publishes, where there is one. A plan with two sinks of one destination is refused.
+    fn destination(&self) -> Option<&std::path::Path> {
+        None
+    }
+
     /// Takes one item; epochs come in ascending order.
     ///
     /// # Errors
@@ -33,6 +38,9 @@ pub trait Sink<T>: Send {
 impl<T, S: Sink<T> + ?Sized> Sink<T> for Box<S> {
     fn name(&self) -> String {
         (**self).name()
+    }
+    fn destination(&self) -> Option<&std::path::Path> {
+        (**self).destination()
     }
     fn write(&mut self, epoch: Epoch, item: T) -> Result<(), BoxError> {
         (**self).write(epoch, item)

@@ -18,6 +18,7 @@ use timely::scheduling::SyncActivator;
 use super::Control;
 use super::control::lock;
 use super::mail::{Mail, MailBuilder, MailStream};
+use crate::asof::stamp;
 use crate::cluster::{Order, Post};
 use crate::plan::{AnySource, CopyItem, Item};
 use crate::report::Stats;
@@ -91,6 +92,8 @@ pub(crate) struct Reader {
     /// Items handed out, and whether they have times.
     items: i64,
     timed: Option<bool>,
+    /// The first time that went back, and the one before it.
+    back: Option<(i64, i64)>,
 }
 
 struct Head {
@@ -104,7 +107,7 @@ struct Head {
 
 impl Reader {
     pub fn new(source: Box<dyn AnySource>, copy: Option<CopyItem>) -> Reader {
-        Reader { source, copy, head: None, ended: false, last: None, items: 0, timed: None }
+        Reader { source, copy, head: None, ended: false, last: None, items: 0, timed: None, back: None }
     }
 
     /// Looks for the next item where none is at hand. False if there is nothing at present.
@@ -117,6 +120,9 @@ impl Reader {
             Ok(Next::Item((item, time))) => {
                 self.timed.get_or_insert(time.is_some());
                 let time = time.unwrap_or(if self.timed == Some(true) { i64::MIN } else { self.items });
+                if let Some(last) = self.last.filter(|last| time < *last) {
+                    self.back.get_or_insert((time, last));
+                }
                 let time = self.last.map_or(time, |last| last.max(time));
                 (self.last, self.items) = (Some(time), self.items + 1);
                 self.head = Some(Head { item, at, time, position: self.source.position() });
@@ -129,6 +135,15 @@ impl Reader {
             }
             Err(error) => Err(Error::Source { name: self.source.name(), error }),
         }
+    }
+
+    /// What to tell of times that went back.
+    fn told(&self) -> Option<String> {
+        let (time, last) = self.back.filter(|_| self.timed == Some(true))?;
+        let (name, time, last) = (self.source.name(), stamp(time), stamp(last));
+        Some(format!(
+            "{name}: found an item at {time} after one at {last}, expected times that ascend: it counts as of {last}"
+        ))
     }
 
     /// True if an item of this time can be handed out as far as this source is concerned.
@@ -234,6 +249,9 @@ pub(crate) fn pump(mut readers: Vec<Reader>, ways: Vec<Way>, wakers: &Wakers, co
             wake(wakers, *worker);
         }
         epoch += 1;
+    }
+    if readers.len() > 1 {
+        readers.iter().filter_map(Reader::told).for_each(|words| stats.warn(words));
     }
     control.ended(epoch);
     let mut told: Vec<&Arc<Post>> = Vec::new();

@@ -22,6 +22,28 @@ pub struct Inferred {
 
 impl<'p> Flow<'p, Graph> {
     /// A network's output for each graph.
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    /// use std::sync::Arc;
+    ///
+    /// use thalweg::networks::{GraphNetwork, Network};
+    /// use thalweg::{Flow, Frame};
+    ///
+    /// // A network that training/export.py wrote, over the eight nearest neighbours of every point; four numbers a point.
+    /// fn classes<'p>(frames: Flow<'p, Frame>) -> Result<Flow<'p, Vec<bool>>, thalweg::Error> {
+    ///     let network: Arc<dyn GraphNetwork> = Arc::new(Network::open(Path::new("network.safetensors"))?);
+    ///     Ok(frames
+    ///         .knn_graph(8)
+    ///         .features(|nodes| {
+    ///             let intensity = |i| nodes.intensity.as_ref().map_or(0.0, |intensity| intensity[i]);
+    ///             (0..nodes.len()).map(|i| [nodes.x[i], nodes.y[i], nodes.z[i], intensity(i)]).collect()
+    ///         })
+    ///         .infer(&network)
+    ///         // A row of the answer is a node; `answer.graph.id` has the index of its point.
+    ///         .map("classes", |answer| Ok((0..answer.y.rows()).map(|i| answer.y.row(i)[1] > answer.y.row(i)[0]).collect())))
+    /// }
+    /// ```
     pub fn infer(self, network: &Arc<dyn GraphNetwork>) -> Flow<'p, Inferred> {
         let network = Arc::clone(network);
         self.stage(move |stats| {

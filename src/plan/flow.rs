@@ -122,6 +122,11 @@ impl<'p, T: Portable> Flow<'p, T> {
     pub fn sink(self, sink: impl Sink<T> + 'static) {
         let mut plan = self.plan.borrow_mut();
         let name = sink.name();
+        if let Some(path) = sink.destination().map(std::path::Path::to_path_buf)
+            && !plan.destinations.insert(path)
+        {
+            plan.problem.get_or_insert(format!("{name}: found two sinks that write it, expected one"));
+        }
         plan.add(name, Work::Sink(Mutex::new(Some(Box::new(Typed { sink, items: PhantomData })))), vec![self.node]);
     }
 }

@@ -1,5 +1,7 @@
 //! The nodes of a plan: what each does, and which it takes its input from.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::erased::{AnySink, AnySource, CopyItem, MakeStage};
@@ -37,6 +39,8 @@ pub(crate) struct Node {
 #[derive(Default)]
 pub(crate) struct Plan {
     pub nodes: Vec<Node>,
+    /// What its sinks write.
+    pub destinations: BTreeSet<PathBuf>,
     /// What is wrong with it, to be said before it runs.
     pub problem: Option<String>,
 }
@@ -51,7 +55,7 @@ impl Plan {
     /// Checks that it can run, and keeps what leads to a sink.
     ///
     /// # Errors
-    /// [`Error::Plan`]: no sink, a source whose items reach none, flows of two pipelines.
+    /// [`Error::Plan`]: no sink, a source whose items reach none, flows of two pipelines, two sinks into one file.
     pub fn finished(mut self) -> Result<Plan, Error> {
         if let Some(problem) = self.problem {
             return Err(Error::Plan(problem));
@@ -77,6 +81,6 @@ impl Plan {
             number[i] = kept.len();
             kept.push(node);
         }
-        Ok(Plan { nodes: kept, problem: None })
+        Ok(Plan { nodes: kept, ..Plan::default() })
     }
 }

@@ -144,6 +144,46 @@ fn a_plan_that_cannot_run_is_refused_before_anything_does() {
     two.source(numbers("c", 0..3)).sink(Collect::default());
     assert!(message(two).starts_with("found flows of two pipelines"));
     assert!(message(one).starts_with("found flows of two pipelines"));
+    let pipeline = Pipeline::new();
+    let flow = pipeline.source(numbers("a", 0..3));
+    flow.clone().sink(Written("same.csv"));
+    flow.clone().sink(Written("other.csv"));
+    flow.sink(Written("same.csv"));
+    assert_eq!(message(pipeline), "same.csv: found two sinks that write it, expected one");
+}
+
+/// A sink into a file of this name.
+struct Written(&'static str);
+
+impl<T> Sink<T> for Written {
+    fn name(&self) -> String {
+        self.0.into()
+    }
+    fn destination(&self) -> Option<&std::path::Path> {
+        Some(self.0.as_ref())
+    }
+    fn write(&mut self, _: Epoch, _: T) -> Result<(), BoxError> {
+        Ok(())
+    }
+    fn finish(&mut self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn times_that_go_back_are_said_once_where_sources_are_joined() {
+    let second = 1_000_000_000;
+    let run = |right: &[(i64, u64)]| {
+        let pipeline = Pipeline::new();
+        let left = pipeline.source(timed("left", &[(second, 1), (2 * second, 2)], 3));
+        let right = pipeline.source(timed("right", right, 4));
+        left.join_latest(right, |_, _| Ok(())).sink(Collect::default());
+        pipeline.run().unwrap().warnings
+    };
+    let back = [(5 * second, 1), (second, 2), (3 * second, 3), (6 * second, 4)];
+    let expected = "right: found an item at 1 s after one at 5 s, expected times that ascend: it counts as of 5 s";
+    assert_eq!(run(&back), [expected]);
+    assert_eq!(run(&[(second, 1), (second, 2), (4 * second, 3)]), [""; 0]);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Sinks of tables: items become Arrow record batches, and a writer of one format puts them into one file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::{ArrayRef, RecordBatch};
 pub use arrow::datatypes::SchemaRef;
 use thalweg::{BoxError, Epoch, Sink};
 
+use super::segments::{Roll, SegmentSink};
 use crate::error::Error;
 
 /// Writes record batches of one schema into one file, which appears under its name when [`RecordWriter::finish`] succeeds;
@@ -68,7 +69,7 @@ pub type Batches<T> = for<'a> fn(&'a T) -> Box<dyn Iterator<Item = Result<Record
 /// # Ok::<(), thalweg::BoxError>(())
 /// ```
 pub struct TableSink<T> {
-    name: String,
+    path: PathBuf,
     writer: Option<Box<dyn RecordWriter>>,
     batches: Batches<T>,
 }
@@ -79,13 +80,17 @@ impl<T> TableSink<T> {
     /// # Errors
     /// See [`create`].
     pub fn create(path: &Path, schema: SchemaRef, batches: Batches<T>) -> Result<TableSink<T>, Error> {
-        Ok(TableSink { name: path.display().to_string(), writer: Some(create(path, schema)?), batches })
+        Ok(TableSink { path: path.into(), writer: Some(create(path, schema)?), batches })
     }
 }
 
 impl<T> Sink<T> for TableSink<T> {
     fn name(&self) -> String {
-        self.name.clone()
+        self.path.display().to_string()
+    }
+
+    fn destination(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 
     fn write(&mut self, _: Epoch, item: T) -> Result<(), BoxError> {
@@ -107,7 +112,8 @@ impl<T> Sink<T> for TableSink<T> {
     }
 }
 
-/// A sink that turns each item into columns and writes them to one file: for pipelines of one's own.
+/// A sink that turns each item into columns and writes them: for pipelines of one's own. A name ending in `/` is a folder of segments, for
+/// runs without end: see [`SegmentSink`]. Any other ending is that of one file: see [`create`].
 ///
 /// ```
 /// use std::sync::Arc;
@@ -125,11 +131,15 @@ impl<T> Sink<T> for TableSink<T> {
 /// sink.write(0, 7)?;
 /// sink.finish()?;
 /// assert_eq!(std::fs::read_to_string(&path)?, "n\n7\n");
+///
+/// let mut sink = ColumnsSink::create(&folder.path().join("numbers/"), columns)?;
+/// sink.write(0, 7)?;
+/// sink.finish()?;
+/// assert!(folder.path().join("numbers/manifest.json").exists());
 /// # Ok::<(), thalweg::BoxError>(())
 /// ```
 pub struct ColumnsSink<T, F> {
-    name: String,
-    writer: Option<Box<dyn RecordWriter>>,
+    sink: Box<dyn Sink<RecordBatch>>,
     columns: F,
     items: std::marker::PhantomData<fn(T)>,
 }
@@ -139,12 +149,21 @@ impl<T, F: Fn(&[T]) -> Vec<(&'static str, ArrayRef)>> ColumnsSink<T, F> {
     /// without rows, which say their names and types.
     ///
     /// # Errors
-    /// See [`create`]; columns of unequal length.
+    /// See [`create`] and [`SegmentSink::create`]; columns of unequal length.
     pub fn create(path: &Path, columns: F) -> Result<Self, Error> {
-        let writer = create(path, batch(columns(&[]))?.schema())?;
-        let name = path.display().to_string();
-        Ok(ColumnsSink { name, writer: Some(writer), columns, items: std::marker::PhantomData })
+        let schema = batch(columns(&[]))?.schema();
+        let sink: Box<dyn Sink<RecordBatch>> = if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            Box::new(SegmentSink::create(path, schema, whole, Roll::default())?)
+        } else {
+            Box::new(TableSink::create(path, schema, whole)?)
+        };
+        Ok(ColumnsSink { sink, columns, items: std::marker::PhantomData })
     }
+}
+
+/// A batch as the rows of one item.
+fn whole(batch: &RecordBatch) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>>> {
+    Box::new(std::iter::once(Ok(batch.clone())))
 }
 
 fn batch(columns: Vec<(&'static str, ArrayRef)>) -> Result<RecordBatch, Error> {
@@ -157,22 +176,22 @@ fn batch(columns: Vec<(&'static str, ArrayRef)>) -> Result<RecordBatch, Error> {
 
 impl<T, F: Fn(&[T]) -> Vec<(&'static str, ArrayRef)> + Send> Sink<T> for ColumnsSink<T, F> {
     fn name(&self) -> String {
-        self.name.clone()
+        self.sink.name()
     }
 
-    fn write(&mut self, _: Epoch, item: T) -> Result<(), BoxError> {
-        // A writer that failed is dropped here, and its temporary file with it.
-        if let Some(mut writer) = self.writer.take() {
-            writer.write(&batch((self.columns)(&[item]))?)?;
-            self.writer = Some(writer);
-        }
-        Ok(())
+    fn destination(&self) -> Option<&Path> {
+        self.sink.destination()
+    }
+
+    fn write(&mut self, epoch: Epoch, item: T) -> Result<(), BoxError> {
+        self.sink.write(epoch, batch((self.columns)(&[item]))?)
+    }
+
+    fn tick(&mut self) -> Result<(), BoxError> {
+        self.sink.tick()
     }
 
     fn finish(&mut self) -> Result<(), BoxError> {
-        match self.writer.take() {
-            Some(writer) => Ok(writer.finish()?),
-            None => Ok(()),
-        }
+        self.sink.finish()
     }
 }

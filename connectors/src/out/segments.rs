@@ -139,6 +139,10 @@ impl<T> Sink<T> for SegmentSink<T> {
         self.folder.display().to_string()
     }
 
+    fn destination(&self) -> Option<&Path> {
+        Some(&self.folder)
+    }
+
     fn write(&mut self, _: Epoch, item: T) -> Result<(), BoxError> {
         self.attempt(|sink| sink.put(&item))
     }
