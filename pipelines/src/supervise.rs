@@ -80,10 +80,11 @@ pub fn supervise(settings: &Settings, stop: &Arc<AtomicBool>, warn: impl Fn(&str
         let Some(checkpoints) = &settings.checkpoint else {
             return Err(Failure::run(format!("{died}: found no --checkpoint, expected one to go on from")));
         };
-        if careful && fault {
-            if let Some(position) = quarantine::condemn(checkpoints)? {
-                warn(&format!("{position}: has killed a process twice, and is left out from now on"));
-            }
+        if careful
+            && fault
+            && let Some(position) = quarantine::condemn(checkpoints)?
+        {
+            warn(&format!("{position}: has killed a process twice, and is left out from now on"));
         }
         // A run that dies of itself is watched closely until it has made a checkpoint.
         careful = fault || (careful && newest(settings) == before);
@@ -183,12 +184,8 @@ impl Group {
                     }
                 }
                 // One that leaves before process 0 has failed, which that one hears of and tells; it may take its time to say so.
-                Some((process, status)) => {
-                    if since(&mut done) > LAST {
-                        return died(*process, *status);
-                    }
-                }
-                None => {}
+                Some((process, status)) if since(&mut done) > LAST => return died(*process, *status),
+                _ => {}
             }
             std::thread::sleep(LOOK);
         }

@@ -1,6 +1,6 @@
 //! Lists that go beyond the offsets with ranks: among the voxels of the 27 tiles around the node, or of all.
 
-use super::list::{Change, List};
+use super::list::List;
 use super::local;
 use super::mask::{Mask, NONE, members};
 use super::offsets::AXIS;
