@@ -14,7 +14,7 @@ use crate::Epoch;
 const WARNINGS: usize = 100;
 
 /// Median and 99th percentile of a stage's time, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     /// Median (ms).
     pub p50: f64,
@@ -126,6 +126,9 @@ struct Counters {
     arrived: BTreeMap<Epoch, Instant>,
     /// What other processes counted.
     others: BTreeMap<usize, Snapshot>,
+    /// Every epoch below `open` is done; the sources have begun those below `begun`.
+    open: Epoch,
+    begun: Epoch,
 }
 
 impl Counters {
@@ -282,6 +285,7 @@ impl Stats {
     pub(crate) fn arrived(&self, epoch: Epoch, at: Instant) {
         let mut counters = self.lock();
         counters.frames += 1;
+        counters.begun = counters.begun.max(epoch + 1);
         counters.arrived.insert(epoch, at);
     }
 
@@ -300,9 +304,21 @@ impl Stats {
         self.lock().arrived.values().next().map_or(Duration::ZERO, Instant::elapsed)
     }
 
+    /// How many epochs were read and not yet handed to the sink.
+    pub fn in_flight(&self) -> u64 {
+        self.lock().arrived.len() as u64
+    }
+
+    /// How many epochs are closed: all that they gave is written.
+    pub fn epochs_closed(&self) -> u64 {
+        let counters = self.lock();
+        counters.open.min(counters.begun)
+    }
+
     /// Notes that every epoch below this is done: whichever of them gave the sink nothing has no time to tell.
     pub(crate) fn done_before(&self, epoch: Epoch) {
         let mut counters = self.lock();
+        counters.open = counters.open.max(epoch);
         counters.arrived = counters.arrived.split_off(&epoch);
     }
 
@@ -373,8 +389,10 @@ mod tests {
                 stats.handed_over(epoch, start);
             }
             stats.done_before(epoch);
-            assert!(stats.lock().arrived.len() <= 1);
+            assert!(stats.in_flight() <= 1 && stats.epochs_closed() == epoch);
         }
+        stats.done_before(Epoch::MAX);
+        assert_eq!((stats.in_flight(), stats.epochs_closed()), (0, 10_000));
         assert_eq!((stats.report(1.0).frames, stats.lock().histograms["total"].len()), (10_000, 100));
     }
 }

@@ -8,7 +8,7 @@ use thalweg_pipelines::keys::Listed;
 use thalweg_pipelines::options::{self, CliOption, OPTIONS, Takes};
 use thalweg_pipelines::pipeline::{self, READY, Ready};
 use thalweg_pipelines::sims::{self, SIMS};
-use thalweg_pipelines::{Failure, Settings};
+use thalweg_pipelines::{Failure, Settings, serve};
 use toml::{Table, Value};
 
 /// What a command uses of a pipeline: options, keys, an example.
@@ -97,8 +97,31 @@ pub fn command() -> Command {
         )
         .subcommand(simulate)
         .subcommand(
+            Command::new("serve")
+                .about("Run the pipelines of a configuration until SIGINT or SIGTERM, with figures over HTTP")
+                .arg(
+                    path("config", "The TOML file: [serve], and a [[pipeline]] table for each pipeline")
+                        .value_name("FILE"),
+                )
+                .after_help(SERVE_HELP),
+        )
+        .subcommand(
+            Command::new("top")
+                .about("Show the pipelines of a running `thalweg serve`")
+                .arg(Arg::new("url").value_name("URL").help(format!("Where it listens [default: {}]", serve::top::URL)))
+                .arg(Arg::new("once").long("once").action(ArgAction::SetTrue).help("Show them once and end"))
+                .arg(Arg::new("secret-file").long("secret-file").value_name("FILE").help("The file of its secret"))
+                .arg(
+                    Arg::new("secret-env")
+                        .long("secret-env")
+                        .value_name("NAME")
+                        .conflicts_with("secret-file")
+                        .help("The variable of its secret"),
+                ),
+        )
+        .subcommand(
             Command::new("validate")
-                .about("Check a configuration file, naming every problem")
+                .about("Check a configuration file, of one run or of `serve`, naming every problem")
                 .arg(path("config", "The TOML file").value_name("FILE")),
         )
         .subcommand(
@@ -108,6 +131,23 @@ pub fn command() -> Command {
                 .arg(Arg::new("pipeline").help("The pipeline")),
         )
 }
+
+const SERVE_HELP: &str = "A configuration:
+  [serve]
+  listen = \"127.0.0.1:9464\"     another address wants a secret beside it
+  secret_file = \"token\"         or secret_env = \"NAME\": what a request must bring as bearer token
+  drain_seconds = 30            how long pipelines have to end after a signal
+
+  [[pipeline]]
+  name = \"street\"
+  pipeline = \"segment\"          and all keys of a configuration of `run`
+  input = \"incoming/\"
+  follow = true
+  output = \"labels/\"
+  checkpoint = \"labels.ck\"
+
+It answers GET /healthz, /readyz, /metrics (Prometheus) and /status (JSON).
+THALWEG_LOG sets the level of its log lines, THALWEG_LOG_FORMAT=json makes them JSON.";
 
 const SET: CliOption = CliOption { name: "set", takes: Takes::Pairs, value: "KEY=VALUE", what: "A key, repeatable" };
 

@@ -124,6 +124,8 @@ impl Durable {
                 if !problems.is_empty() {
                     return Err(Failure::Config(problems));
                 }
+                let (checkpoint, read, position) = (from.number, from.position.items, &from.position);
+                tracing::info!(checkpoint, read, rows = from.rows, %position, complete = from.complete, "resumed");
                 from.identity = identity;
                 from
             }

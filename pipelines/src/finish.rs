@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use thalweg::asof::RowBatch;
 use thalweg::contacts::Scores;
@@ -26,6 +26,8 @@ pub struct Written {
     read: AtomicU64,
     total: AtomicU64,
     counts: Mutex<Counts>,
+    /// Malformed rows, of an input of rows.
+    rejected: OnceLock<Arc<Rejected>>,
 }
 
 /// Rows written, and points by class where there are classes.
@@ -285,6 +287,15 @@ pub fn dropped(stats: &Stats, notices: &Notices) -> Unused {
     all
 }
 
+/// All that a run has left out up to now, malformed rows among them.
+pub fn dropped_so_far(stats: &Stats, notices: &Notices, written: &Written) -> Unused {
+    let mut all = dropped(stats, notices);
+    if let Some(rejected) = written.rejected.get() {
+        count_rejected(rejected, &mut all);
+    }
+    all
+}
+
 /// Nothing is used of an input of points if none of its points entered a graph and some were left out.
 fn points_used(stats: &Arc<Stats>, notices: &Notices) -> impl Fn() -> Result<(), Unused> + Send + 'static {
     let (stats, notices) = (Arc::clone(stats), notices.clone());
@@ -310,6 +321,7 @@ pub fn rows_used(
 ) -> impl Fn() -> Result<(), Unused> + Send + 'static {
     let (stats, notices) = (Arc::clone(stats), context.notices.clone());
     let (written, rejected) = (Arc::clone(&context.written), Arc::clone(rejected));
+    written.rejected.get_or_init(|| Arc::clone(&rejected));
     move || {
         let mut unused = dropped(&stats, &notices);
         count_rejected(&rejected, &mut unused);

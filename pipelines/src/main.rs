@@ -3,24 +3,26 @@
 mod cli;
 mod progress;
 
+use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ArgMatches;
 use indicatif::ProgressBar;
 use serde_json::json;
 use thalweg::Report;
 use thalweg::knn::Simd;
-use thalweg::report::Dropped;
+use thalweg::report::{Dropped, Stats};
 use thalweg_connectors::Notices;
 use thalweg_connectors::out::checkpoint;
 use thalweg_pipelines::finish::{self, Written};
 use thalweg_pipelines::keys::Keys;
 use thalweg_pipelines::pipeline::{self, Context, Measured};
-use thalweg_pipelines::{Failure, Settings, draw, list, processes, supervise};
+use thalweg_pipelines::serve::config::Secret;
+use thalweg_pipelines::{Failure, Settings, draw, list, logs, processes, serve, supervise};
 
 /// Frames come and go by tens of megabytes: an allocator that keeps such blocks spares the page faults of mapping them anew.
 #[global_allocator]
@@ -69,6 +71,8 @@ fn dispatch(matches: &ArgMatches) -> Result<(), Failure> {
             Path::new(text("output").unwrap_or_default()),
         ),
         "simulate" => simulate(matches, text("output").unwrap_or_default()),
+        "serve" => serve::run(text("config").unwrap_or_default(), signals()?),
+        "top" => top(matches),
         "validate" => validate(text("config").unwrap_or_default()),
         _ => match text("command") {
             Some(command) => say(cli::verb_help(command, text("pipeline"))?.trim_end()),
@@ -98,6 +102,7 @@ fn run(settings: Settings) -> Result<(), Failure> {
         return supervised(&settings, ready);
     }
     supervise::watch_supervisor();
+    logs::begin(logs::usual(&settings))?;
     let tables = [&settings.contacts, &settings.tests, &settings.edges, &settings.nodes];
     let unit = if tables.iter().all(|paths| paths.is_empty()) { "frames" } else { "rows" };
     let (mut context, progress) = context(unit, settings.follow)?;
@@ -106,6 +111,7 @@ fn run(settings: Settings) -> Result<(), Failure> {
         // The leader says what there is to say.
         context.notices = Notices::default();
     }
+    logs::started(ready.name, &settings);
     let report = ready.run.with(&format!("run {}", ready.name), &settings, &context);
     progress.finish_and_clear();
     let mut report = report?;
@@ -113,6 +119,7 @@ fn run(settings: Settings) -> Result<(), Failure> {
         return Ok(());
     }
     finish::complete(&mut report, &context.notices);
+    logs::ended(&report, &context.written, context.drain.load(Ordering::Relaxed));
     tell(&report);
     if settings.json {
         let mut object = json!(report);
@@ -217,8 +224,31 @@ fn simulate(matches: &ArgMatches, output: &str) -> Result<(), Failure> {
     write(Path::new(output))
 }
 
+/// The figures of a running service; again and again, unless it is to be once.
+fn top(matches: &ArgMatches) -> Result<(), Failure> {
+    let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
+    let url = text("url").unwrap_or(serve::top::URL);
+    let file = text("secret-file").map(|path| Secret::File(path.into()));
+    let secret = file.or(text("secret-env").map(|name| Secret::Variable(name.into())));
+    let secret = secret.map(|secret| secret.read()).transpose()?;
+    loop {
+        let table = serve::top::table(&serve::top::fetch(url, secret.as_deref())?);
+        if matches.get_flag("once") {
+            return say(table.trim_end());
+        }
+        // A terminal shows the newest table alone.
+        let clear = if std::io::stdout().is_terminal() { "\x1b[H\x1b[J" } else { "" };
+        say(&format!("{clear}{table}"))?;
+        std::thread::sleep(serve::top::EVERY);
+    }
+}
+
 fn validate(config: &str) -> Result<(), Failure> {
-    let (settings, mut problems) = Settings::examine(config, &Settings::table(config.as_ref())?);
+    let table = Settings::table(config.as_ref())?;
+    if serve::config::is_service(&table) {
+        return serve::config::check(config, &table).map(drop);
+    }
+    let (settings, mut problems) = Settings::examine(config, &table);
     match settings.pipeline.as_deref().map(pipeline::by_name) {
         Some(Ok(ready)) => problems.extend(ready.problems(&settings)),
         Some(Err(failure)) => problems.push(failure.to_string()),
@@ -227,18 +257,9 @@ fn validate(config: &str) -> Result<(), Failure> {
     if problems.is_empty() { Ok(()) } else { Err(Failure::Config(problems)) }
 }
 
-/// Signals and progress of a run. The first SIGINT or SIGTERM drains, the second stops at once.
-fn context(unit: &'static str, follow: bool) -> Result<(Context, ProgressBar), Failure> {
-    Simd::wanted().map_err(|error| Failure::config(error.to_string()))?;
-    let drain = signals()?;
-    let (bar, written) = (progress::bar(), Arc::new(Written::default()));
-    let (shown, counted) = (bar.clone(), Arc::clone(&written));
-    let watch = Box::new(move |stats| progress::watch(&shown, stats, Arc::clone(&counted), unit, follow));
-    Ok((Context { drain, notices: Notices::spoken(warn), written, cluster: None, watch }, bar))
-}
-
-/// What the first SIGINT or SIGTERM sets; the second ends the program.
+/// What is set by the first SIGINT or SIGTERM; the second stops the program at once.
 fn signals() -> Result<Arc<AtomicBool>, Failure> {
+    Simd::wanted().map_err(|error| Failure::config(error.to_string()))?;
     let drain = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let failed = |error| Failure::run(format!("signal {signal}: {error}"));
@@ -246,4 +267,18 @@ fn signals() -> Result<Arc<AtomicBool>, Failure> {
         signal_hook::flag::register(signal, Arc::clone(&drain)).map_err(failed)?;
     }
     Ok(drain)
+}
+
+/// Signals and progress of a run.
+fn context(unit: &'static str, follow: bool) -> Result<(Context, ProgressBar), Failure> {
+    let drain = signals()?;
+    let (bar, written) = (progress::bar(), Arc::new(Written::default()));
+    let notices = Notices::spoken(warn);
+    let (shown, counted, noted, said) = (bar.clone(), Arc::clone(&written), notices.clone(), RefCell::new(None));
+    let watch = Box::new(move |stats: Arc<Stats>| {
+        progress::watch(&shown, Arc::clone(&stats), Arc::clone(&counted), unit, follow);
+        // Without a thread for them there are no such lines.
+        *said.borrow_mut() = logs::Watch::begin(stats, Arc::clone(&counted), noted.clone(), follow).ok();
+    });
+    Ok((Context { drain, notices, written, cluster: None, watch }, bar))
 }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use thalweg::source::Position;
@@ -172,6 +173,13 @@ pub fn list(folder: &Path) -> Result<Vec<Listed>, Error> {
         (path, checkpoint)
     };
     Ok(numbers(folder)?.into_iter().map(read).collect())
+}
+
+/// When the newest checkpoint of a folder was made, and its size; `None` where there is none. It is not read.
+pub fn newest_file(folder: &Path) -> Option<(SystemTime, u64)> {
+    let newest = numbers(folder).ok()?.pop()?;
+    let file = std::fs::metadata(path(folder, newest)).ok()?;
+    Some((file.modified().ok()?, file.len()))
 }
 
 fn path(folder: &Path, number: u64) -> PathBuf {

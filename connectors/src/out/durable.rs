@@ -15,6 +15,7 @@ use arrow::datatypes::SchemaRef;
 use thalweg::source::Position;
 use thalweg::{BoxError, Epoch, Sink};
 
+use super::announce::Announced;
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::die::die_at;
 use super::lock::FolderLock;
@@ -129,6 +130,7 @@ pub struct DurableSink<T> {
     written: Option<Epoch>,
     since: Instant,
     failed: bool,
+    announced: Announced,
     _lock: FolderLock,
 }
 
@@ -165,6 +167,7 @@ impl<T> DurableSink<T> {
             written: None,
             since: Instant::now(),
             failed: false,
+            announced: Announced::default(),
             _lock: lock,
         };
         if sink.keeping.from.complete {
@@ -251,6 +254,7 @@ impl<T> DurableSink<T> {
         for segment in std::mem::take(&mut self.fresh) {
             place(&self.folder, &segment)?;
             die_at("segment placed");
+            self.announced.add(&segment);
             self.manifest.push(segment);
         }
         if complete {
@@ -258,6 +262,8 @@ impl<T> DurableSink<T> {
         }
         self.manifest.publish(&self.folder)?;
         die_at("manifest published");
+        let last = complete || self.keeping.drain.load(Ordering::Relaxed);
+        self.announced.say(&self.folder, Some(self.keeping.from.number), last);
         self.since = Instant::now();
         Ok(())
     }

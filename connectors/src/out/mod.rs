@@ -1,5 +1,6 @@
 //! Results out: record batches by pipeline, a writer a format, and publication.
 
+mod announce;
 pub mod answers;
 mod arrow;
 pub mod batches;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use arrow::datatypes::SchemaRef;
 use thalweg::{BoxError, Epoch, Sink};
 
+use super::announce::Announced;
 use super::lock::FolderLock;
 use super::manifest::Growing as GrowingManifest;
 pub use super::manifest::{Column, MANIFEST, Manifest, Segment};
@@ -48,6 +49,7 @@ pub struct SegmentSink<T> {
     /// True if this sink made the folder: it goes again if nothing is published in it.
     made: bool,
     failed: bool,
+    announced: Announced,
     lock: Option<FolderLock>,
 }
 
@@ -67,7 +69,7 @@ impl<T> SegmentSink<T> {
             return Err(Error::unsupported(
                 folder,
                 "a published manifest",
-                "a folder without one, or a run with checkpoints",
+                "a folder without one (a run that was started with --checkpoint DIR goes on in its folder)",
             ));
         }
         let (manifest, folder, since) = (GrowingManifest::new(&schema), folder.into(), Instant::now());
@@ -82,6 +84,7 @@ impl<T> SegmentSink<T> {
             published: false,
             made,
             failed: false,
+            announced: Announced::default(),
             lock,
         })
     }
@@ -116,9 +119,12 @@ impl<T> SegmentSink<T> {
     /// Publishes the open segment, if there is one, then the manifest and its parts.
     fn publish(&mut self) -> Result<(), Error> {
         if let Some((open, _)) = self.open.take() {
-            self.manifest.push(open.publish()?);
+            let segment = open.publish()?;
+            self.announced.add(&segment);
+            self.manifest.push(segment);
         }
         self.manifest.publish(&self.folder)?;
+        self.announced.say(&self.folder, None, self.manifest.complete());
         self.published = true;
         Ok(())
     }

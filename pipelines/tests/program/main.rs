@@ -8,6 +8,7 @@ mod map;
 mod molecules;
 mod processes;
 mod risk;
+mod serve;
 
 use std::fs;
 use std::path::Path;
