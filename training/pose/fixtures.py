@@ -1,8 +1,8 @@
 """Writes a parity fixture: frames of a simulated person, and the rows and joints that PyTorch computes from them in f64.
 
-    python training/pose/fixtures.py --out tests/fixtures/pose CHECKPOINT.pt...
+    python training/pose/fixtures.py --model models/pose.safetensors --out tests/fixtures/pose CHECKPOINT.pt...
 
-The checkpoints are those of `models/pose.safetensors`, in the same order. `pose.safetensors` there holds `points` `[P, 5]` f32,
+The checkpoints are those of the model, in the same order; of the model come the rule of sigma and the places. `pose.safetensors` there holds `points` `[P, 5]` f32,
 `offsets` `[F + 1]` i32 (frame f owns points `offsets[f]..offsets[f + 1]`), the expected `rows` `[F, R]` and `joints` `[F, 19, 3]` f32 (m),
 `sigma` `[F, 19]` f32 (m), `nodes` and `edges` `[F]` i32 (of each graph). Some frames are empty, one holds a NaN, some a point
 outside the box, some points that stand twice. No recording is in it.
@@ -10,15 +10,18 @@ outside the box, some points that stand twice. No recording is in it.
 
 import argparse
 import copy
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from combine import Encoders, Heads
 from data import AGES, K, features, graph_of
 from evaluate import load
+from familiar import distances, factor
 from network import STRIDE, WINDOW
 
 FRAMES = 40
@@ -56,7 +59,7 @@ def edges_of(near):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--temperature", type=float, required=True)
+    parser.add_argument("--model", required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("checkpoints", nargs="+")
     o = parser.parse_args()
@@ -64,7 +67,10 @@ def main():
     members = [load(path) for path in o.checkpoints]
     encoder = copy.deepcopy(Encoders([e for e, _ in members])).double().eval()
     head = Heads([h for _, h in members]).double().eval()
-    rows, outputs, nodes, edges = [], [], [], []
+    with safe_open(o.model, "pt") as file:
+        rule = json.loads(file.metadata()["thalweg"])["sigma"]
+        known = [file.get_tensor(f"familiar.{name}").double().numpy() for name in ("scale", "places")]
+    rows, means, outputs, nodes, edges = [], [], [], [], []
     with torch.no_grad():
         for f in range(FRAMES):
             points, age, near = graph_of([frames[f - a] for a in range(AGES) if f >= a])
@@ -77,11 +83,13 @@ def main():
             rows.append(encoder(x, edge_index, batch) if len(points) else torch.zeros(1, width, dtype=torch.float64))
             held = [rows[f - STRIDE * i] if f >= STRIDE * i else torch.zeros_like(rows[0]) for i in range(WINDOW)]
             outputs.append(head(torch.cat(held, dim=1), None))
-    out = torch.cat(outputs)
+            there = [row for row in held if bool((row != 0).any())]
+            means.append(sum(there) / len(there) if there else torch.zeros_like(rows[0]))
+    out, wide = torch.cat(outputs), factor(distances(torch.cat(means).numpy(), *known), rule)
     offsets = np.concatenate([[0], np.cumsum([len(p) for p in frames])]).astype(np.int32)
     Path(o.out).mkdir(parents=True, exist_ok=True)
     save_file({"points": torch.from_numpy(np.concatenate(frames)), "offsets": torch.from_numpy(offsets), "rows": torch.cat(rows).float(),
-               "joints": out[:, :57].reshape(-1, 19, 3).float().contiguous(), "sigma": (out[:, 57:].exp() * o.temperature).float(),
+               "joints": out[:, :57].reshape(-1, 19, 3).float().contiguous(), "sigma": (out[:, 57:].exp() * torch.from_numpy(wide)[:, None]).float(),
                "nodes": torch.tensor(nodes, dtype=torch.int32), "edges": torch.tensor(edges, dtype=torch.int32)},
               Path(o.out) / "pose.safetensors")
 

@@ -2,6 +2,7 @@
 
     python training/pose/train.py --data FOLDER --out FOLDER --seed 1              # all of train_s234.npz
     python training/pose/train.py --data FOLDER --out FOLDER --seed 1 --fold p3    # person 3 kept out, and tested on
+    python training/pose/train.py --data FOLDER --out FOLDER --seed 1 --plain      # a member that takes bodies as they are
 
 Folds: `all`; `p2`, `p3`, `p4` a person kept out; `m1,7` movements kept out; `time` the last quarter of each recording kept out, and
 the 30 frames before it. A run that was stopped goes on from its last epoch.
@@ -33,10 +34,15 @@ def options():
     parser.add_argument("--batch", type=int, default=8, help="runs in a batch")
     parser.add_argument("--validate", action="store_true", help="print the figures on validate.npz at the end")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--plain", action="store_true", help="bodies, places and directions as they are: overrides their variations")
     for name, value in (("rate", 3e-3), ("decay", 0.02), ("dropout", 0.3), ("mirror", 0.5), ("scale", 0.06), ("turn", 8.0),
                         ("shift", 0.04), ("drop_points", 0.3), ("doppler", 0.1), ("no_intensity", 0.1)):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value)
-    return parser.parse_args()
+    o = parser.parse_args()
+    if o.plain:
+        o.mirror = o.scale = o.turn = o.shift = 0.0
+        o.drop_points, o.doppler = 0.2, 0.05
+    return o
 
 
 def kept_out(frames, fold):
@@ -79,7 +85,8 @@ def main():
     both = torch.nn.ModuleDict({"encoder": encoder, "head": head})
     optimiser = torch.optim.AdamW(both.parameters(), o.rate, weight_decay=o.decay)
     steps, step, epoch = o.epochs * (len(runs(train, starts, rng)) // o.batch), 0, 0
-    resume = out / f"{o.fold}-{o.seed}.resume.pt"
+    name = f"{o.fold}-plain-{o.seed}" if o.plain else f"{o.fold}-{o.seed}"
+    resume = out / f"{name}.resume.pt"
     if resume.exists():
         saved = torch.load(resume, weights_only=False)
         both.load_state_dict(saved["both"])
@@ -104,10 +111,10 @@ def main():
         epoch += 1
         torch.save({"both": both.state_dict(), "optimiser": optimiser.state_dict(), "rng": rng.bit_generator.state,
                     "torch": torch.get_rng_state(), "steps": steps, "step": step, "epoch": epoch}, resume)
-        print(f"{o.fold} seed {o.seed} epoch {epoch}/{o.epochs} training MAE {100 * np.mean(total):.2f} cm {time.time() - began:.0f} s",
+        print(f"{name} epoch {epoch}/{o.epochs} training MAE {100 * np.mean(total):.2f} cm {time.time() - began:.0f} s",
               flush=True)
     both.eval()
-    torch.save({"encoder": encoder.state_dict(), "head": head.state_dict(), "options": vars(o)}, out / f"{o.fold}-{o.seed}.pt")
+    torch.save({"encoder": encoder.state_dict(), "head": head.state_dict(), "options": vars(o)}, out / f"{name}.pt")
     if test.any():
         print("kept out:", summary(*errors_of([(encoder, head)], frames, graphs, test)), flush=True)
     if o.validate:

@@ -2,6 +2,7 @@
 //!
 //! - `cloud`: the points of a frame and of the one before it as a graph in space and time;
 //! - `model`: the two networks of a model file: one makes a row of each frame's graph, one makes joints of the rows of a window;
+//! - `sigma`: how wide the uncertainty is for somebody like the people of training, and for others;
 //! - `stage`: what is kept from frame to frame.
 //!
 //! An answer depends on the frames of its window and on nothing before them, so a run that begins there gives the same bits.
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 mod cloud;
 mod model;
+mod sigma;
 mod stage;
 
 pub use model::PoseModel;

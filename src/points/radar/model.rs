@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::cloud::Layout;
+use super::sigma::{Calibration, Factors};
 use super::{JOINTS, Skeleton};
 use crate::Error;
 use crate::graph::Graph;
@@ -30,6 +31,8 @@ struct Inner {
     head: Network,
     /// Channels of a row.
     row: usize,
+    /// What sigmas are multiplied by.
+    calibration: Calibration,
 }
 
 /// What the metadata says beside the two networks.
@@ -42,8 +45,8 @@ struct About {
     /// Rows that the head takes, and how many frames lie between two of them.
     window: usize,
     stride: usize,
-    /// What sigmas are multiplied by: the calibration.
-    sigma_scale: f32,
+    /// What sigmas are multiplied by.
+    sigma: Factors,
 }
 
 impl PoseModel {
@@ -58,9 +61,9 @@ impl PoseModel {
         let text = text.ok_or_else(|| error("metadata", "no key thalweg".into(), "a description of the model"))?;
         let json = |e: serde_json::Error| error("metadata thalweg", e.to_string(), "a description of a pose model");
         let value: Value = serde_json::from_str(text).map_err(json)?;
-        if value.get("architecture").and_then(Value::as_str) != Some("pose") || value["version"] != 1 {
+        if value.get("architecture").and_then(Value::as_str) != Some("pose") || value["version"] != 2 {
             let found = format!("{} {}", value["architecture"], value["version"]);
-            return Err(error("architecture, version", found, "\"pose\" 1"));
+            return Err(error("architecture, version", found, "\"pose\" 2"));
         }
         let part = |part: &str| -> Result<Network, Error> {
             let name = format!("{name}, {part}");
@@ -84,7 +87,8 @@ impl PoseModel {
             let found = format!("{} channels to {}", head.inputs().x, head.output());
             return Err(error("head", found, &format!("{} channels to {OUTPUTS} a node", wanted.0)));
         }
-        Ok(PoseModel(Arc::new(Inner { name: name.into(), about, encoder, head, row })))
+        let calibration = Calibration::read(&weights, about.sigma.clone(), row)?;
+        Ok(PoseModel(Arc::new(Inner { name: name.into(), about, encoder, head, row, calibration })))
     }
 
     /// Reads a model file.
@@ -137,17 +141,18 @@ impl PoseModel {
     /// # Errors
     /// Those of the network.
     pub(super) fn decode<'a>(&self, frame: i64, rows: impl Iterator<Item = &'a [f32]>) -> Result<Skeleton, Error> {
-        let Inner { about, row, head, .. } = &*self.0;
+        let Inner { about, row, head, calibration, .. } = &*self.0;
         let mut x = Matrix::zeros(1, row * about.window);
         let places = x.row_mut(0).chunks_exact_mut((*row).max(1));
         places.zip(rows.step_by(about.stride)).for_each(|(place, row)| place.copy_from_slice(row));
+        let factor = calibration.factor(x.row(0).chunks_exact((*row).max(1)));
         let alone = Neighbors::from_edges(1, &[], &[])?;
         let y = head.forward(&x, None, &Structure { edges: &alone, graph: None, graphs: 1 })?;
         let (places, logs) = y.row(0).split_at(3 * JOINTS);
         let mut skeleton = Skeleton { frame, joint: [[0.0; 3]; JOINTS], sigma: [0.0; JOINTS] };
         skeleton.joint.as_flattened_mut().copy_from_slice(places);
         for (sigma, log) in skeleton.sigma.iter_mut().zip(logs) {
-            *sigma = libm::expf(*log) * about.sigma_scale;
+            *sigma = libm::expf(*log) * factor;
         }
         Ok(skeleton)
     }
