@@ -14,8 +14,6 @@ use crate::points::Frame;
 const VALUES: usize = 5;
 /// The intensity where a table has none: what training saw.
 const INTENSITY: f32 = 10.0;
-/// Most points of a frame that are looked at: beyond, all pairs take too long.
-const MOST: usize = 4096;
 
 /// How points become nodes: the constants of a model file.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,19 +34,44 @@ pub(super) struct Layout {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Cloud(Vec<[f32; VALUES]>);
 
+/// The points of a frame that do not count, by why.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Left {
+    /// Finite points outside the box, and those of them that would be in it if they were given in millimetres.
+    pub outside: usize,
+    pub in_millimetres: usize,
+    /// Points in the box beyond the most that are looked at.
+    pub beyond: usize,
+    /// The first of all of them.
+    pub first: Option<usize>,
+}
+
+impl Left {
+    /// Whether most of what lies outside would not, were it given in millimetres.
+    pub fn of_millimetres(&self) -> bool {
+        2 * self.in_millimetres > self.outside
+    }
+}
+
 impl Cloud {
-    /// Takes what a frame has, in its order; also how many finite points lie outside the box, and the first of them.
-    pub fn of(frame: &Frame, layout: &Layout) -> (Cloud, usize, Option<usize>) {
+    /// The most points of a frame that count.
+    pub const MOST: usize = 4096;
+
+    /// Takes what a frame has, in its order, and says what it left.
+    pub fn of(frame: &Frame, layout: &Layout) -> (Cloud, Left) {
         let column = |name: &str| frame.columns.get(name).map(Vec::as_slice);
         let (doppler, intensity) = (column("doppler"), column("intensity").or(frame.intensity.as_deref()));
-        let (mut points, mut outside, mut first) = (Vec::new(), 0, None);
+        let [least, most] = &layout.bounds;
+        let in_box = |place: [f32; 3]| (0..3).all(|axis| (least[axis]..=most[axis]).contains(&place[axis]));
+        let (mut points, mut left) = (Vec::new(), Left::default());
         for i in (0..frame.len()).filter(|&i| frame.is_finite(i)) {
             let place = [frame.x[i], frame.y[i], frame.z[i]];
-            let [least, most] = &layout.bounds;
-            let within = (0..3).all(|axis| (least[axis]..=most[axis]).contains(&place[axis]));
-            if !within || points.len() == MOST {
-                outside += 1;
-                first.get_or_insert(i);
+            let within = in_box(place);
+            if !within || points.len() == Cloud::MOST {
+                left.outside += usize::from(!within);
+                left.beyond += usize::from(within);
+                left.in_millimetres += usize::from(!within && in_box(place.map(|v| v / 1000.0)));
+                left.first.get_or_insert(i);
                 continue;
             }
             // A value that is missing is the one that says nothing.
@@ -57,7 +80,7 @@ impl Cloud {
             let or = |v: f32, other| if v.is_finite() { v } else { other };
             points.push([place[0], place[1], place[2], or(doppler, 0.0), or(intensity, INTENSITY)]);
         }
-        (Cloud(points), outside, first)
+        (Cloud(points), left)
     }
 }
 

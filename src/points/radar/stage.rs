@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::cloud::{Cloud, graph};
+use super::cloud::{Cloud, Left, graph};
 use super::{PoseModel, Skeleton};
 use crate::plan::Flow;
 use crate::points::Frame;
@@ -46,20 +46,20 @@ struct Poses {
 
 impl Poses {
     fn take(&mut self, frame: &Frame, out: &mut Outbox<Frame, Skeleton>) -> Result<(), BoxError> {
-        let (cloud, outside, first) = Cloud::of(frame, self.model.layout());
-        let finite = frame.finite();
-        count(frame, finite - outside, finite, &self.stats);
-        let place = first.map_or(String::new(), |point| format!("point {point} of {}", frame.name()));
-        self.stats.dropped(frame.id, "out_of_range", Dropped { count: outside as u64, first: place });
-        // Metres are what the model knows: clouds that lie elsewhere are of another unit, or of another sensor.
-        let elsewhere = finite > 0 && 2 * outside > finite;
-        self.stats.compared(frame.id, elsewhere.then(|| {
-            let [least, most] = self.model.layout().bounds;
-            let name = self.model.name();
-            format!(
-                "model {name}: most points lie outside {least:?} to {most:?} (x, y, z in m), where it was trained: are these metres, y away from the radar, z up?"
-            )
-        }));
+        let (cloud, left) = Cloud::of(frame, self.model.layout());
+        let (finite, lost) = (frame.finite(), left.outside + left.beyond);
+        count(frame, finite - lost, finite, &self.stats);
+        let place = left.first.map_or(String::new(), |point| {
+            let [x, y, z] = [frame.x[point], frame.y[point], frame.z[point]];
+            let unit = if left.of_millimetres() { "; these look like millimetres, expected metres" } else { "" };
+            format!("point {point} of {}, at {x}, {y}, {z}{unit}", frame.name())
+        });
+        self.stats.dropped(frame.id, "out_of_range", Dropped { count: lost as u64, first: place });
+        if left.beyond > 0 {
+            let (name, most) = (self.model.name(), Cloud::MOST);
+            self.stats.warn(format!("model {name}: found frames of more than {most} points, expected those of one radar: the others are left out"));
+        }
+        self.stats.compared(frame.id, self.unlike(finite, &left));
         match self.last.and_then(|last| frame.id.checked_sub(last)) {
             Some(step) if (1..=GAP).contains(&step) => {
                 for missing in frame.id - step + 1..frame.id {
@@ -76,6 +76,26 @@ impl Poses {
         }
         self.last = Some(frame.id);
         self.one(frame.id, cloud, out)
+    }
+
+    /// What is odd about a frame's points, if anything is.
+    fn unlike(&self, finite: usize, left: &Left) -> Option<String> {
+        let name = self.model.name();
+        let [least, most] = self.model.layout().bounds;
+        let trained = format!("{least:?} to {most:?} (x, y, z in m)");
+        // Metres are what the model knows: clouds that lie elsewhere are of another unit, or of another sensor.
+        if finite == 0 || 2 * left.outside <= finite {
+            return None;
+        }
+        Some(if left.of_millimetres() {
+            format!(
+                "model {name}: coordinates look like millimetres: found most points outside {trained}, and inside if divided by 1000; expected metres"
+            )
+        } else {
+            format!(
+                "model {name}: most points lie outside {trained}, where it was trained: are these metres, y away from the radar, z up?"
+            )
+        })
     }
 
     fn one(&mut self, frame: i64, cloud: Cloud, out: &mut Outbox<Frame, Skeleton>) -> Result<(), BoxError> {

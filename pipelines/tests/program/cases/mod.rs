@@ -9,6 +9,7 @@ mod folders;
 mod following;
 mod oracle;
 mod points;
+mod radar;
 mod rules;
 mod scores;
 mod write;
