@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 
 from fit_rmd17 import load
-from potential import FilePotential
+from potential import open_potential
 
 
 def main():
@@ -29,7 +29,7 @@ def main():
     for name in names:
         z, coords, energies, forces = load(given.data / f"{name}_test01.npz")
         if given.speed:
-            model = FilePotential(given.model, name, torch.float32)
+            model = open_potential(given.model, name, torch.float32)
             for batch in (1, 50):
                 model.energies_and_forces(z, coords[:batch])
                 begin, rounds = time.process_time(), max(1, 100 // batch)
@@ -37,7 +37,7 @@ def main():
                     model.energies_and_forces(z, coords[:batch])
                 print(f"{name}: {batch * rounds / (time.process_time() - begin):.0f} frames a second of processor time, {batch} at once")
             continue
-        model, sums = FilePotential(given.model, name), [0.0, 0.0]
+        model, sums = open_potential(given.model, name), [0.0, 0.0]
         for s in range(0, given.frames, 50):
             e, f = model.energies_and_forces(z, coords[s : s + 50])
             sums[0] += (e - torch.from_numpy(energies[s : s + 50])).abs().sum().item()

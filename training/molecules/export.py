@@ -41,6 +41,22 @@ def molecule(name, model, validation):
     return described, {f"{name}.{key}": value.float().contiguous() for key, value in tensors.items()}
 
 
+def kernel_molecule(name, topology, state):
+    """Description and tensors of one molecule that is a kernel regression."""
+    described = {
+        "name": name,
+        "elements": topology.z.tolist(),
+        "bonds": [[int(i), int(j)] for i, j in np.argwhere(topology.bonded) if i < j],
+        "types": topology.types.tolist(),
+        "symmetries": state["kernel"]["symmetries"].tolist(),
+        "shift": float(state["shift"]),
+        "error_energy": float(state["validation"][0]) / 1e3,
+        "error_forces": float(state["validation"][1]) / 1e3,
+    }
+    tensors = {f"{name}.{key}": torch.from_numpy(state["kernel"][key]).float().contiguous() for key in ("frames", "coefficients", "weights")}
+    return described, tensors
+
+
 def sizes(settings):
     named = {"cutoff": "cutoff", "radial": "radial", "kept": "radial_kept", "channels": "channels", "hidden": "hidden"}
     return {name: settings[key] for name, key in named.items()}
@@ -65,7 +81,11 @@ def write(path, data, work, names):
             continue
         state = torch.load(work / f"{name}-done.pt", weights_only=False)
         z, coords, _, _ = load(data / f"{name}_train01.npz")
-        model = Potential(Topology(z, coords[0], state["labile"]), state["settings"])
+        topology = Topology(z, coords[0], state["labile"])
+        if "kernel" in state:
+            done.append(kernel_molecule(name, topology, state))
+            continue
+        model = Potential(topology, state["settings"])
         model.load_state_dict(state["model"])
         done.append(molecule(name, model, state["validation"]))
     save(path, "eV", done, licence="CC0-1.0", trained_on="rMD17, split 01, 950 frames a molecule")

@@ -14,6 +14,8 @@ import time
 import numpy as np
 import torch
 
+import fit_kernel
+import local_kernel
 from export import write
 from model import Potential
 from start import fit_linear
@@ -29,6 +31,8 @@ MOLECULES = {
     "salicylic": (16, 0.01, 5, True),
     "toluene": (16, 0.01, 5, False),
 }
+# With `--form kernel`: bonds around an atom, decay with bonds, length (1/angstrom), noise.
+KERNELS = {"aspirin": (3, 0.8, 1.0, 1e-5)}
 SETTINGS = {"cutoff": 5.0, "radial": 10, "radial_kept": 5, "damping": 0.1, "smooth": 2.0, "decay": 0.5}
 
 
@@ -112,6 +116,35 @@ def fit(name, data, work, seed, epochs, linear):
     return averaged, errors(averaged, geometry, energies, forces, held)
 
 
+def fit_by_kernel(name, data, work, frames, rounds):
+    """State of a kernel regression: the training frames in f32, as the file has them, and their coefficients."""
+    reach, decay, length, noise = KERNELS[name]
+    z, coords, energies, forces = load(data / f"{name}_train01.npz")
+    train, held = split()
+    train = train[:frames]
+    coords = coords.astype(np.float32).astype(float)
+    topology = Topology(z, coords[0], False)
+    weight = local_kernel.weights(topology.bonded, reach, decay, length).astype(np.float32).astype(float)
+    model = fit_kernel.Model(coords[train], weight, local_kernel.symmetries(z, topology.bonded))
+    path, begin = work / f"{name}-kernel.npz", time.time()
+
+    def progress(turn, left, state):
+        print(f"{name} {turn + 1}: {time.time() - begin:.0f} s, residual {left:.1e}", flush=True)
+        if turn % 5 == 4:
+            np.savez(path.with_suffix(".new.npz"), **state)
+            path.with_suffix(".new.npz").replace(path)
+
+    state = dict(np.load(path)) if path.exists() else None
+    fit_kernel.fit(model, forces[train], noise, range(0, len(train), max(1, len(train) // 45)), rounds, 3e-5, progress, state)
+    model.coefficients = model.coefficients.astype(np.float32).astype(float)
+    shift = (energies[train] - model()[0]).mean()
+    found_energies, found_forces = model(coords[held])
+    validation = 1e3 * np.abs(found_energies + shift - energies[held]).mean(), 1e3 * np.abs(found_forces - forces[held]).mean()
+    print(f"{name}: kernel, validation MAE %.2f %.2f" % validation, flush=True)
+    kept = {"frames": model.frames, "coefficients": model.coefficients, "weights": weight, "symmetries": model.symmetries}
+    return {"kernel": kept, "shift": shift, "validation": validation, "labile": False}
+
+
 def with_parameters(model, values):
     twin = Potential(model.topology, model.settings)
     twin.load_state_dict(model.state_dict())
@@ -130,6 +163,9 @@ def arguments():
     parser.add_argument("--epochs", type=int, default=0, help="of gradient descent on all weights after the start")
     parser.add_argument("--start", choices=["linear", "none"], default="linear", help="none: descend from random weights")
     parser.add_argument("--channels", type=int, help="other than the table's")
+    parser.add_argument("--form", choices=["expansion", "kernel"], default="expansion", help="kernel: of the molecules that the script has settings for")
+    parser.add_argument("--frames", type=int, default=950, help="training frames of a kernel regression")
+    parser.add_argument("--rounds", type=int, default=200, help="conjugate gradients of a kernel regression, at most")
     parser.add_argument("--molecules", nargs="+", default=list(MOLECULES), choices=list(MOLECULES))
     return parser.parse_args()
 
@@ -141,6 +177,10 @@ def main():
     for name in given.molecules:
         if given.channels:
             MOLECULES[name] = (given.channels, *MOLECULES[name][1:])
+        if given.form == "kernel" and name in KERNELS:
+            torch.save(fit_by_kernel(name, given.data, given.work, given.frames, given.rounds), given.work / f"{name}-done.pt")
+            write(given.output, given.data, given.work, list(MOLECULES))
+            continue
         model, validation = fit(name, given.data, given.work, given.seed, given.epochs, given.start == "linear")
         state = {"model": model.state_dict(), "settings": model.settings, "validation": validation, "labile": model.topology.labile}
         torch.save(state, given.work / f"{name}-done.pt")

@@ -1,4 +1,5 @@
-"""Writes `molecules.json`: a small potential with random weights, a made-up ethanol with noise, and its energy and forces in f64.
+"""Writes `molecules.json` and `kernel.json`: small potentials of both forms with random weights, a made-up ethanol with noise, and
+its energy and forces in f64.
 
     python training/molecules/fixtures.py --output tests/fixtures/molecules
 """
@@ -10,9 +11,10 @@ import pathlib
 import numpy as np
 import torch
 
-from export import molecule, save
+import local_kernel
+from export import kernel_molecule, molecule, save
 from model import Potential
-from potential import FilePotential
+from potential import FilePotential, KernelPotential
 from topology import Topology
 
 SETTINGS = {"cutoff": 4.0, "radial": 6, "radial_kept": 3, "channels": 8, "hidden": 4, "damping": 0.1, "smooth": 2.0, "decay": 0.5}
@@ -43,9 +45,22 @@ def main():
     given.output.mkdir(parents=True, exist_ok=True)
     path = given.output / "ethanol.safetensors"
     save(path, "eV", [molecule("ethanol", model, (1.0, 1.0))])
-    energies, forces = FilePotential(path, "ethanol").energies_and_forces(ELEMENTS, frames[:2])
-    record = {"elements": ELEMENTS.tolist(), "positions": frames[:2].tolist(), "energies": energies.tolist(), "forces": forces.tolist()}
-    (given.output / "molecules.json").write_text(json.dumps(record) + "\n")
+    record(given.output / "molecules.json", FilePotential(path, "ethanol"), frames[:2])
+    path, topology = given.output / "ethanol-kernel.safetensors", Topology(ELEMENTS, ETHANOL, False)
+    kernel = {
+        "frames": frames[2:12],
+        "coefficients": rng.normal(0, 1, frames[2:12].shape),
+        "weights": local_kernel.weights(topology.bonded, 2, 0.5, 1.0),
+        "symmetries": local_kernel.symmetries(ELEMENTS, topology.bonded),
+    }
+    save(path, "eV", [kernel_molecule("ethanol", topology, {"kernel": kernel, "shift": -1.5, "validation": (1.0, 1.0)})])
+    record(given.output / "kernel.json", KernelPotential(path, "ethanol"), frames[:2])
+
+
+def record(path, potential, frames):
+    energies, forces = potential.energies_and_forces(ELEMENTS, frames)
+    record = {"elements": ELEMENTS.tolist(), "positions": frames.tolist(), "energies": energies.tolist(), "forces": forces.tolist()}
+    path.write_text(json.dumps(record) + "\n")
 
 
 if __name__ == "__main__":

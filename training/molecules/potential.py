@@ -11,6 +11,41 @@ from model import Terms
 from topology import bonds, colours, hops
 
 
+class KernelPotential:
+    """A kernel regression of a file, for frames whose atoms have the file's order."""
+
+    def __init__(self, path, name, dtype=torch.float64):
+        with safe_open(path, "pt") as file:
+            described = json.loads(file.metadata()["thalweg"])["molecules"]
+            frames, coefficients, self.weights = (file.get_tensor(f"{name}.{key}").to(dtype) for key in ("frames", "coefficients", "weights"))
+        self.molecule, self.dtype = next(m for m in described if m["name"] == name), dtype
+        images = [(frames[:, s], coefficients[:, s]) for s in self.molecule["symmetries"]]
+        x, sides = zip(*[torch.func.jvp(self.inverse, (frame,), (change,)) for frame, change in images])
+        self.x, self.sides = torch.cat(x), torch.cat(sides)
+
+    @staticmethod
+    def inverse(coords):
+        a, b = torch.triu_indices(coords.shape[1], coords.shape[1], 1)
+        return 1 / (coords[:, a] - coords[:, b]).norm(dim=-1)
+
+    def energies_and_forces(self, z, coords):
+        """`[F]` and `[F, A, 3]` of frames `[F, A, 3]`."""
+        coords = torch.as_tensor(coords).to(self.dtype).requires_grad_(True)
+        difference = self.inverse(coords)[:, None] - self.x
+        k = 1 / (1 + (difference**2) @ self.weights.T)
+        energy = (-2 * k**2 * ((difference * self.sides) @ self.weights.T)).sum((1, 2))
+        forces = -torch.autograd.grad(energy.sum(), coords)[0]
+        return energy.detach().double() + self.molecule["shift"], forces.detach().double()
+
+
+def open_potential(path, name, dtype=torch.float64):
+    """The potential of that name in a file."""
+    with safe_open(path, "pt") as file:
+        described = json.loads(file.metadata()["thalweg"])["molecules"]
+    kernel = any(m["name"] == name and "symmetries" in m for m in described)
+    return (KernelPotential if kernel else FilePotential)(path, name, dtype)
+
+
 class FilePotential:
     """One set of weights of a file. `dtype` is that of the evaluation."""
 
