@@ -22,4 +22,5 @@ pub use error::{At, Error};
 pub use files::guard::quiet_decoder_panics;
 pub use inspect::{Field, Group, Report, inspect};
 pub use notices::Notices;
-pub use points::format::{FORMATS, Format, OriginRule, ReadOptions, Reader};
+pub use points::format::{Format, OriginRule, ReadOptions, Reader};
+pub use points::registry::FORMATS;

@@ -9,8 +9,9 @@ use thalweg::{BoxError, Frame, Report, Source};
 use thalweg_connectors::ReadOptions;
 use thalweg_connectors::contacts::{ColumnNames, TableOptions, TimeUnit};
 use thalweg_connectors::points::folder::{self, Files, FilesOptions, Input, OnError};
-use thalweg_connectors::points::format::{self, OriginRule};
+use thalweg_connectors::points::format::OriginRule;
 use thalweg_connectors::points::map_origin::{MapOrigin, WorldOrigin};
+use thalweg_connectors::points::registry;
 use thalweg_connectors::points::replay::{Loop, Rate};
 use thalweg_connectors::sim::person::{Person, Sensor};
 use thalweg_connectors::sim::street::Street;
@@ -132,7 +133,7 @@ impl std::str::FromStr for Unit {
 
 /// True if every input is LAS or LAZ, by format or name: it is then the airborne model's.
 pub fn is_las(settings: &Settings) -> bool {
-    let asked = settings.format.as_deref().and_then(|name| format::by_name(name).ok());
+    let asked = settings.format.as_deref().and_then(|name| registry::by_name(name).ok());
     let las = |input: &String| folder::format_of(Path::new(input), asked).is_some_and(|format| format.name == "las");
     !settings.input.is_empty() && settings.input.iter().all(las)
 }
@@ -160,7 +161,7 @@ pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result
         TableOptions { columns: ColumnNames::of_points(settings.columns.clone())?, time_unit: reading.time_unit };
     let options = FilesOptions {
         read: reading.options(context, tables),
-        format: settings.format.as_deref().map(format::by_name).transpose()?,
+        format: settings.format.as_deref().map(registry::by_name).transpose()?,
         start_offset: settings.start_offset,
         until: settings.until,
         follow: settings.follow,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use thalweg::Sink;
 use thalweg_connectors::out::records::{Batches, SchemaRef, TableSink};
 use thalweg_connectors::out::segments::{Roll, SegmentSink};
-use thalweg_connectors::points::format;
+use thalweg_connectors::points::registry;
 
 use crate::keys::{Key, Keys};
 use crate::{Failure, Settings};
@@ -100,7 +100,7 @@ fn is_read(path: &Path, folder: &Path) -> bool {
     let parts = ["poses.txt", "times.txt", "calib.txt", "labels", "velodyne"];
     let part = path.parent() == Some(folder) && parts.iter().any(|part| path.ends_with(part));
     let inside = path.parent().is_some_and(|parent| parent == folder || parent == folder.join("velodyne"));
-    part || (inside && format::by_extension(path).is_some())
+    part || (inside && registry::by_extension(path).is_some())
 }
 
 /// A path as the system resolves it; of one that does not exist yet the folder that it will stand in.

@@ -9,7 +9,7 @@ use thalweg_connectors::out::batches::{LabelColumns, segmentation_batches_with, 
 use thalweg_connectors::out::label::LabelSink;
 use thalweg_connectors::out::las::LasSink;
 use thalweg_connectors::out::segments::Roll;
-use thalweg_connectors::points::format;
+use thalweg_connectors::points::registry;
 use thalweg_connectors::points::truth::WithTruth;
 
 use crate::durable::{self, Durable};
@@ -142,7 +142,7 @@ pub(crate) fn model(settings: &Settings) -> Result<SegmentationModel, Failure> {
 
 /// LAS intensities are counts on each maker's own scale, not the 0–1 that a network was trained with: it does without.
 fn trusted(mut frame: Frame) -> Result<Frame, BoxError> {
-    let las = |path: &Arc<Path>| format::by_extension(path).is_some_and(|format| format.name == "las");
+    let las = |path: &Arc<Path>| registry::by_extension(path).is_some_and(|format| format.name == "las");
     if frame.path.as_ref().is_some_and(las) {
         frame.intensity = None;
     }

@@ -217,7 +217,7 @@ impl Settings {
             }
             "format" => {
                 let name = text(value)?;
-                if thalweg_connectors::points::format::by_name(&name).is_err() {
+                if thalweg_connectors::points::registry::by_name(&name).is_err() {
                     let names: Vec<_> = thalweg_connectors::FORMATS.iter().map(|f| f.name).collect();
                     return Err((name, names.join(", ")));
                 }

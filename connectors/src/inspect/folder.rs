@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Extent, Group, Report, header, known, rows};
 use crate::out::segments::MANIFEST;
-use crate::points::{format, kitti, label, listing, table};
+use crate::points::{kitti, label, listing, registry, table};
 
 pub(super) fn inspect(path: &Path, report: &mut Report) {
     let mut files = Vec::new();
@@ -42,7 +42,7 @@ fn count(files: &[PathBuf], report: &mut Report) {
     let mut groups = BTreeMap::<_, u64>::new();
     for file in files {
         let known = known::find(file);
-        let guessed = format::guess(file).ok();
+        let guessed = registry::guess(file).ok();
         let name = guessed.map(|f| f.name).or(known.map(|k| k.name)).unwrap_or("unknown");
         *groups.entry((name, guessed.is_some())).or_default() += 1;
     }
@@ -82,7 +82,7 @@ fn sequence(path: &Path, report: &mut Report) {
     let labels = path.join("labels");
     let label_of = |scan: &PathBuf| labels.join(scan.file_name().unwrap_or_default()).with_extension("label");
     let labelled = |scan: &&PathBuf| label_of(scan).is_file();
-    let points = |scan: &PathBuf| header::points(scan, format::by_extension(scan)?.name);
+    let points = |scan: &PathBuf| header::points(scan, registry::by_extension(scan)?.name);
     let count = format!("labels of {} of {} scans", scans.iter().filter(labelled).count(), scans.len());
     has.extend(Some(count.as_str()).filter(|_| labels.is_dir()));
     let with = if has.is_empty() { "nothing else".into() } else { has.join(", ") };

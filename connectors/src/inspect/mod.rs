@@ -10,7 +10,8 @@ use thalweg::{BoxError, Dropped, Frame, Next, Source};
 
 use crate::error::Error;
 use crate::points::folder::{Files, FilesOptions, OnError};
-use crate::points::format::{self, ReadOptions};
+use crate::points::format::ReadOptions;
+use crate::points::registry;
 use crate::points::table;
 
 mod folder;
@@ -107,7 +108,7 @@ pub fn inspect(path: &Path) -> Report {
 }
 
 fn file(path: &Path, report: &mut Report) {
-    let format = match format::guess(path) {
+    let format = match registry::guess(path) {
         Ok(format) => format,
         Err(error) => return unread(path, error, report),
     };

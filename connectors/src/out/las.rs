@@ -15,8 +15,8 @@ use crate::error::{At, Error};
 use crate::files::read_regular;
 use crate::out::publish::{StagedFile, StagedFolder};
 use crate::points::fields::first;
-use crate::points::format;
 use crate::points::las::{Header, Opened, vlrs};
+use crate::points::registry;
 
 /// Points of a compressed chunk where the source does not say.
 const CHUNK: u32 = 50_000;
@@ -51,7 +51,7 @@ impl LasSink {
 
     fn put(&self, staged: &mut Staged, item: &Segmentation) -> Result<(), Error> {
         let source = item.frame.path.as_deref();
-        let las = source.filter(|p| format::guess(p).is_ok_and(|f| f.name == crate::points::las::FORMAT.name));
+        let las = source.filter(|p| registry::guess(p).is_ok_and(|f| f.name == crate::points::las::FORMAT.name));
         let Some((source, name)) = las.and_then(|p| Some((p, p.file_name()?.to_string_lossy()))) else {
             let found = source.map_or("a frame without a file".into(), |p| p.display().to_string());
             return Err(Error::unsupported(&self.path, found, "LAS or LAZ input"));

@@ -14,9 +14,10 @@ use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Frame, Next, Source};
 
 use crate::error::{At, Error};
-use crate::points::format::{self, Format, ReadOptions};
+use crate::points::format::{Format, ReadOptions};
 pub(crate) use crate::points::part::holds_many;
 use crate::points::part::{Failed, Given, Made, Part};
+use crate::points::registry;
 use crate::points::{join, kitti, listing};
 
 /// How long the source goes on after it was asked to end, for what is in a followed input already.
@@ -295,7 +296,7 @@ impl Files {
 /// The format that the frames at a path are read as: of a folder, that of the files that are its frames.
 pub fn format_of(path: &Path, asked: Option<&'static Format>) -> Option<&'static Format> {
     if !path.is_dir() {
-        return asked.or_else(|| format::guess(path).ok());
+        return asked.or_else(|| registry::guess(path).ok());
     }
     let scans = kitti::scans(path);
     listing::list(scans.as_deref().unwrap_or(path), asked).ok().flatten().map(|listing| listing.format)

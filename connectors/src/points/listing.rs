@@ -4,7 +4,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
-use crate::points::format::{self, FORMATS, Format};
+use crate::points::format::Format;
+use crate::points::registry::{self, FORMATS};
 use crate::points::{order, xyz};
 
 /// What may stand beside the scans of a sequence and holds no points.
@@ -16,7 +17,7 @@ pub(crate) fn kind(path: &Path) -> Option<&'static Format> {
     if name.starts_with('.') || BESIDE.contains(&name.as_str()) {
         return None;
     }
-    format::by_extension(path).filter(|_| !name.ends_with(".txt") || is_points(path))
+    registry::by_extension(path).filter(|_| !name.ends_with(".txt") || is_points(path))
 }
 
 fn is_points(path: &Path) -> bool {

@@ -21,6 +21,7 @@ pub mod order;
 mod part;
 pub mod pcd;
 pub mod ply;
+pub mod registry;
 pub mod replay;
 mod rows;
 pub(crate) mod table;

@@ -9,9 +9,10 @@ use thalweg::{BoxError, Frame, Next, Source};
 use crate::error::Error;
 use crate::files::STDIN;
 use crate::points::folder::FilesOptions;
-use crate::points::format::{self, FORMATS, Format, ReadOptions, Reader};
+use crate::points::format::{Format, ReadOptions, Reader};
 use crate::points::kitti::{self, Sequence};
 use crate::points::listing;
+use crate::points::registry::{self, FORMATS};
 use crate::points::table;
 use crate::points::watch::{Found, Watch};
 use crate::tables::TableFormat;
@@ -140,7 +141,7 @@ impl Part {
 
     /// The path is standard input, or a FIFO.
     fn piped(&mut self, options: &FilesOptions) -> Result<(), Error> {
-        let format = options.format.or_else(|| format::by_extension(&self.path));
+        let format = options.format.or_else(|| registry::by_extension(&self.path));
         if let Some(format) = format.filter(|format| !holds_many(format)) {
             let found = format!("{} from a pipe", format.what);
             return Err(Error::unsupported(&self.path, found, "CSV, JSON lines or an Arrow stream"));
@@ -154,7 +155,7 @@ impl Part {
     /// There is something at the path.
     fn found(&mut self, folder: bool, options: &FilesOptions) -> Result<(), Error> {
         if !folder {
-            let format = options.format.map_or_else(|| format::guess(&self.path), Ok)?;
+            let format = options.format.map_or_else(|| registry::guess(&self.path), Ok)?;
             if options.follow {
                 let reader = follow(&self.path, format, &options.read)?;
                 self.open = Some(Open { path: self.path.clone(), reader, one_frame: false, grows: true, scan: 0 });

@@ -12,9 +12,10 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::error::Error;
 use crate::points::arrivals::Arrivals;
 use crate::points::folder::{FilesOptions, OnError};
-use crate::points::format::{self, Format, ReadOptions};
+use crate::points::format::{Format, ReadOptions};
 use crate::points::listing::{self, Choice};
 use crate::points::order;
+use crate::points::registry;
 use crate::points::whole::{Whole, whole};
 
 /// Between two looks at the folder, at least.
@@ -175,7 +176,7 @@ impl Watch {
         }
         for taken in &arrivals.taken {
             let path = self.folder.join(&taken.name);
-            let format = self.asked.map_or_else(|| format::guess(&path), Ok)?;
+            let format = self.asked.map_or_else(|| registry::guess(&path), Ok)?;
             if let Ok(kind) = std::fs::metadata(&path) {
                 self.taken.insert(path.clone(), Taken { look: Look::at(&kind), unreadable: taken.unreadable });
             }

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use serde_json::Value;
-use thalweg_connectors::points::format::{OriginRule, by_name, guess};
+use thalweg_connectors::points::format::OriginRule;
+use thalweg_connectors::points::registry::{by_name, guess};
 use thalweg_connectors::points::{las, pcd, ply};
 use thalweg_connectors::{ReadOptions, inspect};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand_xoshiro::SplitMix64;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use thalweg_connectors::inspect;
-use thalweg_connectors::points::format::by_extension;
+use thalweg_connectors::points::registry::by_extension;
 
 use crate::allocations::most_while;
 use crate::support::{files_below, fixtures, lidar};

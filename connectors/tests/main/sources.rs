@@ -212,7 +212,7 @@ fn a_folder_has_frames_of_one_format_in_the_order_of_numbers() {
     assert_eq!(numbers(&frames), [(0, 1.0), (1, 2.0), (2, 10.0)]);
     let warnings = options.read.notices.warnings();
     assert!(warnings.len() == 1 && warnings[0].contains("passed over trajectory.csv: "), "{warnings:?}");
-    let csv = thalweg_connectors::points::format::by_name("csv").unwrap();
+    let csv = thalweg_connectors::points::registry::by_name("csv").unwrap();
     let options = FilesOptions { format: Some(csv), ..FilesOptions::default() };
     let frames = drain(&mut Files::open(folder.path(), options.clone()).unwrap()).unwrap();
     assert_eq!(numbers(&frames), [(0, 1.0)]);

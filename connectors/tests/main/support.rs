@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use thalweg::{Frame, Next};
-use thalweg_connectors::points::format::by_extension;
+use thalweg_connectors::points::registry::by_extension;
 use thalweg_connectors::{Error, ReadOptions};
 
 /// The shared recordings' `lidar` folder (`THALWEG_DATA` or `../shared/data` beside the workspace), or `None`, said aloud, where it is missing.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use thalweg::contacts::Fact;
 use thalweg::{Next, Source};
 use thalweg_connectors::contacts::{self, Pace, Rejected};
-use thalweg_connectors::points::format;
+use thalweg_connectors::points::registry;
 use thalweg_connectors::{Notices, ReadOptions};
 
 use crate::mutate::Random;
@@ -30,7 +30,7 @@ enum Outcome {
 /// Frames as rows of (frame, x, y, z, intensity, class), points that are not finite apart, and all warnings.
 fn read_points(path: &Path, of: &Sheet) -> Result<(Outcome, Vec<String>), String> {
     let options = ReadOptions { notices: Notices::default(), ..ReadOptions::default() };
-    let mut reader = match format::open(path, &options) {
+    let mut reader = match registry::open(path, &options) {
         Ok(reader) => reader,
         Err(_) => return Ok((Outcome::Refused, Vec::new())),
     };

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use thalweg::{Frame, Next};
-use thalweg_connectors::points::format::by_extension;
+use thalweg_connectors::points::registry::by_extension;
 use thalweg_connectors::{Error, ReadOptions};
 
 use crate::support::{fixtures, lidar};

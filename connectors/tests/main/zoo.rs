@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thalweg::Frame;
 use thalweg_connectors::inspect;
-use thalweg_connectors::points::format::by_extension;
+use thalweg_connectors::points::registry::by_extension;
 
 use crate::support::{files_below, lidar, read};
 
