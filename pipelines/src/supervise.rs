@@ -9,7 +9,10 @@ use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use tempfile::NamedTempFile;
+use thalweg_connectors::out::checkpoint;
 
 use crate::{Failure, Settings, processes, quarantine};
 
@@ -100,22 +103,22 @@ pub fn supervise(settings: &Settings, stop: &Arc<AtomicBool>, warn: impl Fn(&str
     }
 }
 
-/// The name of the newest checkpoint.
-fn newest(settings: &Settings) -> Option<OsString> {
-    let entries = std::fs::read_dir(settings.checkpoint.as_ref()?).ok()?;
-    entries
-        .filter_map(|entry| Some(entry.ok()?.file_name()))
-        .filter(|name| !name.as_encoded_bytes().starts_with(b"."))
-        .max()
+/// What tells the newest checkpoint from others.
+fn newest(settings: &Settings) -> Option<(SystemTime, u64)> {
+    checkpoint::newest_file(settings.checkpoint.as_ref()?)
 }
 
 /// The processes of one try; those that still run are killed when it is dropped.
-struct Group(Vec<Child>);
+struct Group {
+    processes: Vec<Child>,
+    /// Their addresses: whoever starts reads it.
+    _hosts: NamedTempFile,
+}
 
 impl Group {
     fn start(count: usize, careful: bool) -> Result<Group, Failure> {
         let failed = |error: std::io::Error| Failure::run(format!("processes: {error}"));
-        let mut hosts = tempfile::NamedTempFile::new().map_err(failed)?;
+        let mut hosts = NamedTempFile::new().map_err(failed)?;
         // Ports that are free now; should another program take one, the try fails and is made again.
         let listeners: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
         for listener in listeners.map_err(failed)? {
@@ -124,10 +127,11 @@ impl Group {
         let secret = secret()?;
         let program = std::env::current_exe().map_err(failed)?;
         let arguments = arguments();
-        let mut group = Group(Vec::new());
+        let addresses = hosts.path().to_path_buf();
+        let mut group = Group { processes: Vec::new(), _hosts: hosts };
         for process in 0..count {
             let mut command = Command::new(&program);
-            command.args(&arguments).arg("--hosts").arg(hosts.path()).arg("--process").arg(process.to_string());
+            command.args(&arguments).arg("--hosts").arg(&addresses).arg("--process").arg(process.to_string());
             command.env(SUPERVISOR, std::process::id().to_string()).env(processes::SECRET, &secret);
             if careful {
                 command.env(quarantine::CAREFUL, "1");
@@ -135,19 +139,9 @@ impl Group {
             if process > 0 {
                 command.stdin(Stdio::null()).stdout(Stdio::null());
             }
-            group.0.push(command.spawn().map_err(failed)?);
+            group.processes.push(command.spawn().map_err(failed)?);
         }
-        group.keep(hosts);
         Ok(group)
-    }
-
-    /// The file of addresses must be there until all have read it, which they have once they have met; it is small, and goes with the
-    /// supervisor.
-    fn keep(&mut self, hosts: tempfile::NamedTempFile) {
-        std::thread::spawn(move || {
-            std::thread::sleep(LAST);
-            drop(hosts);
-        });
     }
 
     /// Waits until process 0 has done its part, or one has died.
@@ -156,10 +150,10 @@ impl Group {
         loop {
             if stop.load(Ordering::Relaxed) && !std::mem::replace(&mut told, true) {
                 // What process 0 has in hand goes through all of them.
-                terminate(&self.0[0]);
+                terminate(&self.processes[0]);
             }
             let mut ended = Vec::new();
-            for (process, child) in self.0.iter_mut().enumerate() {
+            for (process, child) in self.processes.iter_mut().enumerate() {
                 match child.try_wait() {
                     Ok(None) => {}
                     Ok(Some(status)) => ended.push((process, status)),
@@ -174,7 +168,7 @@ impl Group {
                 Some((0, status)) => {
                     let code = status.code().unwrap_or(1);
                     if code != i32::from(LOST) {
-                        if ended.len() == self.0.len() || code != 0 || since(&mut done) > LAST {
+                        if ended.len() == self.processes.len() || code != 0 || since(&mut done) > LAST {
                             return End::Said(u8::try_from(code).unwrap_or(1));
                         }
                     } else if let Some((process, status)) = ended.get(1) {
@@ -203,7 +197,7 @@ fn died(process: usize, status: ExitStatus) -> End {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        for child in &mut self.0 {
+        for child in &mut self.processes {
             // One that has ended cannot be killed, and is as wanted.
             let _ = child.kill();
             let _ = child.wait();

@@ -35,6 +35,11 @@ impl Mail {
     pub fn new(src: usize, dst: usize, batch: Item) -> Mail {
         Mail { dst, src, batch: Some(batch), ..Mail::default() }
     }
+
+    /// The batch as bytes, made once.
+    fn encoded(&self) -> &[u8] {
+        self.bytes.get_or_init(|| self.batch.as_ref().and_then(|batch| batch.bytes().ok()).unwrap_or_default())
+    }
 }
 
 pub(crate) type MailStream<'scope> = Stream<'scope, Epoch, Mail>;
@@ -59,23 +64,23 @@ impl Accountable for Mail {
     }
 }
 
-/// Between processes: `dst`, `src`, `port`, whether the batch is whole, its length, its bytes, all little-endian, padded to eight bytes.
+/// Between processes: `dst`, `src`, `port`, the batch's length, its bytes, all little-endian, padded to eight bytes.
 impl ContainerBytes for Mail {
     fn from_bytes(bytes: timely::bytes::arc::Bytes) -> Self {
         let word = |i: usize| {
             bytes.get(8 * i..8 * (i + 1)).and_then(|word| word.try_into().ok()).map_or(0, u64::from_le_bytes) as usize
         };
-        let end = HEAD.checked_add(word(4)).unwrap_or(HEAD);
+        let end = HEAD.checked_add(word(3)).unwrap_or(HEAD);
         let batch = bytes.get(HEAD..end).unwrap_or_default().to_vec();
-        // What could not be written has come as words that are no item: whoever takes it says so.
-        Mail { dst: word(0), src: word(1), port: word(2) as u32, batch: Some(Item::of_bytes(batch)), ..Mail::default() }
+        // What could not be written has come without bytes, and is no item: whoever takes it says so.
+        Mail { port: word(2) as u32, ..Mail::new(word(1), word(0), Item::of_bytes(batch)) }
     }
     fn length_in_bytes(&self) -> usize {
         (HEAD + self.encoded().len()).next_multiple_of(8)
     }
     fn into_bytes<W: Write>(&self, writer: &mut W) {
         let bytes = self.encoded();
-        let head = [self.dst, self.src, self.port as usize, 1, bytes.len()].map(|word| (word as u64).to_le_bytes());
+        let head = [self.dst, self.src, self.port as usize, bytes.len()].map(|word| (word as u64).to_le_bytes());
         let padding = [0; 8];
         let padding = &padding[..bytes.len().next_multiple_of(8) - bytes.len()];
         // The writer is timely's buffer of exactly the length above, which takes it all.
@@ -87,14 +92,7 @@ impl ContainerBytes for Mail {
 }
 
 /// Bytes before a batch's own.
-const HEAD: usize = 40;
-
-impl Mail {
-    /// The batch as bytes, made once.
-    fn encoded(&self) -> &[u8] {
-        self.bytes.get_or_init(|| self.batch.as_ref().and_then(|batch| batch.bytes().ok()).unwrap_or_default())
-    }
-}
+const HEAD: usize = 32;
 
 /// Sends every batch to the shard on its address, or all of them to one shard.
 pub(crate) struct Route(Option<usize>);
