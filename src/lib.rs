@@ -21,6 +21,7 @@ pub mod plan;
 pub mod points;
 pub mod portable;
 pub mod report;
+mod share;
 pub mod sink;
 pub mod source;
 pub mod stage;

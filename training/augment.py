@@ -1,8 +1,8 @@
 """Random variations of a frame, each a pure function of the generator's seed.
 
-With seven scenes the augmentation decides: driving frames are turned, scaled, tilted, thinned by beam and range, mixed
+With nine places the augmentation decides: driving frames are turned, scaled, tilted, thinned by beam and range, mixed
 by sector (PolarMix, Xiao et al. 2022) and by inclination band (LaserMix, Kong et al. 2023), and get objects of other
-scenes put on their ground. Airborne tiles are cropped, turned, scaled and thinned to any density between the two kinds.
+scenes put on their ground. Simulated frames and those of another sensor take part. Airborne tiles are cropped, turned, scaled and thinned to any density between the two kinds.
 """
 
 import numpy as np
@@ -12,7 +12,9 @@ from scipy.spatial import cKDTree
 
 from objects import made_object
 
-GROUND = np.isin(np.arange(256), [9, 10, 11, 12, 17])
+GROUND = np.isin(np.arange(256), [9, 10, 11, 12, 17, 103])
+# how often a sample begins with a frame of this kind, where there are any
+KINDS = {"kitti": 0.65, "sim": 0.2, "nuscenes": 0.15, "raw": 0.35}
 # how often each class is pasted: rare ones, and thin ones that decide the smallest groups
 PASTE = {1: 1.0, 2: 2.0, 3: 2.0, 4: 1.5, 5: 1.5, 6: 5.0, 7: 2.0, 8: 2.0, 16: 1.0, 18: 2.0, 19: 2.0}
 SCALARS = ("intensity", "has_intensity")
@@ -58,6 +60,28 @@ def objects_of(frames):
                 scalars = {k: frame.extras[k][index] for k in SCALARS}
                 out[c].append((points, scalars, np.full(len(points), c, np.uint8)))
     return {c: v for c, v in out.items() if v}
+
+
+def boxed_objects(frames):
+    """Objects in boxes of frames without other labels, as `objects_of`: the lowest 15 cm of a box are the road."""
+    out = {}
+    for frame in frames:
+        for c in (6, 7):
+            members = np.flatnonzero(frame.labels == c)
+            for one in np.unique(frame.instances[members]):
+                index = members[frame.instances[members] == one]
+                points = frame.positions[index]
+                base = points[:, 2].min()
+                high = points[:, 2] > base + 0.15
+                index, points = index[high], points[high]
+                if len(index) < 15:
+                    continue
+                centre = points.mean(0)
+                points = turn(points, -np.arctan2(centre[1], centre[0]))
+                points[:, 2] -= base
+                scalars = {k: frame.extras[k][index] for k in SCALARS}
+                out.setdefault(c, []).append((points, scalars, np.full(len(points), c, np.uint8)))
+    return out
 
 
 def _paste(rng, positions, extras, labels, objects, count):
@@ -147,9 +171,9 @@ def _mix(rng, a, b):
     return _join(_select(a, ~key(a[0])), _select(b, key(b[0])))
 
 
-def _varied_intensity(rng, extras):
+def _varied_intensity(rng, extras, absent):
     """Another sensor's remission: scaled, shifted, bent; or none at all."""
-    if rng.random() < 0.15:
+    if rng.random() < absent:
         return {k: np.zeros_like(v) for k, v in extras.items()}
     value = extras["intensity"] * np.float32(rng.uniform(0.7, 1.3)) + np.float32(rng.normal(0, 0.04))
     value = np.clip(value + rng.normal(0, 0.03, len(value)).astype(np.float32), 0, 1)
@@ -158,23 +182,39 @@ def _varied_intensity(rng, extras):
     return {"intensity": value.astype(np.float32), "has_intensity": extras["has_intensity"]}
 
 
-def driving_sample(rng, frames, objects):
-    """`(positions, extras, labels)` of one random variation."""
-    groups = sorted({f.group for f in frames})
+def kind_of(frame):
+    return frame.group.split("-")[0] if "-" in frame.group else "kitti"
 
-    def one(group):
-        members = [f for f in frames if f.group == group]
-        frame = members[rng.integers(len(members))]
+
+def pools_of(frames):
+    """Frames by kind and drive: `{kind: {drive: [frame]}}`."""
+    pools = {}
+    for frame in frames:
+        pools.setdefault(kind_of(frame), {}).setdefault(frame.group, []).append(frame)
+    return pools
+
+
+def driving_sample(rng, pools, objects):
+    """`(positions, extras, labels)` of one random variation."""
+    kinds = sorted(pools)
+    odds = np.array([KINDS[kind] for kind in kinds])
+
+    def one(but=None):
+        kind = kinds[rng.choice(len(kinds), p=odds / odds.sum())]
+        drives = [drive for drive in sorted(pools[kind]) if drive != but] or sorted(pools[kind])
+        drive = drives[rng.integers(len(drives))]
+        frame = pools[kind][drive][rng.integers(len(pools[kind][drive]))]
         positions = turn(frame.positions, rng.uniform(-np.pi, np.pi))
         if rng.random() < 0.5:
             positions[:, 1] *= -1
-        return positions, dict(frame.extras), frame.labels
+        return kind, drive, (positions, dict(frame.extras), frame.labels)
 
-    first = rng.integers(len(groups))
-    sample = one(groups[first])
+    kind, drive, sample = one()
+    kinds_in = {kind}
     if rng.random() < 0.6:
-        other = (first + rng.integers(1, len(groups))) % len(groups)
-        sample = _mix(rng, sample, one(groups[other]))
+        kind, _, other = one(drive)
+        kinds_in.add(kind)
+        sample = _mix(rng, sample, other)
     if rng.random() < 0.9:
         sample = _paste(rng, *sample, objects, rng.integers(3, 16))
     positions, extras, labels = sample
@@ -182,9 +222,13 @@ def driving_sample(rng, frames, objects):
     planar = np.hypot(positions[:, 0], positions[:, 1])
     if rng.random() < 0.3:
         keep &= rng.random(len(positions)) > np.clip((planar - 10) / rng.uniform(40, 120), 0, 0.7)
-    if rng.random() < 0.25:
+    chance = rng.random()
+    if chance < 0.4:
         beam = ((np.arctan2(positions[:, 2], planar) + 0.5) * (64 / 0.47)).astype(int).clip(0, 127)
-        keep &= (rng.random(128) > rng.uniform(0, 0.4))[beam]
+        if chance < 0.25:
+            keep &= (rng.random(128) > rng.uniform(0, 0.4))[beam]
+        else:  # a sensor of 32, 21 or 16 beams
+            keep &= beam % rng.integers(2, 5) == 0
     if rng.random() < 0.2:
         keep &= planar < rng.uniform(25, 60)
     if rng.random() < 0.5:  # a part of the circle: more different scenes for the same time
@@ -198,7 +242,8 @@ def driving_sample(rng, frames, objects):
     positions *= rng.uniform(0.95, 1.05, 3)
     positions += rng.normal(0, 0.01, positions.shape)
     positions[:, 2] += rng.normal(0, 0.12)
-    return positions.astype(np.float32), _varied_intensity(rng, extras), labels
+    # simulated remission is a shade, not a measurement
+    return positions.astype(np.float32), _varied_intensity(rng, extras, 0.5 if "sim" in kinds_in else 0.2), labels
 
 
 def airborne_sample(rng, frames):

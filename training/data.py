@@ -6,9 +6,22 @@ from pathlib import Path
 import laspy
 import numpy as np
 
-from settings import TRAIN_SEQUENCES, TRAIN_TILES, VALIDATION_SEQUENCES, VALIDATION_TILES
+from settings import SEQUENCES, TRAIN_TILES, VALIDATION_SEQUENCES, VALIDATION_TILES
 
 KITTI = "rancheng-mini_kitti_dataset/laz"
+RAW = "kitti-raw-drives"
+NUSCENES = "ika-nuscenes-range-images"
+
+# SemanticKITTI's raw ids by train id; what moves has ids of its own (semantic-kitti.yaml of its API)
+RAW_IDS = [0, 10, 11, 15, 18, 20, 30, 31, 32, 40, 44, 48, 49, 50, 51, 70, 71, 72, 80, 81]
+TRAIN_ID = np.zeros(65536, np.uint8)
+TRAIN_ID[RAW_IDS] = np.arange(20)
+for _raw, _train in {13: 5, 16: 5, 60: 9, 252: 1, 253: 7, 254: 6, 255: 8, 256: 5, 257: 5, 258: 4, 259: 5}.items():
+    TRAIN_ID[_raw] = _train
+
+# labels of the nuScenes images, 0 to 10: a class, or a set of `settings.SETS`
+NUSCENES_LABELS = np.zeros(256, np.uint8)
+NUSCENES_LABELS[:10] = [9, 103, 101, 14, 102, 6, 105, 1, 104, 5]
 
 
 @dataclass
@@ -36,6 +49,52 @@ def driving_frames(root, sequences):
             labels = np.asarray(las.classification, np.uint8)
             instances = np.asarray(las.instance, np.int64)
             frames.append(Frame(f"{sequence}/{path.stem}", sequence, positions, extras, labels, instances))
+    return frames
+
+
+def nuscenes_images(root, split):
+    """Labelled sweeps of a 32-beam sensor in another city."""
+    frames = []
+    for path in sorted((Path(root) / NUSCENES / split).glob("*.npz"), key=lambda p: int(p.stem)):
+        image = np.load(path)
+        seen = image["label"] != 255
+        positions = np.stack([image[axis][seen] for axis in "xyz"], 1).astype(np.float32)
+        extras = {
+            "intensity": (image["intensity"][seen] / 255).astype(np.float32),
+            "has_intensity": np.ones(len(positions), np.float32),
+        }
+        labels = NUSCENES_LABELS[image["label"][seen]]
+        frames.append(Frame(f"nuscenes-{split}/{path.stem}", f"nuscenes-{split}", positions, extras, labels,
+                            np.zeros(len(positions), np.int64)))
+    return frames
+
+
+def raw_frames(root):
+    """Sweeps of drives without labels but for what lies in boxes: label 0 = not known, not unlabelled."""
+    frames = []
+    for path in sorted((Path(root) / RAW).glob("*/*.laz")):
+        las = laspy.read(path)
+        positions = np.stack([las.x, las.y, las.z], 1).astype(np.float32)
+        extras = {
+            "intensity": np.asarray(las.intensity, np.float32) / 100,
+            "has_intensity": np.ones(len(positions), np.float32),
+        }
+        labels = TRAIN_ID[np.asarray(las.point_source_id)]
+        boxed = "instance" in las.point_format.dimension_names
+        instances = np.asarray(las.instance, np.int64) if boxed else np.zeros(len(positions), np.int64)
+        frames.append(Frame(f"raw-{path.parent.name}/{path.stem}", f"raw-{path.parent.name}", positions, extras, labels, instances))
+    return frames
+
+
+def simulated_frames(root):
+    """Frames of the folders that `thalweg simulate street --output ROOT/NAME` wrote."""
+    frames = []
+    for path in sorted(Path(root).glob("*/velodyne/*.bin")):
+        points = np.fromfile(path, "<f4").reshape(-1, 4)
+        words = np.fromfile(path.parent.parent / "labels" / f"{path.stem}.label", "<u4")
+        extras = {"intensity": points[:, 3].copy(), "has_intensity": np.ones(len(points), np.float32)}
+        frames.append(Frame(f"sim-{path.parent.parent.name}/{path.stem}", f"sim-{path.parent.parent.name}",
+                            points[:, :3].copy(), extras, TRAIN_ID[words & 0xFFFF], (words >> 16).astype(np.int64)))
     return frames
 
 
@@ -69,10 +128,11 @@ def airborne_frames(root, tiles):
     return frames
 
 
-def load(name, root, split):
-    """Frames of `split` ("train" or "validation") of the model `name`."""
+def load(name, root, split, left_out=VALIDATION_SEQUENCES):
+    """Frames of `split` ("train" or "validation") of the model `name`; `left_out` are driving's validation drives."""
     if name == "driving":
-        return driving_frames(root, TRAIN_SEQUENCES if split == "train" else VALIDATION_SEQUENCES)
+        chosen = [s for s in SEQUENCES if s not in left_out] if split == "train" else left_out
+        return driving_frames(root, chosen)
     return airborne_frames(root, TRAIN_TILES if split == "train" else VALIDATION_TILES)
 
 

@@ -1,8 +1,10 @@
 """Scores an exported model on the validation split, per class and per group, over all points of the raw frames.
 
-    python training/evaluate.py driving [--model models/driving.safetensors] [--calibrate]
+    python training/evaluate.py driving [--model models/driving.safetensors ...] [--calibrate]
+    python training/evaluate.py driving --split nuscenes
 
-`--calibrate` fits the softmax temperature on the validation frames and writes it into the file.
+`--calibrate` fits the softmax temperature on the validation frames and writes it into the file. Of several models the
+mean of their probabilities is scored. `--split nuscenes` scores the four images of `val`, another sensor in another city.
 """
 
 import argparse
@@ -17,7 +19,7 @@ from safetensors.torch import load_file, save_file
 import data
 from graph import build_pyramid
 from network import load, tensors
-from settings import MODELS
+from settings import MODELS, VALIDATION_SEQUENCES
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data" / "lidar"
@@ -88,6 +90,50 @@ class Score:
         return "\n".join(lines)
 
 
+# What nuScenes' labels mean in the groups that both know; vegetation and terrain are one label there and left out.
+CARRIED = {
+    "ground": ([9, 103], [9, 10, 11, 12, 17]),
+    "vehicle": ([1, 104, 5], [1, 4, 5]),
+    "structure": ([101, 14], [13, 14, 18, 19]),
+    "people and two-wheelers": ([6, 105], [2, 3, 6, 7, 8]),
+}
+
+
+def carried_over(model, prepared, config):
+    """`{group: (true points, IoU)}` over the images of another sensor."""
+    ids = np.array([c["id"] for c in config["classes"]])
+    counts = {group: np.zeros(3, np.int64) for group in CARRIED}
+    with torch.no_grad():
+        for levels, node_of, labels, _ in prepared:
+            found = ids[decide(model(levels).numpy(), config)][node_of]
+            known = np.isin(labels, [i for true, _ in CARRIED.values() for i in true])
+            for group, (true, own) in CARRIED.items():
+                t, f = np.isin(labels[known], true), np.isin(found[known], own)
+                counts[group] += [(t & f).sum(), (t | f).sum(), t.sum()]
+    return {group: (int(c[2]), c[0] / max(c[1], 1)) for group, c in counts.items()}
+
+
+class Ensemble(torch.nn.Module):
+    """Several networks of one configuration as one: the logarithm of the mean of their probabilities."""
+
+    def __init__(self, models, temperatures):
+        super().__init__()
+        self.models, self.temperatures = torch.nn.ModuleList(models), temperatures
+
+    def forward(self, levels):
+        each = [torch.softmax(m(levels) / t, 1) for m, t in zip(self.models, self.temperatures)]
+        return torch.log(torch.stack(each).mean(0).clamp_min(1e-8))
+
+
+def open_models(paths):
+    """One network, or the ensemble of several, and the configuration."""
+    loaded = [load(path) for path in paths]
+    if len(loaded) == 1:
+        return loaded[0]
+    ensemble = Ensemble([m for m, _ in loaded], [c["temperature"] for _, c in loaded]).eval()
+    return ensemble, {**loaded[0][1], "temperature": 1.0}
+
+
 def prepare(frames, config):
     """`(tensors, node of each point, labels, group)` per frame."""
     out = []
@@ -148,21 +194,30 @@ def calibration_error(kept, config, bins=15):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=MODELS)
-    parser.add_argument("--model")
+    parser.add_argument("--model", nargs="*")
+    parser.add_argument("--drives", default=",".join(VALIDATION_SEQUENCES), help="driving: the drives of the validation split")
     parser.add_argument("--data", default=DATA)
     parser.add_argument("--split", default="validation")
     parser.add_argument("--drop", default="", help="zero these inputs, comma-separated: how the model fares without")
     parser.add_argument("--calibrate", action="store_true")
     options = parser.parse_args()
-    path = options.model or ROOT / "models" / f"{options.name}.safetensors"
-    model, config = load(path)
-    frames = data.load(options.name, options.data, options.split)
+    paths = options.model or [ROOT / "models" / f"{options.name}.safetensors"]
+    model, config = open_models(paths)
+    if options.split == "nuscenes":
+        frames = data.nuscenes_images(options.data, "val")
+        for group, (points, iou) in carried_over(model, prepare(frames, config), config).items():
+            print(f"| {group} | {points:,} | {iou:.3f} |")
+        return
+    frames = data.load(options.name, options.data, options.split, options.drives.split(","))
     for frame in frames:
         for name in filter(None, options.drop.split(",")):
             frame.extras[name][:] = 0
     scores, kept = run(model, prepare(frames, config), config)
     if options.calibrate:
         config["temperature"] = round(fit_temperature(kept, config), 4)
+        if len(paths) > 1:
+            parser.error("--calibrate writes into one file")
+        path = paths[0]
         with safe_open(path, "pt") as file:
             config = {**json.loads(file.metadata()["thalweg"]), "temperature": config["temperature"]}
         save_file(load_file(path), path, metadata={"thalweg": json.dumps(config, sort_keys=True)})

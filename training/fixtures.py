@@ -24,7 +24,8 @@ OUT = Path(__file__).resolve().parent.parent / "tests" / "fixtures"
 TINY = {
     "levels": 3, "s0": 0.25, "k": 6, "channels": [8, 12, 16], "blocks": [1, 2, 1], "dec_channels": [8, 10],
     "dec_blocks": [1, 0], "head": 8, "columns": [1.5, 6.0], "hag_scale": 4.0,
-    "inputs": ["z", "range", "intensity", "has_intensity"], "input_scales": [0.25, 0.015625, 1.0, 1.0],
+    "inputs": ["z", "above_ground", "range", "intensity", "has_intensity"],
+    "input_scales": [0.25, 0.25, 0.015625, 1.0, 1.0],
     "classes": [{"id": 1, "name": "car"}, {"id": 9, "name": "road"}, {"id": 13, "name": "building"}],
     "temperature": 1.25, "licence": "synthetic", "trained_on": "random weights",
 }

@@ -216,6 +216,27 @@ def height_above_ground(positions, columns, scale):
     return out
 
 
+def ground_level(positions):
+    """Height of the ground under the sensor: the median of the lowest nodes of all columns of 1 m within 20 m.
+
+    -1.73 (the sensor height of KITTI) where fewer than 30 columns hold a node, or half of them lie more than 0.5 m
+    off that median. The upper median of f32 values, so that no rounding enters.
+    """
+    reach, side, fewest = np.float32(20.0), 40, 30
+    x, y = positions[:, 0], positions[:, 1]
+    near = x * x + y * y < reach * reach
+    column = ((x[near] + reach).astype(np.int64).clip(0, side - 1) * side
+              + (y[near] + reach).astype(np.int64).clip(0, side - 1))
+    lowest = np.full(side * side, np.inf, np.float32)
+    np.minimum.at(lowest, column, positions[near, 2])
+    lowest = np.sort(lowest[np.isfinite(lowest)])
+    if len(lowest) < fewest:
+        return np.float32(-1.73)
+    height = lowest[len(lowest) // 2]
+    flat = (np.abs(lowest.astype(np.float64) - np.float64(height)) < 0.5).mean()
+    return height if flat >= 0.5 else np.float32(-1.73)
+
+
 @dataclass
 class Level:
     """One level of the pyramid; arrays over its nodes."""
@@ -239,6 +260,8 @@ def scalar_inputs(positions, extras, names, scales):
     for name, scale in zip(names, scales):
         if name == "z":
             value = positions[:, 2]
+        elif name == "above_ground":
+            value = positions[:, 2] - ground_level(positions)
         elif name == "range":
             value = np.sqrt(positions[:, 0] * positions[:, 0] + positions[:, 1] * positions[:, 1])
         else:

@@ -5,6 +5,15 @@ DRIVING_NAMES = (
     "building fence vegetation trunk terrain pole traffic-sign"
 ).split()
 
+# Labels of other data sets that stand for one of several classes: (classes). The loss asks for their sum.
+SETS = {
+    101: [13, 14, 18, 19],  # man-made
+    102: [15, 16, 17],  # vegetation and terrain
+    103: [10, 11, 12],  # flat, but no road
+    104: [4, 5],  # trucks, trailers, building machines
+    105: [2, 3, 7, 8],  # two-wheelers
+}
+
 DRIVING = {
     "levels": 5,
     "s0": 0.125,
@@ -16,7 +25,7 @@ DRIVING = {
     "head": 48,
     "columns": [1.5, 6.0],
     "hag_scale": 4.0,
-    "inputs": ["z", "range", "intensity", "has_intensity"],
+    "inputs": ["above_ground", "range", "intensity", "has_intensity"],
     "input_scales": [0.25, 0.015625, 1.0, 1.0],
     "classes": [{"id": i + 1, "name": name} for i, name in enumerate(DRIVING_NAMES)],
     "groups": [
@@ -60,8 +69,10 @@ AIRBORNE = {
 
 MODELS = {"driving": DRIVING, "airborne": AIRBORNE}
 
-TRAIN_SEQUENCES = ["00", "01", "02", "03", "04", "05", "09"]
+SEQUENCES = ["00", "01", "02", "03", "04", "05", "07", "09", "10"]
 VALIDATION_SEQUENCES = ["07", "10"]
+# every drive is left out once; the first fold is the usual split
+FOLDS = [["07", "10"], ["00", "03", "09"], ["01", "02", "04", "05"]]
 
 IGN = "IGNF-ign-pdal-tools/"
 BRIDGE = "IGNF-las-digital-models/bridge/pointcloud/"

@@ -17,11 +17,11 @@ import torch
 
 import augment
 import data
-from evaluate import DATA, ROOT, fit_temperature, prepare, run
+from evaluate import DATA, ROOT, fit_temperature, open_models, prepare, run
 from graph import build_pyramid
-from losses import segmentation_loss
+from losses import distillation_loss, segmentation_loss
 from network import GraphUNet, export, tensors
-from settings import MODELS
+from settings import MODELS, SETS, VALIDATION_SEQUENCES
 
 LICENCE = {
     "driving": "CC BY-NC-SA 4.0 (NON-COMMERCIAL): trained on KITTI / SemanticKITTI",
@@ -34,11 +34,12 @@ TRAINED_ON = {
 
 
 class Samples(torch.utils.data.Dataset):
-    def __init__(self, name, config, frames, seed, steps, start):
-        self.config, self.frames, self.seed = config, frames, seed
+    def __init__(self, name, config, frames, objects, seed, steps, start):
+        self.config, self.seed = config, seed
+        self.frames = augment.pools_of(frames) if name == "driving" else frames
         self.start, self.steps = start, steps
-        self.classes = [c["id"] for c in config["classes"]]
-        self.objects = augment.objects_of(frames) if name == "driving" else None
+        self.classes = [c["id"] for c in config["classes"]] + (list(SETS) if name == "driving" else [])
+        self.objects = objects
 
     def __len__(self):
         return self.steps - self.start
@@ -119,10 +120,16 @@ def main():
     parser.add_argument("name", choices=MODELS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--decay", type=float, default=0.02)
     parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--data", default=DATA)
+    parser.add_argument("--leave-out", default=",".join(VALIDATION_SEQUENCES),
+                        help="driving: the drives to validate on, comma-separated; empty trains on all nine")
+    parser.add_argument("--simulated", help="driving: folder of drives that `thalweg simulate street` wrote")
+    parser.add_argument("--teachers", nargs="*", default=[],
+                        help="driving: files of networks; their mean probabilities are learnt beside the labels, on unlabelled drives too")
+    parser.add_argument("--teaching", type=float, default=2.0, help="weight of what the teachers say against the labels")
     parser.add_argument("--output")
     parser.add_argument("--every", type=int, default=250, help="steps between validations and checkpoints")
     parser.add_argument("--loaders", type=int, default=1)
@@ -135,13 +142,26 @@ def main():
     checkpoint = ROOT / "models" / "checkpoints" / f"{output.stem}-{options.seed}.pt"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
 
-    frames, validation = data.load(name, options.data, "train"), data.load(name, options.data, "validation")
-    held = validation[::3] if name == "driving" else validation
+    left_out = [drive for drive in options.leave_out.split(",") if drive]
+    frames = data.load(name, options.data, "train", left_out)
+    held = data.load(name, options.data, "validation", left_out)
+    objects, members = None, torch.zeros(0, len(config["classes"]))
+    if name == "driving":
+        held = held[::3]
+        objects = augment.objects_of(frames)
+        for c, more in augment.boxed_objects(data.raw_frames(options.data)).items():
+            objects.setdefault(c, []).extend(more)
+        members = torch.tensor([[float(c["id"] in s) for c in config["classes"]] for s in SETS.values()])
     held = prepare(held, config)
     ids = [c["id"] for c in config["classes"]]
     place = {i: g for g, group in enumerate(config["groups"]) for i in group["ids"]}
     group_of, groups = torch.tensor([place[i] for i in ids]), len(config["groups"])
     weight = class_weights(frames, ids)
+    if name == "driving":
+        frames = frames + data.nuscenes_images(options.data, "train")
+        frames += data.simulated_frames(options.simulated) if options.simulated else []
+        frames += data.raw_frames(options.data) if options.teachers else []
+    teacher = open_models(options.teachers)[0] if options.teachers else None
 
     model = GraphUNet(config, dropout=options.dropout)
     average = copy.deepcopy(model)
@@ -161,12 +181,17 @@ def main():
     print(f"{name}: {sum(p.numel() for p in model.parameters()):,} parameters, {len(frames)} frames, "
           f"classes {np.round(weight.numpy(), 2)}, from step {start}", flush=True)
 
-    samples = Samples(name, config, frames, options.seed, options.steps, start)
+    samples = Samples(name, config, frames, objects, options.seed, options.steps, start)
     loader = torch.utils.data.DataLoader(samples, None, num_workers=options.loaders, prefetch_factor=4)
     began, total, recent = time.time(), 0.0, []
     for step, (levels, target, count) in enumerate(loader, start + 1):
         model.train()
-        loss = segmentation_loss(model(levels), target, count, weight, group_of, groups)
+        logits = model(levels)
+        loss = segmentation_loss(logits, target, count, weight, group_of, groups, members)
+        if teacher is not None:
+            with torch.no_grad():
+                taught = torch.softmax(teacher(levels), 1)
+            loss = loss + options.teaching * distillation_loss(logits, taught, count)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)

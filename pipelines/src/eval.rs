@@ -2,10 +2,12 @@
 //!
 //! IoU of a class = true positives / (true positives + false positives + false negatives) over all points of all frames
 //! whose true class is one of the model's (others are ignored), as SemanticKITTI defines it; the mean runs over the classes
-//! with at least [`ENOUGH`] true points. ECE: mean |confidence − accuracy| over ten equal bins, weighted by points.
+//! with at least [`ENOUGH`] true points. ECE: mean |confidence − accuracy| over ten equal bins, weighted by points. A point that
+//! the model abstains from counts as missed in its true class. Panoptic quality: [`panoptic`].
 
 pub mod gnn;
 pub mod molecule;
+pub mod panoptic;
 pub mod pose;
 pub mod risk;
 
@@ -16,8 +18,10 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde_json::json;
+use thalweg::points::models::graph_unet::Class;
 use thalweg::{BoxError, Epoch, Segmentation, SegmentationModel, Sink};
 
+use self::panoptic::Panoptic;
 use crate::finish;
 use crate::pipeline::{Context, Measured};
 use crate::{Failure, Settings, draw, input, plot, segment};
@@ -34,6 +38,9 @@ pub struct Score {
     pub points: u64,
     /// Intersection over union; `None` where neither truth nor prediction has it.
     pub iou: Option<f64>,
+    /// Panoptic quality of a class; `None` as there, and for groups.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pq: Option<f64>,
 }
 
 /// What `eval segment` found.
@@ -45,7 +52,9 @@ pub struct Scores {
     pub frames: u64,
     /// Points with a true class that the model knows.
     pub points: u64,
-    /// Share of them that are right.
+    /// Share of them that were given a class.
+    pub labelled: f64,
+    /// Share of those that are right.
     pub accuracy: f64,
     /// Expected calibration error of the confidence.
     pub ece: f64,
@@ -53,6 +62,10 @@ pub struct Scores {
     pub miou: Option<f64>,
     /// Mean IoU over groups with enough points, where the model has groups.
     pub miou_groups: Option<f64>,
+    /// Mean panoptic quality over classes with enough points.
+    pub pq: Option<f64>,
+    /// The same over the classes of which the truth numbers objects.
+    pub pq_objects: Option<f64>,
     /// Per class.
     pub classes: Vec<Score>,
     /// Per group.
@@ -64,6 +77,7 @@ pub struct Scores {
 struct Confusion {
     pairs: BTreeMap<(u8, u8), u64>,
     bins: [(u64, u64, f64); 10],
+    panoptic: Panoptic,
     frames: u64,
     unlabelled: u64,
     /// The first labelled frame, where a picture is wanted.
@@ -81,11 +95,15 @@ impl Confusion {
         if self.drawn && self.shown.is_none() {
             self.shown = Some(item.clone());
         }
+        self.panoptic.add(item, |class| class != 0 && item.classes.name(class).is_some());
         for ((&truth, &found), &confidence) in truth.class.iter().zip(&item.class).zip(&item.confidence) {
-            if truth == 0 || item.classes.name(truth).is_none() || found == 0 {
+            if truth == 0 || item.classes.name(truth).is_none() {
                 continue;
             }
             *self.pairs.entry((truth, found)).or_default() += 1;
+            if found == 0 {
+                continue;
+            }
             let bin = &mut self.bins[((confidence * 10.0) as usize).min(9)];
             bin.0 += 1;
             bin.1 += u64::from(truth == found);
@@ -100,7 +118,7 @@ impl Confusion {
         };
         let (both, either) = (sum(&|t, f| t && f), sum(&|t, f| t || f));
         let iou = (either > 0).then(|| both as f64 / either as f64);
-        Score { name: name.into(), points: sum(&|t, _| t), iou }
+        Score { name: name.into(), points: sum(&|t, _| t), iou, pq: None }
     }
 
     /// A frame from above, labelled, as it truly is and where the two differ, and how far confidence can be trusted.
@@ -127,27 +145,38 @@ impl Confusion {
 
     fn scores(&self, model: &SegmentationModel) -> Scores {
         let config = model.config();
-        let points: u64 = self.bins.iter().map(|bin| bin.0).sum();
-        let share = |n: f64| if points == 0 { 0.0 } else { n / points as f64 };
-        let classes: Vec<_> = config.classes.iter().map(|class| self.score(&class.name, &[class.id])).collect();
+        let labelled: u64 = self.bins.iter().map(|bin| bin.0).sum();
+        let points: u64 = self.pairs.values().sum();
+        let share = |n: f64| if labelled == 0 { 0.0 } else { n / labelled as f64 };
+        let class = |class: &Class| Score {
+            pq: self.panoptic.of(class.id),
+            ..self.score(&class.name, &[class.id])
+        };
+        let classes: Vec<_> = config.classes.iter().map(class).collect();
+        let objects = config.classes.iter().zip(&classes).filter(|(class, _)| self.panoptic.has_objects(class.id));
+        let pq_objects = mean(objects.map(|(_, score)| score), |score| score.pq);
         let groups: Vec<_> = config.groups.iter().map(|group| self.score(&group.name, &group.ids)).collect();
         Scores {
             model: model.name().into(),
             frames: self.frames,
             points,
+            labelled: if points == 0 { 0.0 } else { labelled as f64 / points as f64 },
             accuracy: share(self.bins.iter().map(|bin| bin.1).sum::<u64>() as f64),
             ece: share(self.bins.iter().map(|bin| (bin.2 - bin.1 as f64).abs()).sum()),
-            miou: mean(&classes),
-            miou_groups: mean(&groups),
+            miou: mean(&classes, |score| score.iou),
+            miou_groups: mean(&groups, |score| score.iou),
+            pq: mean(&classes, |score| score.pq),
+            pq_objects,
             classes,
             groups,
         }
     }
 }
 
-fn mean(scores: &[Score]) -> Option<f64> {
-    let ious: Vec<f64> = scores.iter().filter(|s| s.points >= ENOUGH).filter_map(|s| s.iou).collect();
-    (!ious.is_empty()).then(|| ious.iter().sum::<f64>() / ious.len() as f64)
+/// The mean over what has enough true points and a value.
+fn mean<'a>(scores: impl IntoIterator<Item = &'a Score>, value: impl Fn(&Score) -> Option<f64>) -> Option<f64> {
+    let values: Vec<f64> = scores.into_iter().filter(|score| score.points >= ENOUGH).filter_map(value).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Adds up confusion; publishes nothing.
@@ -198,14 +227,22 @@ impl std::fmt::Display for Scores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let part = |v: Option<f64>| v.map_or_else(|| "     -".into(), |v| format!("{v:6.3}"));
         writeln!(f, "model {}, {} frames, {} labelled points", self.model, self.frames, self.points)?;
-        writeln!(f, "accuracy {:.3}, calibration error {:.3}", self.accuracy, self.ece)?;
-        for (what, mean, scores) in [("class", self.miou, &self.classes), ("group", self.miou_groups, &self.groups)] {
-            writeln!(f, "\n{what:24} {:>10}    IoU", "points")?;
-            for score in scores {
-                writeln!(f, "{:24} {:>10} {}", score.name, score.points, part(score.iou))?;
-            }
-            writeln!(f, "mean over those with {ENOUGH} points or more: {}", part(mean))?;
+        if self.labelled < 1.0 {
+            writeln!(f, "given a class: {:.3} of them", self.labelled)?;
         }
-        Ok(())
+        writeln!(f, "accuracy {:.3}, calibration error {:.3}", self.accuracy, self.ece)?;
+        writeln!(f, "\n{:24} {:>10}    IoU     PQ", "class", "points")?;
+        for score in &self.classes {
+            writeln!(f, "{:24} {:>10} {} {}", score.name, score.points, part(score.iou), part(score.pq))?;
+        }
+        writeln!(f, "mean over those with {ENOUGH} points or more: {} {}", part(self.miou), part(self.pq))?;
+        if self.pq_objects.is_some() {
+            writeln!(f, "panoptic quality of the classes that come as objects: {}", part(self.pq_objects))?;
+        }
+        writeln!(f, "\n{:24} {:>10}    IoU", "group", "points")?;
+        for score in &self.groups {
+            writeln!(f, "{:24} {:>10} {}", score.name, score.points, part(score.iou))?;
+        }
+        writeln!(f, "mean over those with {ENOUGH} points or more: {}", part(self.miou_groups))
     }
 }

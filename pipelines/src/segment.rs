@@ -25,6 +25,13 @@ use crate::{Failure, Settings, eval, finish, input, models, output, sims};
 const VOXEL: Key = voxel("the model's own");
 const WINDOW: Key = window("3");
 
+const ABSTAIN: Key = Key {
+    name: "abstain",
+    default: "0",
+    expected: "a probability, 0 to 1",
+    what: "class 0 where the confidence is below it",
+};
+
 const COLUMNS: Key = Key {
     name: "columns",
     default: "none",
@@ -36,6 +43,7 @@ const KEYS: Listed = &[
     &NODES,
     &VOXEL,
     &WINDOW,
+    &ABSTAIN,
     &COLUMNS,
     &sims::FRAMES,
     &sims::SEED,
@@ -101,11 +109,12 @@ pub const READY: Ready = Ready {
     }),
 };
 
-const EVAL_KEYS: Listed = &[&NODES, &VOXEL, &WINDOW, &input::TIME_UNIT, &sims::FRAMES, &sims::SEED];
+const EVAL_KEYS: Listed = &[&NODES, &VOXEL, &WINDOW, &ABSTAIN, &input::TIME_UNIT, &sims::FRAMES, &sims::SEED];
 
 /// What the settings ask for.
 struct Asked {
     nodes: Nodes,
+    abstain: f32,
     reading: Reading,
     roll: Roll,
     columns: LabelColumns,
@@ -117,6 +126,7 @@ impl Asked {
     fn of(settings: &Settings, listed: Listed) -> Result<Asked, Failure> {
         let mut keys = Keys::of(&settings.set, listed);
         let nodes = Nodes::take(&mut keys, &VOXEL, &WINDOW);
+        let abstain = keys.take(&ABSTAIN, |least: &f32| (0.0..=1.0).contains(least));
         let reading = Reading::take(&mut keys, settings);
         let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
         let (mut roll, mut columns, mut every) = (Roll::default(), LabelColumns::default(), Duration::default());
@@ -130,14 +140,15 @@ impl Asked {
             columns = keys.take(&COLUMNS, |_| true);
         }
         keys.done()?;
-        Ok(Asked { nodes, reading, roll, columns, every })
+        Ok(Asked { nodes, abstain, reading, roll, columns, every })
     }
 }
 
-/// The model that the settings name, else the one for the input's kind.
+/// The model that the settings name, else the one for the input's kind; the workers share each frame besides, so that a frame that
+/// comes alone is soon done.
 pub(crate) fn model(settings: &Settings) -> Result<SegmentationModel, Failure> {
     let default = if input::is_las(settings) { "airborne" } else { "driving" };
-    models::open(settings.model.as_deref().unwrap_or(default))
+    Ok(models::open(settings.model.as_deref().unwrap_or(default))?.shared_by(settings.workers))
 }
 
 /// LAS intensities are counts on each maker's own scale, not the 0–1 that a network was trained with: it does without.
@@ -154,7 +165,7 @@ pub(crate) fn plan<'p>(points: Flow<'p, Frame>, nodes: Nodes, model: &Segmentati
     let config = model.config();
     let points = points.map("intensity", trusted);
     match nodes {
-        Nodes::Sweep => points.voxel_downsample(config.s0).knn_graph(config.k).infer(model),
+        Nodes::Sweep => points.voxel_downsample(config.s0).knn_graph_shared(config.k, model.threads()).infer(model),
         Nodes::Map { voxel, window } => {
             points.map_window(voxel.unwrap_or(config.s0), window).knn_graph(config.k).infer(model)
         }
@@ -162,8 +173,8 @@ pub(crate) fn plan<'p>(points: Flow<'p, Frame>, nodes: Nodes, model: &Segmentati
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
-    let Asked { nodes, reading, roll, columns, every } = Asked::of(settings, KEYS)?;
-    let model = model(settings)?;
+    let Asked { nodes, abstain, reading, roll, columns, every } = Asked::of(settings, KEYS)?;
+    let model = model(settings)?.abstaining_below(abstain);
     let mut durable = Durable::open(settings, context, every, "segment", Some(model.name()))?;
     let reading = reading.of_nodes(nodes, model.config().s0);
     let source = durable.frames(input::open(settings, &reading, context)?, nodes.retained())?;
@@ -198,8 +209,8 @@ pub(crate) fn open(
     settings: &Settings,
     context: &Context,
 ) -> Result<(input::Frames, Nodes, SegmentationModel), Failure> {
-    let Asked { nodes, reading, .. } = Asked::of(settings, EVAL_KEYS)?;
-    let model = model(settings)?;
+    let Asked { nodes, abstain, reading, .. } = Asked::of(settings, EVAL_KEYS)?;
+    let model = model(settings)?.abstaining_below(abstain);
     let reading = reading.of_nodes(nodes, model.config().s0);
     let source = input::open(settings, &reading, context)?;
     Ok(match &settings.truth {

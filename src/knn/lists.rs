@@ -1,6 +1,6 @@
 //! Neighbour lists, all of one length.
 
-use super::isa::{Keys, key_d2, key_id};
+use super::isa::{key_d2, key_id};
 
 /// The nearest neighbours of many points, each list ordered by (squared distance, index).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,7 +32,7 @@ impl NeighborLists {
 
     /// Writes a list.
     #[inline(always)]
-    pub(super) fn set(&mut self, row: usize, keys: &Keys) {
+    pub(super) fn set(&mut self, row: usize, keys: &[u64]) {
         let k = self.k;
         let dst = &mut self.neighbor[row * k..][..k];
         let d2 = &mut self.d2[row * k..][..k];

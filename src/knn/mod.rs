@@ -50,7 +50,10 @@ mod simd;
 mod tree;
 mod voxels;
 
+use std::ops::Range;
+
 use crate::Error;
+use crate::share::{Turns, on_each};
 use isa::{Isa, Job, Keys};
 use layout::{LANES, NO_ID};
 use search::{BATCH, Batch, Members, Scratch, Searcher, Sink};
@@ -72,6 +75,14 @@ pub const MAX_K: usize = 64;
 /// [`Error::Value`] unless `k` is 1 to [`MAX_K`].
 pub fn knn_graph(points: Points3<'_>, k: usize) -> Result<NeighborLists, Error> {
     KnnIndex::build(points).graph(k)
+}
+
+/// [`knn_graph`] by several threads, with the same bits.
+///
+/// # Errors
+/// As there.
+pub fn knn_graph_shared(points: Points3<'_>, k: usize, threads: usize) -> Result<NeighborLists, Error> {
+    KnnIndex::build(points).graph_shared(k, threads)
 }
 
 /// An index over points that are all known: built at once, asked often.
@@ -127,9 +138,42 @@ impl KnnIndex {
     /// As there.
     pub fn graph_into(&self, k: usize, lists: &mut NeighborLists) -> Result<(), Error> {
         check(k)?;
-        lists.reset(self.len, k.min(self.len.saturating_sub(1)));
-        self.simd.run(All { queries: &self.tree, tree: &self.tree, own: true, lists });
+        let k = k.min(self.len.saturating_sub(1));
+        lists.reset(self.len, k);
+        self.simd.run(All { queries: &self.tree, tree: &self.tree, own: true, k, leaves: 0..usize::MAX, sink: lists });
         Ok(())
+    }
+
+    /// [`KnnIndex::graph`] by several threads: each takes some leaves after others and keeps what it finds, and then the lists are put in
+    /// the order of the points.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn graph_shared(&self, k: usize, threads: usize) -> Result<NeighborLists, Error> {
+        /// Leaves a turn, of up to 64 points each.
+        const TURN: usize = 32;
+        check(k)?;
+        let turns = Turns::new(self.tree.units.len().div_ceil(TURN * LANES));
+        if threads <= 1 || turns.count() < 2 * threads {
+            return self.graph(k);
+        }
+        let k = k.min(self.len.saturating_sub(1));
+        let parts = on_each(threads, || {
+            let mut part = Found { k, ids: Vec::new(), keys: Vec::new() };
+            while let Some(turn) = turns.take() {
+                let leaves = turn * TURN..(turn + 1) * TURN;
+                self.simd.run(All { queries: &self.tree, tree: &self.tree, own: true, k, leaves, sink: &mut part });
+            }
+            part
+        });
+        let mut lists = NeighborLists::default();
+        lists.reset(self.len, k);
+        for part in &parts {
+            for (&id, keys) in part.ids.iter().zip(part.keys.chunks_exact(k.max(1))) {
+                lists.set(id as usize, keys);
+            }
+        }
+        Ok(lists)
     }
 
     /// The `k` nearest points of each query, which is no node itself; rows of `min(k, len)`.
@@ -141,8 +185,10 @@ impl KnnIndex {
         let mut order = Tree::default();
         build(&mut order, &mut Vec::new(), queries);
         let mut lists = NeighborLists::default();
-        lists.reset(queries.len(), k.min(self.len));
-        self.simd.run(All { queries: &order, tree: &self.tree, own: false, lists: &mut lists });
+        let k = k.min(self.len);
+        lists.reset(queries.len(), k);
+        let sink = &mut lists;
+        self.simd.run(All { queries: &order, tree: &self.tree, own: false, k, leaves: 0..usize::MAX, sink });
         Ok(lists)
     }
 }
@@ -169,20 +215,38 @@ impl Sink for NeighborLists {
     }
 }
 
-/// Searches every point of a tree in a tree.
-struct All<'a> {
+/// What one of several threads found: points and their keys, `k` each.
+struct Found {
+    k: usize,
+    ids: Vec<u32>,
+    keys: Vec<u64>,
+}
+
+impl Sink for Found {
+    #[inline(always)]
+    fn list(&mut self, _: usize, id: u32, keys: &Keys, _: Members<'_>) {
+        self.ids.push(id);
+        self.keys.extend_from_slice(&keys[..self.k]);
+    }
+}
+
+/// Searches the points of some leaves of a tree in a tree, for lists of `k`.
+struct All<'a, S> {
     queries: &'a Tree,
     tree: &'a Tree,
     own: bool,
-    lists: &'a mut NeighborLists,
+    k: usize,
+    /// Of `queries`; those beyond the last are none.
+    leaves: Range<usize>,
+    sink: &'a mut S,
 }
 
-impl Job for All<'_> {
+impl<S: Sink> Job for All<'_, S> {
     type Out = ();
 
     #[inline(always)]
     fn run<I: Isa>(self, isa: I) {
-        match self.lists.k {
+        match self.k {
             0 => (),
             1..=8 => self.search::<I, 8>(isa),
             9..=16 => self.search::<I, 16>(isa),
@@ -192,17 +256,18 @@ impl Job for All<'_> {
     }
 }
 
-impl All<'_> {
+impl<S: Sink> All<'_, S> {
     #[inline(always)]
     fn search<I: Isa, const R: usize>(self, isa: I) {
-        let k = self.lists.k;
+        let k = self.k;
         let mut scratch = Scratch::new();
         let mut searcher = Searcher::<I, false>::new(isa, self.tree, &[], k, self.own, &mut scratch);
         let mut near = [0; 16];
         // 32 seeds give the exact bound of lists up to 16; 64 and 128 do for longer ones.
         let seeds = 4 * (k + 1).div_ceil(17).next_power_of_two();
         let mut batch = Batch::EMPTY;
-        for (leaf, units) in self.queries.units.chunks(LANES).enumerate() {
+        let leaves = self.queries.units.chunks(LANES).enumerate().skip(self.leaves.start).take(self.leaves.len());
+        for (leaf, units) in leaves {
             let full = units.iter().filter(|unit| unit.id[0] != NO_ID).count();
             let half = if full * LANES > BATCH { full.div_ceil(2) } else { full };
             for (part, units) in units[..full].chunks(half.max(1)).enumerate() {
@@ -216,7 +281,7 @@ impl All<'_> {
                 let from = from.min(self.tree.units.len().saturating_sub(seeds));
                 let near: &mut [u32] = &mut near[..seeds.min(self.tree.units.len())];
                 near.iter_mut().zip(from as u32..).for_each(|(unit, index)| *unit = index);
-                searcher.search::<R>(&batch, near, self.lists);
+                searcher.search::<R>(&batch, near, self.sink);
             }
         }
     }

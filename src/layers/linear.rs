@@ -78,6 +78,18 @@ impl Linear {
         Ok(out)
     }
 
+    /// [`Linear::forward`] for rows given flat: `x` `[rows, in_channels]` into `out` `[rows, out_channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the two have another number of rows or channels.
+    pub(crate) fn forward_block(&self, x: &[f32], out: &mut [f32]) -> Result<(), Error> {
+        match &self.bias {
+            Some(bias) => out.chunks_mut(bias.len().max(1)).for_each(|row| row.copy_from_slice(&bias[..row.len()])),
+            None => out.fill(0.0),
+        }
+        gemm::multiply_add_block(x, &self.weight, out)
+    }
+
     /// `rows` rows of bias, or of zeros without one: what products are added to.
     pub(super) fn start(&self, rows: usize) -> Matrix {
         let mut out = Matrix::zeros(rows, self.weight.rows());

@@ -173,8 +173,33 @@ impl PointNetConv {
         Error::unless_same("PointNetConv: positions of the rows of x", [px.len(), py.len(), pz.len()], rows)?;
         let messages = self.features.forward(x)?;
         let mut out = Matrix::zeros(x.rows(), self.outputs);
-        let mut offsets = Vec::new();
-        for i in 0..x.rows() {
+        self.maxima_of(0, &messages, positions, scale, lists, &mut Vec::new(), out.data_mut())?;
+        Ok(out)
+    }
+
+    /// `Wn x`, the part of a message that belongs to its source: the input of [`PointNetConv::maxima_of`].
+    pub(crate) fn sources(&self) -> &Linear {
+        &self.features
+    }
+
+    /// The rows of [`PointNetConv::forward`] from `first` on, as many as `out` `[rows, out]`, which holds zeros, has; `offsets` is memory
+    /// to use again.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a list holds what is no node.
+    #[expect(clippy::too_many_arguments, reason = "the inner loop of a layer that others are fused with")]
+    pub(crate) fn maxima_of<'l>(
+        &self,
+        first: usize,
+        messages: &Matrix,
+        positions: Positions<'_>,
+        scale: f32,
+        lists: impl Fn(usize) -> &'l [u32],
+        offsets: &mut Vec<[f32; 3]>,
+        out: &mut [f32],
+    ) -> Result<(), Error> {
+        let Positions { x: px, y: py, z: pz } = positions;
+        for (i, row) in (first..).zip(out.chunks_exact_mut(self.outputs.max(1))) {
             let list = lists(i);
             if let Some(j) = list.iter().find(|&&j| j as usize >= px.len()) {
                 let (found, expected) = (format!("neighbour {j}"), format!("one of {} nodes", px.len()));
@@ -187,13 +212,13 @@ impl PointNetConv {
                 [(px[j] - own[0]) * scale, (py[j] - own[1]) * scale, (pz[j] - own[2]) * scale]
             }));
             if !list.is_empty() {
-                edge_max(list, &offsets, messages.data(), self.positions.data(), out.row_mut(i));
+                edge_max(list, offsets, messages.data(), self.positions.data(), row);
                 if let Some(bias) = &self.bias {
-                    out.row_mut(i).iter_mut().zip(bias).for_each(|(v, b)| *v += b);
+                    row.iter_mut().zip(bias).for_each(|(v, b)| *v += b);
                 }
             }
         }
-        Ok(out)
+        Ok(())
     }
 }
 

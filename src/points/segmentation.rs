@@ -38,9 +38,9 @@ impl Classes {
 pub struct Segmentation {
     /// The frame.
     pub frame: Arc<Frame>,
-    /// Class code; 0 for a non-finite point.
+    /// Class code; 0 for a non-finite point, and where the model abstains.
     pub class: Vec<u8>,
-    /// Probability of that class; 0 for a non-finite point.
+    /// Probability of that class, or of the best one where the model abstains; 0 for a non-finite point.
     pub confidence: Vec<f32>,
     /// 1 + rank of the object's smallest point index within the frame; 0 = no object.
     pub instance: Vec<u32>,

@@ -72,7 +72,7 @@ fn graph_unet_gives_the_logits_of_pytorch_geometric() {
             returns: None,
         };
         let graph = KnnGraph { nodes: Arc::new(nodes), k: lists.k, neighbor: lists.neighbor, d2: lists.d2 };
-        let pyramid = Pyramid::build(&graph, &config, &mut Clock::default()).unwrap();
+        let pyramid = Pyramid::build(&graph, &config, 1, &mut Clock::default()).unwrap();
         for (l, level) in pyramid.levels.iter().enumerate() {
             assert_eq!(level.neighbor, ints(&file, &format!("level.{l}.neighbours")), "{name}: lists of level {l}");
             assert_eq!(level.parent, ints(&file, &format!("level.{l}.parent")), "{name}: parents of level {l}");
@@ -81,8 +81,12 @@ fn graph_unet_gives_the_logits_of_pytorch_geometric() {
         }
         let network = GraphUNet::load(&weights, config).unwrap();
         let expected = floats(&file, "logits");
-        let logits = network.forward(&pyramid).unwrap();
+        let logits = network.forward(&pyramid, 1).unwrap();
         close(&format!("{name}: logits"), logits.data(), &expected, 1e-5);
+        for threads in [2, 3, 8] {
+            let shared = Pyramid::build(&graph, network.config(), threads, &mut Clock::default()).unwrap();
+            assert_eq!(network.forward(&shared, threads).unwrap(), logits, "{name}: {threads} threads");
+        }
 
         // As a network like any other, from columns and lists in any order: the same bits.
         let nodes = &graph.nodes;

@@ -4,7 +4,9 @@ use std::cell::LazyCell;
 
 use serde::Deserialize;
 
+use super::ground::Ground;
 use crate::Nodes;
+use crate::layers::Positions;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -67,14 +69,14 @@ pub(super) fn outside(ranges: &[TrainedRange], nodes: &Nodes) -> Vec<String> {
     if nodes.is_empty() || ranges.is_empty() {
         return Vec::new();
     }
-    let (ground, cover) = (LazyCell::new(|| Ground::of(nodes)), LazyCell::new(|| Cover::of(nodes)));
+    let (ground, cover) = (LazyCell::new(|| Ground::of(Positions { x: &nodes.x, y: &nodes.y, z: &nodes.z })), LazyCell::new(|| Cover::of(nodes)));
     let found = ranges.iter().filter_map(|range| {
         let value = match range.measure {
             Measure::Nodes => nodes.len() as f64,
             Measure::Reach => reach(nodes),
             // Where nothing is flat there is no ground to be at a height.
             Measure::Ground if ground.flatness < 0.5 => return None,
-            Measure::Ground => ground.height,
+            Measure::Ground => f64::from(ground.height),
             Measure::Flatness => ground.flatness,
             Measure::Extent => cover.extent,
             Measure::Density => cover.density,
@@ -128,35 +130,6 @@ fn quantile(values: &mut [f64], share: f64) -> f64 {
 fn reach(nodes: &Nodes) -> f64 {
     let r2 = |(&x, &y): (&f32, &f32)| f64::from(x) * f64::from(x) + f64::from(y) * f64::from(y);
     quantile(&mut nodes.x.iter().zip(&nodes.y).map(r2).collect::<Vec<_>>(), 0.95).sqrt()
-}
-
-/// What lies lowest around the sensor.
-struct Ground {
-    height: f64,
-    flatness: f64,
-}
-
-impl Ground {
-    /// Reach (m) and columns of 1 m along a side.
-    const REACH: f32 = 20.0;
-    const SIDE: usize = 40;
-    const FEWEST: usize = 30;
-
-    fn of(nodes: &Nodes) -> Ground {
-        let mut lowest = vec![f32::INFINITY; Self::SIDE * Self::SIDE];
-        for ((&x, &y), &z) in nodes.x.iter().zip(&nodes.y).zip(&nodes.z) {
-            if x * x + y * y < Self::REACH * Self::REACH {
-                let place = ((x + Self::REACH) as usize).min(Self::SIDE - 1) * Self::SIDE
-                    + ((y + Self::REACH) as usize).min(Self::SIDE - 1);
-                lowest[place] = lowest[place].min(z);
-            }
-        }
-        let mut lowest: Vec<f64> = lowest.into_iter().filter(|z| z.is_finite()).map(f64::from).collect();
-        let height = quantile(&mut lowest, 0.5);
-        let flat = lowest.iter().filter(|z| (**z - height).abs() < 0.5).count();
-        let flatness = if lowest.len() < Self::FEWEST { 0.0 } else { flat as f64 / lowest.len() as f64 };
-        Ground { height, flatness }
-    }
 }
 
 /// How the points cover the plane.

@@ -23,12 +23,14 @@ impl Forest {
     }
 }
 
-/// Object numbers per point, from a class per node and a squared reach per class (`None`: the class has no objects).
-pub(super) fn instances(graph: &KnnGraph, class: &[u8], reach2: &[Option<f32>]) -> Vec<u32> {
+/// Object numbers per point, from a class per node (`None`: it was given none) and a squared reach per class (`None`: the
+/// class has no objects).
+pub(super) fn instances(graph: &KnnGraph, class: &[Option<u8>], reach2: &[Option<f32>]) -> Vec<u32> {
     let nodes = &graph.nodes;
+    let reach2 = |node: usize| class[node].and_then(|class| reach2[class as usize]);
     let mut forest = Forest((0..nodes.len() as u32).collect());
     for i in 0..nodes.len() {
-        let Some(reach2) = reach2[class[i] as usize] else { continue };
+        let Some(reach2) = reach2(i) else { continue };
         let row = i * graph.k..(i + 1) * graph.k;
         for (&j, &d2) in graph.neighbor[row.clone()].iter().zip(&graph.d2[row]) {
             if d2 > reach2 {
@@ -45,7 +47,7 @@ pub(super) fn instances(graph: &KnnGraph, class: &[u8], reach2: &[Option<f32>]) 
         .of_point
         .iter()
         .map(|&node| {
-            if node == Nodes::NONE || reach2[class[node as usize] as usize].is_none() {
+            if node == Nodes::NONE || reach2(node as usize).is_none() {
                 return 0;
             }
             let root = forest.root(node) as usize;

@@ -3,6 +3,7 @@
 mod decision;
 pub mod domain;
 pub mod graph_unet;
+mod ground;
 mod instances;
 mod segmenter;
 

@@ -32,7 +32,13 @@ const OBJECTS: [(&str, f32); 14] = [
 
 /// A trained model; a handle, cheap to clone.
 #[derive(Clone, Debug)]
-pub struct SegmentationModel(Arc<Inner>);
+pub struct SegmentationModel {
+    inner: Arc<Inner>,
+    /// The least probability that gives a class.
+    abstain: f32,
+    /// That share a frame.
+    threads: usize,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -71,13 +77,25 @@ impl SegmentationModel {
         let classes = Classes::new(config.classes.iter().map(|class| (class.id, class.name.clone())));
         let reach = |name: &str| OBJECTS.iter().find(|(object, _)| *object == name).map(|(_, reach)| reach * reach);
         let reach2 = config.classes.iter().map(|class| reach(&class.name)).collect();
-        Ok(SegmentationModel(Arc::new(Inner {
-            name: name.into(),
-            network,
-            classes: Arc::new(classes),
-            groups,
-            reach2,
-        })))
+        let inner = Inner { name: name.into(), network, classes: Arc::new(classes), groups, reach2 };
+        Ok(SegmentationModel { inner: Arc::new(inner), abstain: 0.0, threads: 1 })
+    }
+
+    /// The same model, which gives class 0 where the probability of the best class is below `least`.
+    ///
+    /// Such a point is of no object. Its confidence stays that of the class that it was not given.
+    pub fn abstaining_below(&self, least: f32) -> SegmentationModel {
+        SegmentationModel { abstain: least, ..self.clone() }
+    }
+
+    /// The same model, which labels a frame by so many threads: the same bits, sooner.
+    pub fn shared_by(&self, threads: usize) -> SegmentationModel {
+        SegmentationModel { threads: threads.max(1), ..self.clone() }
+    }
+
+    /// How many threads share a frame.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// Reads a model file.
@@ -91,26 +109,26 @@ impl SegmentationModel {
 
     /// Its name or path.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.inner.name
     }
 
     /// Its configuration.
     pub fn config(&self) -> &Config {
-        self.0.network.config()
+        self.inner.network.config()
     }
 
     /// What its class codes mean.
     pub fn classes(&self) -> &Arc<Classes> {
-        &self.0.classes
+        &self.inner.classes
     }
 
     /// What of a frame is unlike the frames that the model was trained on, in words; `None` if nothing is, or nothing is known of the training.
     pub fn unlike(&self, nodes: &Nodes) -> Option<String> {
         let own = &self.config().trained_range;
-        let ranges = if own.is_empty() { domain::shipped(&self.0.name) } else { own };
+        let ranges = if own.is_empty() { domain::shipped(&self.inner.name) } else { own };
         let found = domain::outside(ranges, nodes);
         (!found.is_empty()).then(|| {
-            let (name, found) = (&self.0.name, found.join("; "));
+            let (name, found) = (&self.inner.name, found.join("; "));
             format!("model {name}: the input is unlike its training data, so its labels may be wrong: {found}")
         })
     }
@@ -124,34 +142,36 @@ impl SegmentationModel {
         let nodes = &graph.nodes;
         let expected = config.k.min(nodes.len().saturating_sub(1));
         if graph.k != expected {
-            let expected = format!("{} neighbours a node (k = {}) for model {}", expected, config.k, self.0.name);
+            let expected = format!("{} neighbours a node (k = {}) for model {}", expected, config.k, self.inner.name);
             return Err(Error::Value { what: "kNN graph", found: graph.k.to_string(), expected }.into());
         }
         let mut clock = Clock::default();
-        let pyramid = Pyramid::build(graph, config, &mut clock)?;
+        let pyramid = Pyramid::build(graph, config, self.threads, &mut clock)?;
         if !nodes.is_empty() {
             stats.compared(nodes.frame.id, self.unlike(nodes));
         }
         let decided = clock.time("layers", || {
-            let logits = self.0.network.forward(&pyramid)?;
+            let logits = self.inner.network.forward(&pyramid, self.threads)?;
             if logits.data().iter().any(|logit| !logit.is_finite()) {
                 stats.warn(format!(
                     "model {}: the scores of some points overflow: their labels mean nothing",
-                    self.0.name
+                    self.inner.name
                 ));
             }
-            Ok::<_, Error>(decide(&logits, config, self.0.groups.as_deref()))
+            Ok::<_, Error>(decide(&logits, config, self.inner.groups.as_deref()))
         })?;
         let labelled = clock.time("objects", || {
-            let class: Vec<u8> = decided.iter().map(|(class, _)| *class).collect();
-            let instance = instances(graph, &class, &self.0.reach2);
-            let of = |node: &u32| (*node != Nodes::NONE).then(|| decided[*node as usize]);
+            let given = |&(class, share): &(u8, f32)| (share >= self.abstain).then_some(class);
+            let class: Vec<Option<u8>> = decided.iter().map(given).collect();
+            let instance = instances(graph, &class, &self.inner.reach2);
+            let of = |node: &u32| (*node != Nodes::NONE).then_some(*node as usize);
+            let id = |node: usize| class[node].map_or(0, |class| config.classes[class as usize].id);
             Segmentation {
                 frame: Arc::clone(&nodes.frame),
-                class: nodes.of_point.iter().map(|n| of(n).map_or(0, |(c, _)| config.classes[c as usize].id)).collect(),
-                confidence: nodes.of_point.iter().map(|n| of(n).map_or(0.0, |(_, p)| p)).collect(),
+                class: nodes.of_point.iter().map(|n| of(n).map_or(0, id)).collect(),
+                confidence: nodes.of_point.iter().map(|n| of(n).map_or(0.0, |node| decided[node].1)).collect(),
                 instance,
-                classes: Arc::clone(&self.0.classes),
+                classes: Arc::clone(&self.inner.classes),
             }
         });
         stats.record(clock);

@@ -52,6 +52,20 @@ fn many_points_of_every_shape() {
 }
 
 #[test]
+fn threads_that_share_a_cloud_give_the_lists_of_one() {
+    for (seed, shape) in SHAPES.iter().enumerate() {
+        let mut rng = Random::new(3000 + seed as u64);
+        let cloud = cloud(shape, 20_000 + rng.below(5000), &mut rng);
+        let index = KnnIndex::build(cloud.points());
+        let k = 1 + rng.below(64);
+        let alone = index.graph(k).unwrap();
+        for threads in [2, 3, 4] {
+            assert!(index.graph_shared(k, threads).unwrap() == alone, "{shape}, k {k}, {threads} threads");
+        }
+    }
+}
+
+#[test]
 fn two_shapes_at_once() {
     for seed in 0..60 {
         let mut rng = Random::new(2000 + seed);

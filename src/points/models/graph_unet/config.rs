@@ -40,6 +40,8 @@ pub enum Decision {
 pub enum Input {
     /// Height in the sensor's frame (m).
     Z,
+    /// Height above the ground around the sensor (m), wherever the sensor is mounted.
+    AboveGround,
     /// Horizontal distance from the sensor (m).
     Range,
     /// Reflectivity, 0–1; 0 where absent.

@@ -16,7 +16,7 @@ const COLUMNS: [&str; 6] = ["x", "y", "z", "intensity", "return_number", "return
 /// How many of [`COLUMNS`] a configuration asks for.
 fn asked(inputs: &[Input]) -> usize {
     let of = |input: &Input| match input {
-        Input::Z | Input::Range => 3,
+        Input::Z | Input::AboveGround | Input::Range => 3,
         Input::Intensity | Input::HasIntensity => 4,
         Input::ReturnRatio | Input::Returns | Input::HasReturns => 6,
     };
@@ -75,6 +75,6 @@ impl GraphNetwork for GraphUNet {
             knn.d2.extend(d2);
             knn.neighbor.extend(neighbor);
         }
-        GraphUNet::forward(self, &Pyramid::build(&knn, self.config(), &mut Clock::default())?)
+        GraphUNet::forward(self, &Pyramid::build(&knn, self.config(), 1, &mut Clock::default())?, 1)
     }
 }

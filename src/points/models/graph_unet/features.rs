@@ -3,11 +3,14 @@
 //! Mirrors training/graph.py operation by operation in f32, so that training and inference see the same bits. A value
 //! that overflows for far-flung coordinates becomes 0.
 
+use std::cell::LazyCell;
+
 use rustc_hash::FxHashMap;
 
 use super::config::{Config, Input};
 use crate::Nodes;
 use crate::layers::{Matrix, Positions};
+use crate::points::models::ground::Ground;
 
 /// Columns that [`geometry`] writes.
 pub(super) const GEOMETRY: usize = 10;
@@ -108,10 +111,12 @@ pub(super) fn heights(p: Positions<'_>, edges: &[f64], scale: f32) -> Matrix {
 /// The scalar inputs of level 0: `[nodes, inputs]`.
 pub(super) fn scalars(nodes: &Nodes, config: &Config) -> Matrix {
     let mut out = Matrix::zeros(nodes.len(), config.inputs.len());
+    let ground = LazyCell::new(|| Ground::of(Positions { x: &nodes.x, y: &nodes.y, z: &nodes.z }).level());
     for i in 0..nodes.len() {
         for ((out, input), scale) in out.row_mut(i).iter_mut().zip(&config.inputs).zip(&config.input_scales) {
             let value = match input {
                 Input::Z => nodes.z[i],
+                Input::AboveGround => nodes.z[i] - *ground,
                 Input::Range => (nodes.x[i] * nodes.x[i] + nodes.y[i] * nodes.y[i]).sqrt(),
                 Input::Intensity => nodes.intensity.as_ref().map_or(0.0, |v| v[i]),
                 Input::HasIntensity => f32::from(u8::from(nodes.intensity.is_some())),

@@ -6,6 +6,10 @@ use super::pyramid::{Level, Pyramid};
 use crate::Error;
 use crate::layers::{Linear, Matrix, PointNetConv, Weights};
 use crate::networks::Inputs;
+use crate::share::over_rows;
+
+/// Rows that go through a block's layers together, while they are in the cache: as many as a dense product takes at once.
+const CHUNK: usize = 192;
 
 /// `t = relu(Wr h + PointNetConv(h) + b)`, `h = relu(h + W2 t + b2)`.
 #[derive(Clone, Debug)]
@@ -24,11 +28,44 @@ impl Block {
         })
     }
 
-    fn forward(&self, h: Matrix, level: &Level, edge: f64) -> Result<Matrix, Error> {
-        let messages = self.conv.forward(&h, level.positions(), (1.0 / edge) as f32, |i| level.list(i))?;
-        let t = self.root.forward(&h)?.add_relu(&messages)?;
-        self.out.forward(&t)?.add_relu(&h)
+    fn forward(&self, h: &Matrix, level: &Level, edge: f64, threads: usize) -> Result<Matrix, Error> {
+        let channels = h.cols();
+        let rows = |m: &Matrix, first: usize, len: usize| -> std::ops::Range<usize> {
+            first * m.cols()..first * m.cols() + len / channels * m.cols()
+        };
+        let mut messages = Matrix::zeros(h.rows(), channels);
+        over_rows(threads, messages.data_mut(), channels, CHUNK, || (), |(), first, out| {
+            self.conv.sources().forward_block(&h.data()[rows(h, first, out.len())], out)
+        })?;
+        let mut next = Matrix::zeros(h.rows(), channels);
+        let scratch = || (vec![0.0; CHUNK * channels], vec![0.0; CHUNK * channels], Vec::new());
+        over_rows(threads, next.data_mut(), channels, CHUNK, scratch, |(t, most, offsets), first, out| {
+            let (t, most) = (&mut t[..out.len()], &mut most[..out.len()]);
+            let own = &h.data()[rows(h, first, out.len())];
+            most.fill(0.0);
+            let scale = (1.0 / edge) as f32;
+            self.conv.maxima_of(first, &messages, level.positions(), scale, |i| level.list(i), offsets, most)?;
+            self.root.forward_block(own, t)?;
+            add_relu(t, most);
+            self.out.forward_block(t, out)?;
+            add_relu(out, own);
+            Ok(())
+        })?;
+        Ok(next)
     }
+}
+
+/// `relu(a + b)`, over `a`.
+fn add_relu(a: &mut [f32], b: &[f32]) {
+    for (a, b) in a.iter_mut().zip(b) {
+        let sum = *a + b;
+        *a = if sum > 0.0 { sum } else { 0.0 };
+    }
+}
+
+/// `max(v, 0)` over all of `a`.
+fn relu(a: &mut [f32]) {
+    a.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { 0.0 });
 }
 
 /// What one level of the U needs.
@@ -93,24 +130,19 @@ impl GraphUNet {
         &self.config
     }
 
-    /// Logits `[level-0 nodes, classes]`.
+    /// Logits `[level-0 nodes, classes]`, by `threads` threads.
     ///
     /// # Errors
     /// [`Error::Shape`] if the pyramid is not the one that the network was made for, or does not fit together.
-    pub fn forward(&self, pyramid: &Pyramid) -> Result<Matrix, Error> {
+    pub fn forward(&self, pyramid: &Pyramid, threads: usize) -> Result<Matrix, Error> {
         Error::unless_same("levels of the pyramid", pyramid.levels.len(), self.rungs.len())?;
         pyramid.check()?;
         let mut skips: Vec<Matrix> = Vec::with_capacity(self.rungs.len());
         for (l, (rung, level)) in self.rungs.iter().zip(&pyramid.levels).enumerate() {
-            let mut h = match skips.last() {
-                None => rung.enter.forward(&level.features)?.relu(),
-                Some(below) => {
-                    let pooled = pool(below, &pyramid.levels[l - 1].parent, level.len());
-                    rung.enter.forward(&pooled.beside(&level.features)?)?.relu()
-                }
-            };
+            let below = skips.last().map(|below| (below, Children::of(&pyramid.levels[l - 1].parent, level.len())));
+            let mut h = enter(&rung.enter, below, level, threads)?;
             for block in &rung.up {
-                h = block.forward(h, level, self.config.edge(l))?;
+                h = block.forward(&h, level, self.config.edge(l), threads)?;
             }
             skips.push(h);
         }
@@ -121,34 +153,105 @@ impl GraphUNet {
             else {
                 continue;
             };
-            h = lift_add_relu(skip.forward(&own)?, &up.forward(&h)?, &level.parent);
+            h = descend(skip, up, &own, &h, &level.parent, threads)?;
             for block in blocks {
-                h = block.forward(h, level, self.config.edge(l))?;
+                h = block.forward(&h, level, self.config.edge(l), threads)?;
             }
         }
-        self.head.1.forward(&self.head.0.forward(&h)?.relu())
+        let (hidden, classes) = &self.head;
+        let (wide, narrow) = (hidden.weight().rows(), classes.weight().rows());
+        Error::unless_same("the input of the head", h.cols(), hidden.weight().cols())?;
+        let mut logits = Matrix::zeros(h.rows(), narrow);
+        over_rows(threads, logits.data_mut(), narrow, CHUNK, || vec![0.0; CHUNK * wide], |t, first, out| {
+            let rows = out.len() / narrow;
+            let t = &mut t[..rows * wide];
+            hidden.forward_block(&h.data()[first * h.cols()..][..rows * h.cols()], t)?;
+            relu(t);
+            classes.forward_block(t, out)
+        })?;
+        Ok(logits)
     }
 }
 
-/// Element-wise maximum over the children of each of `count` nodes; every node has one.
-fn pool(h: &Matrix, parent: &[u32], count: usize) -> Matrix {
-    let mut out = Matrix::zeros(count, h.cols());
-    out.data_mut().fill(f32::NEG_INFINITY);
-    for (i, &parent) in parent.iter().enumerate() {
-        for (best, &v) in out.row_mut(parent as usize).iter_mut().zip(h.row(i)) {
-            *best = if v > *best { v } else { *best };
-        }
-    }
-    out
+/// The nodes below each node of a level, ascending.
+struct Children {
+    start: Vec<u32>,
+    node: Vec<u32>,
 }
 
-/// `relu(own + above[parent])`.
-fn lift_add_relu(mut own: Matrix, above: &Matrix, parent: &[u32]) -> Matrix {
-    for (i, &parent) in parent.iter().enumerate() {
-        for (v, &a) in own.row_mut(i).iter_mut().zip(above.row(parent as usize)) {
-            let sum = *v + a;
-            *v = if sum > 0.0 { sum } else { 0.0 };
+impl Children {
+    /// From the parent, below `count`, of each node below.
+    fn of(parent: &[u32], count: usize) -> Children {
+        let mut start = vec![0u32; count + 1];
+        parent.iter().for_each(|&p| start[p as usize + 1] += 1);
+        (0..count).for_each(|p| start[p + 1] += start[p]);
+        let (mut next, mut node) = (start.clone(), vec![0u32; parent.len()]);
+        for (child, &p) in (0..).zip(parent) {
+            node[next[p as usize] as usize] = child;
+            next[p as usize] += 1;
         }
+        Children { start, node }
     }
-    own
+
+    fn of_node(&self, node: usize) -> &[u32] {
+        &self.node[self.start[node] as usize..self.start[node + 1] as usize]
+    }
+}
+
+/// `relu(W [max over the children, features])`; at level 0, where nothing is below, `relu(W features)`.
+fn enter(
+    layer: &Linear,
+    below: Option<(&Matrix, Children)>,
+    level: &Level,
+    threads: usize,
+) -> Result<Matrix, Error> {
+    let features = &level.features;
+    let pooled = below.as_ref().map_or(0, |(below, _)| below.cols());
+    let (width, outputs) = (pooled + features.cols(), layer.weight().rows());
+    Error::unless_same("the features of a level", width, layer.weight().cols())?;
+    let mut h = Matrix::zeros(level.len(), outputs);
+    over_rows(threads, h.data_mut(), outputs, CHUNK, || vec![0.0; CHUNK * width], |x, first, out| {
+        let rows = out.len() / outputs;
+        let x = &mut x[..rows * width];
+        for (i, x) in (first..).zip(x.chunks_exact_mut(width.max(1))) {
+            if let Some((below, children)) = &below {
+                x[..pooled].fill(f32::NEG_INFINITY);
+                for &child in children.of_node(i) {
+                    for (best, &v) in x[..pooled].iter_mut().zip(below.row(child as usize)) {
+                        *best = if v > *best { v } else { *best };
+                    }
+                }
+            }
+            x[pooled..].copy_from_slice(features.row(i));
+        }
+        layer.forward_block(x, out)?;
+        relu(out);
+        Ok(())
+    })?;
+    Ok(h)
+}
+
+/// `relu(skip(own) + up(above)[parent])`.
+fn descend(
+    skip: &Linear,
+    up: &Linear,
+    own: &Matrix,
+    above: &Matrix,
+    parent: &[u32],
+    threads: usize,
+) -> Result<Matrix, Error> {
+    let outputs = skip.weight().rows();
+    let mut lifted = Matrix::zeros(above.rows(), outputs);
+    over_rows(threads, lifted.data_mut(), outputs, CHUNK, || (), |(), first, out| {
+        up.forward_block(&above.data()[first * above.cols()..][..out.len() / outputs * above.cols()], out)
+    })?;
+    let mut h = Matrix::zeros(own.rows(), outputs);
+    over_rows(threads, h.data_mut(), outputs, CHUNK, || (), |(), first, out| {
+        skip.forward_block(&own.data()[first * own.cols()..][..out.len() / outputs * own.cols()], out)?;
+        for (i, row) in (first..).zip(out.chunks_exact_mut(outputs)) {
+            add_relu(row, lifted.row(parent[i] as usize));
+        }
+        Ok(())
+    })?;
+    Ok(h)
 }

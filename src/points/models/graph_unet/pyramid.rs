@@ -2,10 +2,11 @@
 
 use super::config::Config;
 use super::features::{GEOMETRY, geometry, heights, scalars};
-use crate::knn::{Points3, knn_graph};
+use crate::knn::{Points3, knn_graph_shared};
 use crate::layers::{Matrix, Positions};
 use crate::points::voxel::voxels;
 use crate::report::Clock;
+use crate::share::over_rows;
 use crate::{Error, KnnGraph};
 
 /// One level.
@@ -79,11 +80,11 @@ impl Pyramid {
         Ok(())
     }
 
-    /// Builds the levels above `graph`, which is level 0, and everyone's features; times go into `clock`.
+    /// Builds the levels above `graph`, which is level 0, and everyone's features, by `threads` threads; times go into `clock`.
     ///
     /// # Errors
     /// Those of [`KnnGraph::check`] and of the kNN engine; none for a graph that the engine made of finite points.
-    pub fn build(graph: &KnnGraph, config: &Config, clock: &mut Clock) -> Result<Pyramid, Error> {
+    pub fn build(graph: &KnnGraph, config: &Config, threads: usize, clock: &mut Clock) -> Result<Pyramid, Error> {
         graph.check()?;
         let nodes = &graph.nodes;
         let mut level = Level {
@@ -99,8 +100,9 @@ impl Pyramid {
         for l in 0..config.levels {
             clock.time("features", || {
                 let extra = if l == 0 { Some(scalars(nodes, config)) } else { None };
-                level.features = features(&level, &ground, extra.as_ref(), config.edge(l) as f32);
-            });
+                level.features = features(&level, &ground, extra.as_ref(), config.edge(l) as f32, threads)?;
+                Ok::<_, Error>(())
+            })?;
             if l + 1 == config.levels {
                 levels.push(level);
                 break;
@@ -108,7 +110,7 @@ impl Pyramid {
             let above = clock.time("level_voxels", || voxels(&level.x, &level.y, &level.z, config.edge(l + 1)));
             let pick = |v: &[f32]| above.representative.iter().map(|&i| v[i as usize]).collect::<Vec<_>>();
             let (x, y, z) = (pick(&level.x), pick(&level.y), pick(&level.z));
-            let lists = clock.time("level_knn", || knn_graph(Points3::new(&x, &y, &z)?, config.k))?;
+            let lists = clock.time("level_knn", || knn_graph_shared(Points3::new(&x, &y, &z)?, config.k, threads))?;
             let mut lifted = Matrix::zeros(x.len(), ground.cols());
             for (i, &child) in above.representative.iter().enumerate() {
                 lifted.row_mut(i).copy_from_slice(ground.row(child as usize));
@@ -125,15 +127,25 @@ impl Pyramid {
 }
 
 /// Geometry, then heights, then `extra`, row by row.
-fn features(level: &Level, ground: &Matrix, extra: Option<&Matrix>, edge: f32) -> Matrix {
-    let mut out = Matrix::zeros(level.len(), GEOMETRY + ground.cols() + extra.map_or(0, Matrix::cols));
-    for i in 0..level.len() {
-        let row = out.row_mut(i);
-        geometry(level.positions(), i, level.list(i), edge, &mut row[..GEOMETRY]);
-        row[GEOMETRY..][..ground.cols()].copy_from_slice(ground.row(i));
-        if let Some(extra) = extra {
-            row[GEOMETRY + ground.cols()..].copy_from_slice(extra.row(i));
+fn features(
+    level: &Level,
+    ground: &Matrix,
+    extra: Option<&Matrix>,
+    edge: f32,
+    threads: usize,
+) -> Result<Matrix, Error> {
+    const ROWS: usize = 512;
+    let width = GEOMETRY + ground.cols() + extra.map_or(0, Matrix::cols);
+    let mut out = Matrix::zeros(level.len(), width);
+    over_rows(threads, out.data_mut(), width, ROWS, || (), |(), first, rows| {
+        for (i, row) in (first..).zip(rows.chunks_exact_mut(width)) {
+            geometry(level.positions(), i, level.list(i), edge, &mut row[..GEOMETRY]);
+            row[GEOMETRY..][..ground.cols()].copy_from_slice(ground.row(i));
+            if let Some(extra) = extra {
+                row[GEOMETRY + ground.cols()..].copy_from_slice(extra.row(i));
+            }
         }
-    }
-    out
+        Ok(())
+    })?;
+    Ok(out)
 }
