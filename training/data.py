@@ -86,15 +86,25 @@ def raw_frames(root):
     return frames
 
 
-def simulated_frames(root):
-    """Frames of the folders that `thalweg simulate street --output ROOT/NAME` wrote."""
+def kitti_frames(root, kind, but=()):
+    """Frames of drives in KITTI's layout with SemanticKITTI labels: `ROOT/DRIVE/velodyne/*.bin`, `ROOT/DRIVE/labels/*.label`.
+
+    `but` are drives to leave out. Raises ValueError for a frame whose labels are missing or of another number.
+    """
     frames = []
     for path in sorted(Path(root).glob("*/velodyne/*.bin")):
-        points = np.fromfile(path, "<f4").reshape(-1, 4)
-        words = np.fromfile(path.parent.parent / "labels" / f"{path.stem}.label", "<u4")
+        drive = path.parent.parent
+        if drive.name in but:
+            continue
+        points, labels = np.fromfile(path, "<f4").reshape(-1, 4), drive / "labels" / f"{path.stem}.label"
+        if not labels.exists() or labels.stat().st_size != 4 * len(points):
+            raise ValueError(f"{path}: found {len(points)} points, expected as many labels of 4 bytes in {labels}")
+        words = np.fromfile(labels, "<u4")
         extras = {"intensity": points[:, 3].copy(), "has_intensity": np.ones(len(points), np.float32)}
-        frames.append(Frame(f"sim-{path.parent.parent.name}/{path.stem}", f"sim-{path.parent.parent.name}",
-                            points[:, :3].copy(), extras, TRAIN_ID[words & 0xFFFF], (words >> 16).astype(np.int64)))
+        finite = np.isfinite(points).all(1)
+        frames.append(Frame(f"{kind}-{drive.name}/{path.stem}", f"{kind}-{drive.name}", points[finite, :3].copy(),
+                            {k: v[finite] for k, v in extras.items()}, TRAIN_ID[words[finite] & 0xFFFF],
+                            (words[finite] >> 16).astype(np.int64)))
     return frames
 
 

@@ -1,7 +1,8 @@
 """Trains one of the shipped networks and exports it to models/.
 
-    python training/train.py driving --seed 1 --steps 4000
-    python training/train.py airborne --seed 1 --steps 3000
+    python training/train.py driving --seed 1 --steps 1000
+    python training/train.py airborne --seed 1 --steps 1200
+    python training/train.py driving --own drives/ --leave-out 08 --output mine.safetensors
 
 Resumes from models/checkpoints/ when a run of the same name and seed was cut off, also with more steps than before. Every sample is a function of
 (seed, step), so the data order does not depend on the number of loader processes or on interruptions.
@@ -28,7 +29,7 @@ LICENCE = {
     "airborne": "Licence Ouverte / Etalab 2.0: trained on IGN LiDAR HD",
 }
 TRAINED_ON = {
-    "driving": "SemanticKITTI sequences 00-05 and 09, first ten frames each",
+    "driving": "SemanticKITTI drives, first ten frames each; nuScenes range images; objects and sweeps of KITTI raw drives",
     "airborne": "IGN LiDAR HD tiles of IGNF/ign-pdal-tools, IGNF/las-digital-models and IGNF/lidar-prod",
 }
 
@@ -126,6 +127,8 @@ def main():
     parser.add_argument("--data", default=DATA)
     parser.add_argument("--leave-out", default=",".join(VALIDATION_SEQUENCES),
                         help="driving: the drives to validate on, comma-separated; empty trains on all nine")
+    parser.add_argument("--own", help="driving: folder of drives of your own in KITTI's layout, which are trained on instead of KITTI")
+    parser.add_argument("--licence", help="what the file says of its weights' licence, where the data are your own")
     parser.add_argument("--simulated", help="driving: folder of drives that `thalweg simulate street` wrote")
     parser.add_argument("--teachers", nargs="*", default=[],
                         help="driving: files of networks; their mean probabilities are learnt beside the labels, on unlabelled drives too")
@@ -143,24 +146,33 @@ def main():
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
 
     left_out = [drive for drive in options.leave_out.split(",") if drive]
-    frames = data.load(name, options.data, "train", left_out)
-    held = data.load(name, options.data, "validation", left_out)
     objects, members = None, torch.zeros(0, len(config["classes"]))
+    if name == "driving" and options.own:
+        drives = sorted(p.parent.name for p in Path(options.own).glob("*/velodyne"))
+        left_out = [d for d in left_out if d in drives]
+        frames = data.kitti_frames(options.own, "own", but=left_out)
+        held = data.kitti_frames(options.own, "own", but=[d for d in drives if d not in left_out])
+        if not frames or not held:
+            parser.error(f"{options.own}: found the drives {drives}, expected some to train on and some to --leave-out")
+    else:
+        frames = data.load(name, options.data, "train", left_out)
+        held = data.load(name, options.data, "validation", left_out)
     if name == "driving":
         held = held[::3]
         objects = augment.objects_of(frames)
-        for c, more in augment.boxed_objects(data.raw_frames(options.data)).items():
-            objects.setdefault(c, []).extend(more)
         members = torch.tensor([[float(c["id"] in s) for c in config["classes"]] for s in SETS.values()])
     held = prepare(held, config)
     ids = [c["id"] for c in config["classes"]]
     place = {i: g for g, group in enumerate(config["groups"]) for i in group["ids"]}
     group_of, groups = torch.tensor([place[i] for i in ids]), len(config["groups"])
     weight = class_weights(frames, ids)
-    if name == "driving":
+    if name == "driving" and not options.own:
+        for c, more in augment.boxed_objects(data.raw_frames(options.data)).items():
+            objects.setdefault(c, []).extend(more)
         frames = frames + data.nuscenes_images(options.data, "train")
-        frames += data.simulated_frames(options.simulated) if options.simulated else []
         frames += data.raw_frames(options.data) if options.teachers else []
+    if options.simulated:
+        frames = frames + data.kitti_frames(options.simulated, "sim")
     teacher = open_models(options.teachers)[0] if options.teachers else None
 
     model = GraphUNet(config, dropout=options.dropout)
@@ -214,8 +226,8 @@ def main():
             print(f"step {step} validation mIoU groups / classes  {text}", flush=True)
             extra = {
                 "temperature": round(fit_temperature(kept, config), 4),
-                "licence": LICENCE[name],
-                "trained_on": TRAINED_ON[name] + f"; seed {options.seed}, {step} of {options.steps} steps",
+                "licence": (options.licence or "your own data") if options.own else LICENCE[name],
+                "trained_on": (options.own or TRAINED_ON[name]) + f"; seed {options.seed}, {step} of {options.steps} steps",
             }
             export(average, output, extra)
             torch.save({"step": step, "model": model.state_dict(), "average": average.state_dict(),
