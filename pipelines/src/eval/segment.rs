@@ -4,11 +4,6 @@
 //! whose true class is one of the model's (others are ignored), as SemanticKITTI defines it; the mean runs over the classes
 //! with at least [`ENOUGH`] true points. ECE: mean |confidence − accuracy| over ten equal bins, weighted by points.
 
-pub mod gnn;
-pub mod molecule;
-pub mod pose;
-pub mod risk;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -17,10 +12,25 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 use serde_json::json;
 use thalweg::{BoxError, Epoch, Segmentation, SegmentationModel, Sink};
+use thalweg_connectors::points::truth::WithTruth;
 
-use crate::finish;
-use crate::pipeline::{Context, Measured};
-use crate::{Failure, Settings, draw, input, plot, segment};
+use crate::failure::Failure;
+use crate::keys::Listed;
+use crate::nodes::{NODES, Nodes};
+use crate::pipeline::{Context, Doing, Measured};
+use crate::segment::{self, Asked, VOXEL, WINDOW};
+use crate::settings::Settings;
+use crate::{draw, finish, input, options, plot, sims};
+
+/// The pipeline's `eval`.
+pub const EVAL: Doing<Measured> = Doing {
+    options: &[options::EVAL, &["input", "truth", "columns", "plot"]],
+    keys: KEYS,
+    example: "thalweg eval segment --input sequences/07 --json",
+    go: segment,
+};
+
+const KEYS: Listed = &[&NODES, &VOXEL, &WINDOW, &input::TIME_UNIT, &sims::FRAMES, &sims::SEED];
 
 /// Classes with fewer true points do not count in a mean.
 pub const ENOUGH: u64 = 100;
@@ -166,12 +176,24 @@ impl Sink<Segmentation> for Tally {
     }
 }
 
+/// Opens what `eval` needs: the source, the nodes, and the model.
+fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Nodes, SegmentationModel), Failure> {
+    let Asked { nodes, reading, .. } = Asked::of(settings, KEYS)?;
+    let model = segment::model(settings)?;
+    let reading = reading.of_nodes(nodes, model.config().s0);
+    let source = input::open(settings, &reading, context)?;
+    Ok(match &settings.truth {
+        Some(truth) => (Box::new(WithTruth::new(source, truth)?), nodes, model),
+        None => (source, nodes, model),
+    })
+}
+
 /// Runs `segment` on the input, against its labels.
 ///
 /// # Errors
 /// What `run segment` fails with; an input without labels (exit 1).
 pub fn segment(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
-    let (source, nodes, model) = segment::open(settings, context)?;
+    let (source, nodes, model) = open(settings, context)?;
     let drawn = settings.plot.is_some();
     let confusion = Arc::new(Mutex::new(Confusion { drawn, ..Confusion::default() }));
     let sink = Tally(Arc::clone(&confusion));
