@@ -10,9 +10,11 @@ use thalweg::{BoxError, Next, Source};
 
 use crate::error::Error;
 use crate::notices::Notices;
+use crate::tables;
 use crate::tables::names::{Column, Kind, Rest};
+use crate::tables::options::{Opening, TableOptions};
+use crate::tables::table::{Block, Table};
 use crate::tables::values::{Cell, Cells};
-use crate::tables::{self, Block, Opening, Table, TableOptions};
 
 static RECORDS: Kind = Kind {
     what: "records",

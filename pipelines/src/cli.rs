@@ -6,13 +6,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use thalweg_pipelines::keys::Listed;
 use thalweg_pipelines::options::{self, CliOption, OPTIONS, Takes};
-use thalweg_pipelines::pipeline::{self, READY, Ready};
+use thalweg_pipelines::pipeline::Ready;
+use thalweg_pipelines::registry::{self, READY};
 use thalweg_pipelines::sims::{self, SIMS};
 use thalweg_pipelines::{Failure, Settings, serve};
 use toml::{Table, Value};
 
 /// What a command uses of a pipeline: options, keys, an example.
-type Uses = (&'static [&'static str], Listed, &'static str);
+type Uses = (Vec<&'static str>, Listed, &'static str);
 
 /// A command of a pipeline: `run` or `eval`.
 struct Verb {
@@ -26,12 +27,12 @@ const VERBS: [Verb; 2] = [
     Verb {
         name: "run",
         about: "Run a pipeline over an input",
-        uses: |ready| Some((ready.run.options, ready.run.keys, ready.run.example)),
+        uses: |ready| Some((ready.run.used(), ready.run.keys, ready.run.example)),
     },
     Verb {
         name: "eval",
         about: "Measure a pipeline against the labels found beside the input",
-        uses: |ready| ready.eval.as_ref().map(|eval| (eval.options, eval.keys, eval.example)),
+        uses: |ready| ready.eval.as_ref().map(|eval| (eval.used(), eval.keys, eval.example)),
     },
 ];
 
@@ -186,7 +187,7 @@ pub fn verb_help(verb: &str, name: Option<&str>) -> Result<String, Failure> {
         let usage = format!("thalweg {} <PIPELINE> [OPTIONS]", verb.name);
         return Ok(render(verb.about.into(), usage, OPTIONS.iter().filter(common), after));
     };
-    let ready = pipeline::by_name(name)?;
+    let ready = registry::by_name(name)?;
     let Some((used, listed, example)) = (verb.uses)(ready) else { return Err(no_such(verb.name)) };
     let own = |option: &&CliOption| options::ALWAYS.contains(&option.name) || used.contains(&option.name);
     let mut after = keys("Keys of --set", listed);

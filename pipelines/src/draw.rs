@@ -7,11 +7,13 @@ use std::path::Path;
 use thalweg::points::radar::JOINTS;
 use thalweg::{Classes, Frame, Next, Source};
 use thalweg_connectors::molecules::{self, Format, Molecules, MoleculesOptions};
-use thalweg_connectors::points::folder::{Files, FilesOptions};
+use thalweg_connectors::points::files_options::FilesOptions;
+use thalweg_connectors::points::folder::Files;
 use thalweg_connectors::points::joints::joints;
 use thalweg_connectors::points::truth::WithTruth;
 
-use crate::{Failure, plot};
+use crate::failure::Failure;
+use crate::plot;
 
 /// Size of a panel.
 const SIZE: [u32; 2] = [1000, 1000];

@@ -15,16 +15,18 @@ use thalweg_connectors::Notices;
 use thalweg_connectors::out::checkpoint::{Checkpoint, Checkpoints};
 use thalweg_connectors::out::die::die_at;
 use thalweg_connectors::out::durable::{DurableSink, Keeping, Mark, Marks};
-use thalweg_connectors::out::records::{Batches, SchemaRef};
 use thalweg_connectors::out::segments::Roll;
+use thalweg_connectors::out::writer::{Batches, SchemaRef};
 use thalweg_connectors::rows::Merge;
 
-use crate::finish::Read;
+use crate::failure::Failure;
 use crate::follower::Nothing;
 use crate::keys::{Key, Keys};
 use crate::pipeline::Context;
 use crate::quarantine::Quarantine;
-use crate::{Failure, Settings, models, output, supervise};
+use crate::settings::Settings;
+use crate::written::Read;
+use crate::{models, output, supervised};
 
 /// How often a checkpoint is made.
 pub const SECONDS: Key = Key {
@@ -131,7 +133,7 @@ impl Durable {
             }
         };
         let drain = Arc::clone(&context.drain);
-        let quarantine = supervise::supervised().then(|| Quarantine::open(folder)).transpose()?;
+        let quarantine = supervised::supervised().then(|| Quarantine::open(folder)).transpose()?;
         let (marks, notices) = (Marks::default(), context.notices.clone());
         Ok(Durable::Kept(Box::new(Kept { checkpoints, from, marks, every, drain, quarantine, notices })))
     }

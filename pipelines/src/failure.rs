@@ -2,14 +2,14 @@
 
 use std::fmt::Display;
 
-use crate::supervise;
+use crate::supervised::{self, LOST};
 
 /// A reason to stop, with its exit code.
 #[derive(Debug)]
 pub enum Failure {
     /// 1: failed while running; an unreadable input or model file.
     Run(String),
-    /// 1, or [`supervise::LOST`] where a supervisor begins again: another process of the run has gone.
+    /// 1, or [`LOST`] where a supervisor begins again: another process of the run has gone.
     Lost(String),
     /// 2: an unknown command, pipeline or option.
     Usage(String),
@@ -31,7 +31,7 @@ impl Failure {
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Failure::Lost(_) if supervise::supervised() => supervise::LOST,
+            Failure::Lost(_) if supervised::supervised() => LOST,
             Failure::Run(_) | Failure::Lost(_) => 1,
             Failure::Usage(_) => 2,
             Failure::Config(_) => 78,

@@ -1,6 +1,6 @@
 //! `gnn`: streams of edges and nodes in, the rows of any exported network out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,20 +9,22 @@ use thalweg::graph::InferenceOptions;
 use thalweg::layers::Of;
 use thalweg::networks::{GraphNetwork, Network};
 use thalweg::{Pipeline, Report, Source};
-use thalweg_connectors::contacts::{ColumnNames, TableFormat, TableOptions};
+use thalweg_connectors::contacts::{TableFormat, TableOptions};
 use thalweg_connectors::graph::{self, FilesOptions, Merge, Wanted};
 use thalweg_connectors::out::answers::{
     answer_changes_batches, answer_changes_schema, answers_batches, answers_schema,
 };
 use thalweg_connectors::out::segments::Roll;
-use thalweg_connectors::rows::{Key as IdKey, Pace, Rejected, WithRejected};
+use thalweg_connectors::rows::{Pace, Rejected, WithRejected};
 
 use crate::durable::{self, Durable};
-use crate::finish::{Careful, Counted, note_rejected, rows_used};
-use crate::keys::{Key, Keys, Listed, Maybe};
+use crate::failure::Failure;
+use crate::finish::{Careful, note_rejected, rows_used};
+use crate::keys::{Key, Keys, Listed};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::risk::HASH_IDS;
-use crate::{Failure, Settings, eval, input, models, output};
+use crate::settings::Settings;
+use crate::written::Counted;
+use crate::{input, models, options, output, rows};
 
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
@@ -31,58 +33,19 @@ pub const READY: Ready = Ready {
     models: Vec::new,
     check: |settings| Asked::of(settings, KEYS).map(drop),
     run: Doing {
-        options: &[
-            "edges",
-            "nodes",
-            "output",
-            "format",
-            "model",
-            "as_of",
-            "every",
-            "columns",
-            "workers",
-            "processes",
-            "hosts",
-            "process",
-            "json",
-            "follow",
-            "rate",
-            "start_offset",
-            "until",
-            "on_error",
-            "checkpoint",
-            "allow_model_change",
-        ],
+        options: &[options::RUN, options::MODEL, options::STREAM, &["edges", "nodes", "as_of", "every"]],
         keys: KEYS,
         example: "thalweg run gnn --edges edges.csv --nodes nodes.csv --model net.safetensors --output y.parquet",
         go: run,
     },
-    eval: Some(Doing {
-        options: &[
-            "edges",
-            "nodes",
-            "truth",
-            "format",
-            "model",
-            "as_of",
-            "columns",
-            "workers",
-            "json",
-            "start_offset",
-            "until",
-            "on_error",
-        ],
-        keys: EVAL_KEYS,
-        example: "thalweg eval gnn --edges edges.csv --nodes nodes.csv --model net.safetensors --truth labels.csv",
-        go: eval::gnn::gnn,
-    }),
+    eval: None,
 };
 
 const KEYS: Listed = &[
     &UNDIRECTED,
     &WINDOW,
     &EMIT,
-    &HASH_IDS,
+    &rows::HASH_IDS,
     &LABEL,
     &input::TIME_UNIT,
     &output::FRAMES,
@@ -90,12 +53,9 @@ const KEYS: Listed = &[
     &durable::SECONDS,
 ];
 
-/// Those of `eval`.
-pub(crate) const EVAL_KEYS: Listed = &[&UNDIRECTED, &WINDOW, &LABEL, &input::TIME_UNIT];
-
-const UNDIRECTED: Key =
+pub(crate) const UNDIRECTED: Key =
     Key { name: "undirected", default: "false", expected: "true or false", what: "each edge has its reverse" };
-const WINDOW: Key = Key {
+pub(crate) const WINDOW: Key = Key {
     name: "window",
     default: "none",
     expected: "seconds, more than 0",
@@ -107,7 +67,7 @@ const EMIT: Key = Key {
     expected: "all or changes",
     what: "a table for each as-of time, or the differences between as-of times, with a column diff",
 };
-const LABEL: Key = Key {
+pub(crate) const LABEL: Key = Key {
     name: "label",
     default: "none",
     expected: "the name of a column",
@@ -124,7 +84,7 @@ pub(crate) struct Asked {
     pub label: Option<String>,
     pub files: FilesOptions,
     pub pace: Pace,
-    key: Option<String>,
+    key: Option<PathBuf>,
     roll: Roll,
     every: Duration,
 }
@@ -135,23 +95,19 @@ impl Asked {
         let mut keys = Keys::of(&settings.set, listed);
         let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
         let undirected: bool = keys.take(&UNDIRECTED, |_| true);
-        let window: Maybe<f64> = keys.take(&WINDOW, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
+        let window = rows::window(&mut keys, &WINDOW);
         let label = keys.take_or(&LABEL, String::new(), |label: &String| !label.trim().is_empty());
-        let (mut changes, mut key, mut roll) = (false, String::new(), Roll::default());
+        let (mut changes, mut key, mut roll) = (false, None, Roll::default());
         let mut every = Duration::default();
         if listed(&EMIT) {
             changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
-            key = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
+            key = rows::hash_ids(&mut keys);
             roll = output::roll(&mut keys);
             every = durable::seconds(&mut keys, settings);
         }
         let time_unit = input::time_unit(&mut keys);
         keys.done()?;
-        let as_of = match (settings.as_of, settings.every) {
-            (Some(t), _) => AsOf::At(t),
-            (None, Some(step)) => AsOf::Every(step),
-            (None, None) => AsOf::Last,
-        };
+        let as_of = rows::as_of(settings);
         let network = network(settings)?;
         let inputs = network.inputs();
         let label = Some(label).filter(|label| !label.is_empty());
@@ -159,7 +115,7 @@ impl Asked {
             edges: settings.edges.clone(),
             nodes: settings.nodes.clone(),
             format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
-            tables: TableOptions { columns: ColumnNames::of_graph(settings.columns.clone())?, time_unit },
+            tables: TableOptions { columns: graph::column_names(settings.columns.clone())?, time_unit },
             attributes: Wanted { count: Some(inputs.edge_attr.unwrap_or(0)), names: inputs.edge_columns.clone() },
             features: Wanted { count: Some(inputs.x), names: inputs.columns.clone() },
             label: label.clone(),
@@ -167,15 +123,7 @@ impl Asked {
             on_error: input::on_error(settings),
             ..FilesOptions::default()
         };
-        let pace = Pace {
-            revisions: (changes && settings.follow).then_some(as_of),
-            rate: settings.rate,
-            start_offset: settings.start_offset,
-            until: settings.until,
-            kept: settings.checkpoint.is_some(),
-        };
-        let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
-        let key = Some(key).filter(|path| !path.is_empty());
+        let pace = rows::pace(settings, (changes && settings.follow).then_some(as_of));
         Ok(Asked { network, as_of, window, undirected, changes, label, files, pace, key, roll, every })
     }
 
@@ -185,7 +133,7 @@ impl Asked {
             let expected = "expected a file of edges, of --nodes, or both";
             return Err(Failure::Usage(format!("--edges: found none, {expected}")));
         }
-        let key = self.key.as_deref().map(|path| IdKey::load(Path::new(path))).transpose()?;
+        let key = rows::id_key(self.key.as_deref())?;
         let files = FilesOptions { notices: context.notices.clone(), ..self.files.clone() };
         Ok(graph::source(&files, key, self.pace, &context.drain, rejected)?)
     }

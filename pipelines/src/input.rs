@@ -6,22 +6,23 @@ use std::time::Duration;
 
 use thalweg::points::radar::JOINTS;
 use thalweg::{BoxError, Frame, Report, Source};
-use thalweg_connectors::ReadOptions;
-use thalweg_connectors::contacts::{ColumnNames, TableOptions, TimeUnit};
-use thalweg_connectors::points::folder::{self, Files, FilesOptions, Input, OnError};
-use thalweg_connectors::points::format::OriginRule;
+use thalweg_connectors::contacts::{TableOptions, TimeUnit};
+use thalweg_connectors::points::files_options::FilesOptions;
+use thalweg_connectors::points::folder::{self, Files, Input};
 use thalweg_connectors::points::map_origin::{MapOrigin, WorldOrigin};
 use thalweg_connectors::points::registry;
 use thalweg_connectors::points::replay::{Loop, Rate};
 use thalweg_connectors::sim::person::{Person, Sensor};
 use thalweg_connectors::sim::street::Street;
+use thalweg_connectors::{OnError, OriginRule, ReadOptions, points};
 
+use crate::failure::Failure;
 use crate::follower::Nothing;
 use crate::keys::{Key, Keys, Maybe};
 use crate::nodes::Nodes;
 use crate::pipeline::Context;
+use crate::settings::Settings;
 use crate::sims::Drive;
-use crate::{Failure, Settings, settings};
 
 /// Any source of frames.
 pub type Frames = Box<dyn Source<Item = Frame>>;
@@ -158,7 +159,7 @@ pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result
         settings.refuse(&["format", "columns"], "a simulation has no files")?;
     }
     let tables =
-        TableOptions { columns: ColumnNames::of_points(settings.columns.clone())?, time_unit: reading.time_unit };
+        TableOptions { columns: points::column_names(settings.columns.clone())?, time_unit: reading.time_unit };
     let options = FilesOptions {
         read: reading.options(context, tables),
         format: settings.format.as_deref().map(registry::by_name).transpose()?,
@@ -204,12 +205,7 @@ fn arrivals(settings: &Settings) -> Result<Option<PathBuf>, Failure> {
 
 /// What becomes of a file that cannot be read: it ends a run, unless the run goes on for ever.
 pub(crate) fn on_error(settings: &Settings) -> OnError {
-    match settings.on_error {
-        Some(settings::OnError::Stop) => OnError::Stop,
-        Some(settings::OnError::Skip) => OnError::Skip,
-        None if settings.follow => OnError::Skip,
-        None => OnError::Stop,
-    }
+    settings.on_error.unwrap_or(if settings.follow { OnError::Skip } else { OnError::Stop })
 }
 
 fn open_all(inputs: &[String], drive: Drive, sensor: Sensor, options: &FilesOptions) -> Result<Files, Failure> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// A key.
 #[derive(Debug)]

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use thalweg::{Flow, Frame, Portable, Report};
 use thalweg_connectors::out::batches::{knn_batches, knn_changes_schema, knn_schema, map_batches, map_changes_batches};
-use thalweg_connectors::out::records::{Batches, SchemaRef};
 use thalweg_connectors::out::segments::Roll;
+use thalweg_connectors::out::writer::{Batches, SchemaRef};
 
 use crate::durable::{self, Durable};
-use crate::finish::{self, Rows};
+use crate::failure::Failure;
 use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
 use crate::nodes::{NODES, Nodes, voxel, window};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::{Failure, Settings, input, output, sims};
+use crate::settings::Settings;
+use crate::written::Rows;
+use crate::{finish, input, options, output, sims};
 
 /// Edge of a map's voxels (m) where it is not set.
 const VOXEL: f64 = 0.2;
@@ -49,24 +51,7 @@ pub const READY: Ready = Ready {
     models: Vec::new,
     check: |settings| Asked::of(settings).map(drop),
     run: Doing {
-        options: &[
-            "input",
-            "output",
-            "format",
-            "columns",
-            "workers",
-            "processes",
-            "hosts",
-            "process",
-            "json",
-            "follow",
-            "loop",
-            "rate",
-            "start_offset",
-            "until",
-            "on_error",
-            "checkpoint",
-        ],
+        options: &[options::RUN, options::STREAM, &["input", "loop"]],
         keys: KEYS,
         example: "thalweg run knn --input scans/ --set k=8 --output edges.parquet",
         go: run,

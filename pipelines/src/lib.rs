@@ -22,12 +22,17 @@ pub mod plot;
 pub mod pose;
 pub mod processes;
 pub mod quarantine;
+pub mod registry;
 pub mod risk;
+pub mod rows;
+pub mod secret;
 pub mod segment;
 pub mod serve;
 pub mod settings;
 pub mod sims;
 pub mod supervise;
+pub mod supervised;
+pub mod written;
 
 pub use failure::Failure;
 pub use settings::Settings;

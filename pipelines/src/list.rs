@@ -3,7 +3,7 @@
 use thalweg::layers::{LAYERS, REFUSED};
 use thalweg_connectors::FORMATS;
 
-use crate::pipeline::READY;
+use crate::registry::READY;
 use crate::sims::SIMS;
 
 /// One line each.

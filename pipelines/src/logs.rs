@@ -17,8 +17,10 @@ use tracing::{info, warn};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::finish::{self, Counts, Written};
-use crate::{Failure, Settings};
+use crate::failure::Failure;
+use crate::finish;
+use crate::settings::Settings;
+use crate::written::{Counts, Written};
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_secs(1);

@@ -18,11 +18,13 @@ use thalweg::knn::Simd;
 use thalweg::report::{Dropped, Stats};
 use thalweg_connectors::Notices;
 use thalweg_connectors::out::checkpoint;
-use thalweg_pipelines::finish::{self, Written};
 use thalweg_pipelines::keys::Keys;
-use thalweg_pipelines::pipeline::{self, Context, Measured};
-use thalweg_pipelines::serve::config::Secret;
-use thalweg_pipelines::{Failure, Settings, draw, list, logs, processes, serve, supervise};
+use thalweg_pipelines::pipeline::{Context, Measured, Ready};
+use thalweg_pipelines::secret::Secret;
+use thalweg_pipelines::written::Written;
+use thalweg_pipelines::{
+    Failure, Settings, draw, finish, list, logs, processes, registry, serve, supervise, supervised,
+};
 
 /// Frames come and go by tens of megabytes: an allocator that keeps such blocks spares the page faults of mapping them anew.
 #[global_allocator]
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
     match dispatch(&matches) {
         Ok(()) => ExitCode::SUCCESS,
         // The supervisor says what it sees of its processes.
-        Err(failure @ Failure::Lost(_)) if supervise::supervised() => ExitCode::from(failure.code()),
+        Err(failure @ Failure::Lost(_)) if supervised::supervised() => ExitCode::from(failure.code()),
         Err(failure) => {
             failure.to_string().lines().for_each(|line| eprintln!("thalweg: {line}"));
             ExitCode::from(failure.code())
@@ -91,9 +93,9 @@ fn warn(text: &str) {
     eprintln!("thalweg: warning: {text}");
 }
 
-fn chosen(settings: &Settings) -> Result<&'static pipeline::Ready, Failure> {
+fn chosen(settings: &Settings) -> Result<&'static Ready, Failure> {
     let expected = || Failure::Usage("pipeline: found none, expected one; `thalweg list` has them".into());
-    pipeline::by_name(settings.pipeline.as_deref().ok_or_else(expected)?)
+    registry::by_name(settings.pipeline.as_deref().ok_or_else(expected)?)
 }
 
 fn run(settings: Settings) -> Result<(), Failure> {
@@ -101,7 +103,7 @@ fn run(settings: Settings) -> Result<(), Failure> {
     if supervise::wanted(&settings) {
         return supervised(&settings, ready);
     }
-    supervise::watch_supervisor();
+    supervised::watch_supervisor();
     logs::begin(logs::usual(&settings))?;
     let tables = [&settings.contacts, &settings.tests, &settings.edges, &settings.nodes];
     let unit = if tables.iter().all(|paths| paths.is_empty()) { "frames" } else { "rows" };
@@ -134,7 +136,7 @@ fn run(settings: Settings) -> Result<(), Failure> {
 }
 
 /// Runs a pipeline in several processes of this machine.
-fn supervised(settings: &Settings, ready: &pipeline::Ready) -> Result<(), Failure> {
+fn supervised(settings: &Settings, ready: &Ready) -> Result<(), Failure> {
     let problems = ready.problems(settings);
     if !problems.is_empty() {
         return Err(Failure::Config(problems));
@@ -228,9 +230,9 @@ fn simulate(matches: &ArgMatches, output: &str) -> Result<(), Failure> {
 fn top(matches: &ArgMatches) -> Result<(), Failure> {
     let text = |name: &str| matches.get_one::<String>(name).map(String::as_str);
     let url = text("url").unwrap_or(serve::top::URL);
-    let file = text("secret-file").map(|path| Secret::File(path.into()));
-    let secret = file.or(text("secret-env").map(|name| Secret::Variable(name.into())));
-    let secret = secret.map(|secret| secret.read()).transpose()?;
+    let file = text("secret-file").map(|path| Secret::in_file("secret_file", path));
+    let secret = file.or(text("secret-env").map(|name| Secret::in_variable("secret_env", name)));
+    let secret = secret.map(|secret| secret.text()).transpose()?;
     loop {
         let table = serve::top::table(&serve::top::fetch(url, secret.as_deref())?);
         if matches.get_flag("once") {
@@ -249,7 +251,7 @@ fn validate(config: &str) -> Result<(), Failure> {
         return serve::config::check(config, &table).map(drop);
     }
     let (settings, mut problems) = Settings::examine(config, &table);
-    match settings.pipeline.as_deref().map(pipeline::by_name) {
+    match settings.pipeline.as_deref().map(registry::by_name) {
         Some(Ok(ready)) => problems.extend(ready.problems(&settings)),
         Some(Err(failure)) => problems.push(failure.to_string()),
         None => {}

@@ -6,7 +6,7 @@ use thalweg::SegmentationModel;
 use thalweg::molecules::Potential;
 use thalweg::points::radar::PoseModel;
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// A model inside the binary: name, what it is for, its file.
 pub type Shipped = (&'static str, &'static str, &'static [u8]);

@@ -11,12 +11,14 @@ use thalweg_connectors::out::energies::{ENERGIES, Energy, VALUES, energy_schema,
 use thalweg_connectors::out::segments::Roll;
 
 use crate::durable::{self, Durable};
+use crate::failure::Failure;
 use crate::follower::Nothing;
 use crate::keys::{Key, Keys, Listed};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::{Failure, Settings, eval, finish, input, models, output};
+use crate::settings::Settings;
+use crate::{finish, input, models, options, output};
 
-const UNIT: Key = Key {
+pub(crate) const UNIT: Key = Key {
     name: "unit",
     default: "the model's own",
     expected: "kcal/mol, eV, meV, kJ/mol or hartree",
@@ -44,35 +46,13 @@ pub const READY: Ready = Ready {
         settings.model.as_deref().map_or(Ok(()), |name| models::potential(name).map(drop))
     },
     run: Doing {
-        options: &[
-            "input",
-            "output",
-            "format",
-            "model",
-            "workers",
-            "processes",
-            "hosts",
-            "process",
-            "json",
-            "start_offset",
-            "until",
-            "on_error",
-            "checkpoint",
-            "allow_model_change",
-        ],
+        options: &[options::RUN, options::MODEL, &["input"]],
         keys: KEYS,
         example: "thalweg run molecule --input trajectory.xyz --output energies.parquet",
         go: run,
     },
-    eval: Some(Doing {
-        options: &["input", "format", "model", "workers", "json", "start_offset", "until", "on_error", "plot"],
-        keys: EVAL_KEYS,
-        example: "thalweg eval molecule --input trajectory.xyz",
-        go: eval::molecule::molecule,
-    }),
+    eval: None,
 };
-
-pub(crate) const EVAL_KEYS: Listed = &[&UNIT];
 
 /// What the settings ask for.
 pub(crate) struct Asked {

@@ -127,5 +127,32 @@ pub fn by_name(name: &str) -> Option<&'static CliOption> {
     OPTIONS.iter().find(|option| option.name == name)
 }
 
+/// Names of options in groups, as the commands of pipelines list those that they use.
+pub type Used = &'static [&'static [&'static str]];
+
+/// What every `run` uses.
+pub const RUN: &[&str] = &[
+    "output",
+    "format",
+    "workers",
+    "processes",
+    "hosts",
+    "process",
+    "json",
+    "start_offset",
+    "until",
+    "on_error",
+    "checkpoint",
+];
+
+/// What a `run` with a model uses.
+pub const MODEL: &[&str] = &["model", "allow_model_change"];
+
+/// What a `run` over frames or rows of tables uses, which have times and may go on coming.
+pub const STREAM: &[&str] = &["columns", "follow", "rate"];
+
+/// What every `eval` uses.
+pub const EVAL: &[&str] = &["format", "model", "workers", "json", "start_offset", "until", "on_error"];
+
 /// Options that no pipeline can do without.
 pub const ALWAYS: [&str; 2] = ["set", "config"];

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thalweg::Sink;
-use thalweg_connectors::out::records::{Batches, SchemaRef, TableSink};
+use thalweg_connectors::out::records::TableSink;
 use thalweg_connectors::out::segments::{Roll, SegmentSink};
+use thalweg_connectors::out::writer::{Batches, SchemaRef};
 use thalweg_connectors::points::registry;
 
+use crate::failure::Failure;
 use crate::keys::{Key, Keys};
-use crate::{Failure, Settings};
+use crate::settings::Settings;
 
 /// Frames of a segment.
 pub const FRAMES: Key = Key {

@@ -1,4 +1,4 @@
-//! The registry of ready pipelines: one line each in [`READY`], with the options and keys that it uses.
+//! What a ready pipeline is: what it is called, what it uses, how it is run and evaluated, and what a run needs beside its settings.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,9 +9,12 @@ use thalweg::cluster::Cluster;
 use thalweg::report::Stats;
 use thalweg_connectors::Notices;
 
-use crate::finish::Written;
+use crate::failure::Failure;
 use crate::keys::Listed;
-use crate::{Failure, Settings, output};
+use crate::options::Used;
+use crate::output;
+use crate::settings::Settings;
+use crate::written::Written;
 
 /// What a pipeline needs beside its settings.
 pub struct Context {
@@ -49,7 +52,7 @@ pub struct Measured {
 #[derive(Debug)]
 pub struct Doing<T> {
     /// The options that it uses, as configuration files call them; `set` and `config` always are.
-    pub options: &'static [&'static str],
+    pub options: Used,
     /// Its keys of `--set`.
     pub keys: Listed,
     /// A command line that shows it.
@@ -71,38 +74,22 @@ pub struct Ready {
     pub check: fn(&Settings) -> Result<(), Failure>,
     /// `thalweg run`.
     pub run: Doing<Report>,
-    /// `thalweg eval`, where it has one.
+    /// `thalweg eval`, where it has one; the registry knows it.
     pub eval: Option<Doing<Measured>>,
 }
 
-/// All of them.
-pub static READY: [Ready; 6] = [
-    crate::segment::READY,
-    crate::knn::READY,
-    crate::risk::READY,
-    crate::gnn::READY,
-    crate::pose::READY,
-    crate::molecule::READY,
-];
-
-/// The pipeline of a name.
-///
-/// # Errors
-/// An unknown name (exit 2).
-pub fn by_name(name: &str) -> Result<&'static Ready, Failure> {
-    READY.iter().find(|ready| ready.name == name).ok_or_else(|| {
-        let names: Vec<_> = READY.iter().map(|ready| ready.name).collect();
-        Failure::Usage(format!("pipeline: found {name}, expected {}", names.join(", ")))
-    })
-}
-
 impl<T> Doing<T> {
+    /// The names of the options that it uses.
+    pub fn used(&self) -> Vec<&'static str> {
+        self.options.concat()
+    }
+
     /// Does it, once every option has been found to be of use and the output to be no input; `command` is how messages call it.
     ///
     /// # Errors
     /// Those of the settings (exit 78) and of the command itself.
     pub fn with(&self, command: &str, settings: &Settings, context: &Context) -> Result<T, Failure> {
-        let unused = settings.unused(self.options, command);
+        let unused = settings.unused(&self.used(), command);
         if !unused.is_empty() {
             return Err(Failure::Config(unused));
         }
@@ -112,10 +99,16 @@ impl<T> Doing<T> {
 }
 
 impl Ready {
+    /// The same pipeline with its `eval`.
+    #[must_use]
+    pub const fn evaluated(self, eval: Doing<Measured>) -> Ready {
+        Ready { eval: Some(eval), ..self }
+    }
+
     /// Checks a configuration file's settings for `run`, or for `eval` where there is one; nothing is opened.
     pub fn problems(&self, settings: &Settings) -> Vec<String> {
-        let also = self.eval.as_ref().map_or(&[][..], |eval| eval.options);
-        let options = [self.run.options, also].concat();
+        let mut options = self.run.used();
+        options.extend(self.eval.iter().flat_map(Doing::used));
         let mut problems = settings.unused(&options, &format!("run {}", self.name));
         if let Err(failure) = (self.check)(settings) {
             problems.extend(failure.to_string().lines().map(str::to_string));

@@ -6,16 +6,17 @@ use thalweg::Report;
 use thalweg::points::radar::PoseModel;
 use thalweg_connectors::out::batches::{pose_batches, pose_schema};
 use thalweg_connectors::out::segments::Roll;
-use thalweg_connectors::points::joints::joints;
 use thalweg_connectors::sim::person::Sensor;
 
 use crate::durable::{self, Durable};
+use crate::failure::Failure;
 use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::{Failure, Settings, eval, finish, input, models, output, sims};
+use crate::settings::Settings;
+use crate::{finish, input, models, options, output, sims};
 
-const SENSOR: Key = Key {
+pub(crate) const SENSOR: Key = Key {
     name: "sensor",
     default: "radar",
     expected: "radar or lidar",
@@ -33,8 +34,6 @@ const KEYS: Listed = &[
     &durable::SECONDS,
 ];
 
-const EVAL_KEYS: Listed = &[&sims::FRAMES, &sims::SEED, &SENSOR, &input::TIME_UNIT];
-
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
     name: "pose",
@@ -45,47 +44,12 @@ pub const READY: Ready = Ready {
         settings.model.as_deref().map_or(Ok(()), |name| models::pose(name).map(drop))
     },
     run: Doing {
-        options: &[
-            "input",
-            "output",
-            "format",
-            "model",
-            "columns",
-            "workers",
-            "processes",
-            "hosts",
-            "process",
-            "json",
-            "follow",
-            "rate",
-            "start_offset",
-            "until",
-            "on_error",
-            "checkpoint",
-            "allow_model_change",
-        ],
+        options: &[options::RUN, options::MODEL, options::STREAM, &["input"]],
         keys: KEYS,
         example: "thalweg run pose --input radar.parquet --output pose.parquet",
         go: run,
     },
-    eval: Some(Doing {
-        options: &[
-            "input",
-            "truth",
-            "format",
-            "model",
-            "columns",
-            "workers",
-            "json",
-            "start_offset",
-            "until",
-            "on_error",
-            "plot",
-        ],
-        keys: EVAL_KEYS,
-        example: "thalweg eval pose --input radar.parquet --truth joints.npy",
-        go: eval::pose::pose,
-    }),
+    eval: None,
 };
 
 /// What the settings ask for.
@@ -134,13 +98,4 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let mut report = finish::over(settings, context, source, |frames| frames.infer_pose(&model), sink)?;
     reading.tell(&mut report);
     Ok(report)
-}
-
-/// True joints: of `--truth`, or of the simulation that is the input.
-pub(crate) fn truth(settings: &Settings, asked: &Asked) -> Result<eval::pose::Truth, Failure> {
-    match &settings.truth {
-        Some(path) => Ok(joints(path)?),
-        None if settings.input.as_slice() == ["sim:person"] => Ok(asked.reading.person(asked.sensor)),
-        None => Err(Failure::Usage("--truth: found none, expected joints: .npy [frames, 19, 3], or a table".into())),
-    }
 }

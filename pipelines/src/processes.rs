@@ -5,7 +5,10 @@ use std::path::Path;
 
 use thalweg::cluster::Cluster;
 
-use crate::{Failure, Settings, models};
+use crate::failure::Failure;
+use crate::models;
+use crate::secret::Secret;
+use crate::settings::Settings;
 
 /// The secret of a run, or the file that holds it: what keeps strangers out of a run of several processes.
 pub const SECRET: &str = "THALWEG_SECRET";
@@ -25,7 +28,7 @@ pub fn cluster(settings: &Settings) -> Result<Option<Cluster>, Failure> {
         return Err(Failure::config("process: found none, expected --process beside --hosts: which one this is"));
     };
     let (addresses, secret) = (addresses(hosts)?, secret()?);
-    if secret.is_empty()
+    if secret.is_none()
         && let Some(open) = addresses.iter().find(|address| !is_loopback(address))
     {
         let expected = format!("{SECRET} or {SECRET_FILE} in the environment, the same on all machines");
@@ -33,7 +36,7 @@ pub fn cluster(settings: &Settings) -> Result<Option<Cluster>, Failure> {
             "hosts: found {open} without a secret, expected {expected}: whoever reaches that port could join the run"
         )));
     }
-    Ok(Some(Cluster::new(addresses, process, secret)?.with_settings(common(settings)?)))
+    Ok(Some(Cluster::new(addresses, process, secret.unwrap_or_default())?.with_settings(common(settings)?)))
 }
 
 /// The lines of a file, each an address.
@@ -58,14 +61,14 @@ fn is_loopback(address: &str) -> bool {
     address.to_socket_addrs().is_ok_and(|mut found| found.all(|address| address.ip().is_loopback()))
 }
 
-/// The secret from the environment or the file that it names; empty where there is none.
-fn secret() -> Result<Vec<u8>, Failure> {
-    if let Ok(secret) = std::env::var(SECRET) {
-        return Ok(secret.into_bytes());
-    }
-    let Ok(path) = std::env::var(SECRET_FILE) else { return Ok(Vec::new()) };
-    let bytes = std::fs::read(&path).map_err(|error| Failure::run(format!("{SECRET_FILE}: {path}: {error}")))?;
-    Ok(bytes.trim_ascii().to_vec())
+/// The secret from the environment, or from the file that it names; `None` where neither is set.
+fn secret() -> Result<Option<Vec<u8>>, Failure> {
+    let secret = match (std::env::var_os(SECRET), std::env::var_os(SECRET_FILE)) {
+        (Some(_), _) => Secret::in_variable("environment", SECRET),
+        (None, Some(path)) => Secret::in_file(SECRET_FILE, path),
+        (None, None) => return Ok(None),
+    };
+    secret.bytes().map(Some)
 }
 
 /// What all processes must be told alike: whatever makes their plans. Inputs and outputs are the leader's alone.

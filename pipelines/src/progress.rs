@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use thalweg::Report;
 use thalweg::report::Stats;
-use thalweg_pipelines::finish::{Counts, Written};
+use thalweg_pipelines::written::{Counts, Written};
 
 /// The speed shown is that of so long.
 const RECENT: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use thalweg::source::Position;
 use thalweg_connectors::Notices;
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// Tells a process to go carefully.
 pub const CAREFUL: &str = "THALWEG_CAREFUL";

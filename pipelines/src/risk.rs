@@ -1,6 +1,6 @@
 //! `risk`: contacts and tests in, everybody's probability of being infected out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use thalweg::contacts::{
 use thalweg::{Pipeline, Report, Source};
 use thalweg_connectors::Notices;
 use thalweg_connectors::contacts::{
-    self, ColumnNames, FilesOptions, Ids, Key as IdKey, Merge, Pace, Rejected, TableFormat, TableOptions, WithRejected,
+    self, FilesOptions, Ids, Key as IdKey, Merge, Pace, Rejected, TableFormat, TableOptions, WithRejected,
 };
 use thalweg_connectors::out::batches::{risk_batches, risk_changes_batches, risk_changes_schema, risk_schema};
 use thalweg_connectors::out::segments::Roll;
@@ -20,10 +20,13 @@ use thalweg_connectors::rows::Feed;
 use thalweg_connectors::sim::town::{Town, TownFeed};
 
 use crate::durable::{self, Durable};
-use crate::finish::{Careful, Counted, note_rejected, rows_used};
+use crate::failure::Failure;
+use crate::finish::{Careful, note_rejected, rows_used};
 use crate::keys::{Key, Keys, Listed, Maybe};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::{Failure, Settings, eval, input, models, output, sims};
+use crate::settings::Settings;
+use crate::written::Counted;
+use crate::{input, models, options, output, rows, sims};
 
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
@@ -32,54 +35,12 @@ pub const READY: Ready = Ready {
     models: || MODELS.iter().map(|(name, what, _)| (*name, *what)).collect(),
     check: |settings| ask(settings, KEYS).map(drop),
     run: Doing {
-        options: &[
-            "contacts",
-            "tests",
-            "input",
-            "output",
-            "format",
-            "model",
-            "as_of",
-            "every",
-            "columns",
-            "workers",
-            "processes",
-            "hosts",
-            "process",
-            "json",
-            "follow",
-            "rate",
-            "start_offset",
-            "until",
-            "on_error",
-            "checkpoint",
-            "allow_model_change",
-        ],
+        options: &[options::RUN, options::MODEL, options::STREAM, &["input", "contacts", "tests", "as_of", "every"]],
         keys: KEYS,
         example: "thalweg run risk --contacts contacts.csv --tests tests.csv --output risk.csv --set rate=2e-5",
         go: run,
     },
-    eval: Some(Doing {
-        options: &[
-            "input",
-            "contacts",
-            "tests",
-            "truth",
-            "format",
-            "model",
-            "as_of",
-            "columns",
-            "workers",
-            "json",
-            "start_offset",
-            "until",
-            "on_error",
-            "plot",
-        ],
-        keys: EVAL_KEYS,
-        example: "thalweg eval risk --input town/ --json",
-        go: eval::risk::risk,
-    }),
+    eval: None,
 };
 
 const KEYS: Listed = &[
@@ -93,7 +54,7 @@ const KEYS: Listed = &[
     &PRIOR,
     &WINDOW,
     &EMIT,
-    &HASH_IDS,
+    &rows::HASH_IDS,
     &BECAUSE,
     &input::TIME_UNIT,
     &sims::PEOPLE,
@@ -102,24 +63,6 @@ const KEYS: Listed = &[
     &output::FRAMES,
     &output::SECONDS,
     &durable::SECONDS,
-];
-
-/// Those of `eval`.
-pub(crate) const EVAL_KEYS: Listed = &[
-    &RATE,
-    &LATENCY,
-    &RECOVERY,
-    &FALSE_NEGATIVE,
-    &FALSE_POSITIVE,
-    &ASCERTAINMENT,
-    &SEEDS,
-    &PRIOR,
-    &WINDOW,
-    &HASH_IDS,
-    &input::TIME_UNIT,
-    &sims::PEOPLE,
-    &sims::DAYS,
-    &sims::SEED,
 ];
 
 const BECAUSE: Key =
@@ -139,29 +82,30 @@ pub const RATE: Key = key(
     PER_SECOND,
     "infection per second of contact: one of d seconds passes it on with probability 1 - exp(-rate * d)",
 );
-const LATENCY: Key = key("latency", "0", PER_SECOND, "from infected to infectious, per second; 0: at once");
-const RECOVERY: Key = key("recovery", "0", PER_SECOND, "from infectious to recovered, per second; 0: never");
-const FALSE_NEGATIVE: Key = key("false_negative", "0", PROBABILITY, "that a test of an infected person is negative");
-const FALSE_POSITIVE: Key = key("false_positive", "0", PROBABILITY, "that a test of another person is positive");
-const ASCERTAINMENT: Key = key(
+pub(crate) const LATENCY: Key = key("latency", "0", PER_SECOND, "from infected to infectious, per second; 0: at once");
+pub(crate) const RECOVERY: Key = key("recovery", "0", PER_SECOND, "from infectious to recovered, per second; 0: never");
+pub(crate) const FALSE_NEGATIVE: Key =
+    key("false_negative", "0", PROBABILITY, "that a test of an infected person is negative");
+pub(crate) const FALSE_POSITIVE: Key =
+    key("false_positive", "0", PROBABILITY, "that a test of another person is positive");
+pub(crate) const ASCERTAINMENT: Key = key(
     "ascertainment",
     "0",
     PROBABILITY,
     "that an infected person has been found by a positive test; 0: tests are random",
 );
-const SEEDS: Key = key(
+pub(crate) const SEEDS: Key = key(
     "seeds",
     "1",
     "a number of people, 0 or more",
     "people infected one second before the first row, among all known",
 );
-const PRIOR: Key = key("prior", "seeds / people", PROBABILITY, "that a person is infected then, instead of seeds");
-const WINDOW: Key =
+pub(crate) const PRIOR: Key =
+    key("prior", "seeds / people", PROBABILITY, "that a person is infected then, instead of seeds");
+pub(crate) const WINDOW: Key =
     key("window", "none", "seconds, more than 0", "rows older than the as-of time less so many seconds are out");
 const EMIT: Key =
     key("emit", "all", "all or changes", "the tables at the end, or revisions as they come, with a column diff");
-pub(crate) const HASH_IDS: Key =
-    key("hash_ids", "none", "the path of a key's file", "ids in the output are keyed hashes (HMAC-SHA-256)");
 
 /// What to say where no rate is given: no number fits all contacts.
 const NO_RATE: &str = "--set rate: found none, expected a rate: infection per second of contact. A contact of d seconds passes infection on \
@@ -207,7 +151,7 @@ pub(crate) struct Ask {
     pub because: usize,
     pub files: FilesOptions,
     pub pace: Pace,
-    key: Option<String>,
+    key: Option<PathBuf>,
     roll: Roll,
     every: Duration,
 }
@@ -278,8 +222,8 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
         keys.refuse(&[&sims::PEOPLE, &sims::DAYS, &sims::SEED], "--input sim:town beside it");
     }
     let parameters = parameters(&mut keys, town.map(Town::parameters));
-    let window: Maybe<f64> = keys.take(&WINDOW, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
-    let key: String = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
+    let window = rows::window(&mut keys, &WINDOW);
+    let key = rows::hash_ids(&mut keys);
     let mut changes = false;
     let mut because = 10;
     let (mut roll, mut every) = (Roll::default(), Duration::default());
@@ -291,38 +235,26 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
     }
     let time_unit = input::time_unit(&mut keys);
     keys.done()?;
-    let as_of = match (settings.as_of, settings.every) {
-        (Some(t), _) => AsOf::At(t),
-        (None, Some(step)) => AsOf::Every(step),
-        (None, None) => AsOf::Last,
-    };
+    let as_of = rows::as_of(settings);
     let make = model(settings)?;
     make(parameters)?;
     let files = FilesOptions {
         contacts: settings.contacts.clone(),
         tests: settings.tests.clone(),
         format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
-        tables: TableOptions { columns: ColumnNames::of_contacts(settings.columns.clone())?, time_unit },
+        tables: TableOptions { columns: contacts::column_names(settings.columns.clone())?, time_unit },
         follow: settings.follow,
         on_error: input::on_error(settings),
         notices: Notices::default(),
     };
-    let pace = Pace {
-        revisions: changes.then_some(as_of),
-        rate: settings.rate,
-        start_offset: settings.start_offset,
-        until: settings.until,
-        kept: settings.checkpoint.is_some(),
-    };
-    let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
-    let key = Some(key).filter(|path| !path.is_empty());
+    let pace = rows::pace(settings, changes.then_some(as_of));
     Ok(Ask { make, parameters, town, as_of, window, changes, because, files, pace, key, roll, every })
 }
 
 impl Ask {
     /// The key that hides ids.
     pub(crate) fn key(&self) -> Result<Option<IdKey>, Failure> {
-        Ok(self.key.as_deref().map(|path| IdKey::load(Path::new(path))).transpose()?)
+        rows::id_key(self.key.as_deref())
     }
 
     /// The rows, and the names behind them.

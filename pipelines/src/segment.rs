@@ -10,22 +10,22 @@ use thalweg_connectors::out::label::LabelSink;
 use thalweg_connectors::out::las::LasSink;
 use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::points::registry;
-use thalweg_connectors::points::truth::WithTruth;
 
 use crate::durable::{self, Durable};
+use crate::failure::Failure;
 use crate::follower::Nothing;
 use crate::input::Reading;
 use crate::keys::{Key, Keys, Listed};
 use crate::nodes::{NODES, Nodes, voxel, window};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::settings::OutputFormat;
-use crate::{Failure, Settings, eval, finish, input, models, output, sims};
+use crate::settings::{OutputFormat, Settings};
+use crate::{finish, input, models, options, output, sims};
 
 /// Models trained on sweeps do best on few frames; voxels are the network's own unless another edge is set.
-const VOXEL: Key = voxel("the model's own");
-const WINDOW: Key = window("3");
+pub(crate) const VOXEL: Key = voxel("the model's own");
+pub(crate) const WINDOW: Key = window("3");
 
-const ABSTAIN: Key = Key {
+pub(crate) const ABSTAIN: Key = Key {
     name: "abstain",
     default: "0",
     expected: "a probability, 0 to 1",
@@ -64,58 +64,19 @@ pub const READY: Ready = Ready {
         settings.model.as_deref().map_or(Ok(()), |name| models::open(name).map(drop))
     },
     run: Doing {
-        options: &[
-            "input",
-            "output",
-            "output_format",
-            "format",
-            "model",
-            "columns",
-            "workers",
-            "processes",
-            "hosts",
-            "process",
-            "json",
-            "follow",
-            "loop",
-            "rate",
-            "start_offset",
-            "until",
-            "on_error",
-            "checkpoint",
-            "allow_model_change",
-        ],
+        options: &[options::RUN, options::MODEL, options::STREAM, &["input", "output_format", "loop"]],
         keys: KEYS,
         example: "thalweg run segment --input scans/ --output labels.parquet",
         go: run,
     },
-    eval: Some(Doing {
-        options: &[
-            "input",
-            "truth",
-            "format",
-            "model",
-            "columns",
-            "workers",
-            "json",
-            "start_offset",
-            "until",
-            "on_error",
-            "plot",
-        ],
-        keys: EVAL_KEYS,
-        example: "thalweg eval segment --input sequences/07 --json",
-        go: eval::segment,
-    }),
+    eval: None,
 };
 
-const EVAL_KEYS: Listed = &[&NODES, &VOXEL, &WINDOW, &ABSTAIN, &input::TIME_UNIT, &sims::FRAMES, &sims::SEED];
-
 /// What the settings ask for.
-struct Asked {
-    nodes: Nodes,
-    abstain: f32,
-    reading: Reading,
+pub(crate) struct Asked {
+    pub nodes: Nodes,
+    pub abstain: f32,
+    pub reading: Reading,
     roll: Roll,
     columns: LabelColumns,
     every: Duration,
@@ -123,7 +84,7 @@ struct Asked {
 
 impl Asked {
     /// From the keys that a command has.
-    fn of(settings: &Settings, listed: Listed) -> Result<Asked, Failure> {
+    pub fn of(settings: &Settings, listed: Listed) -> Result<Asked, Failure> {
         let mut keys = Keys::of(&settings.set, listed);
         let nodes = Nodes::take(&mut keys, &VOXEL, &WINDOW);
         let abstain = keys.take(&ABSTAIN, |least: &f32| (0.0..=1.0).contains(least));
@@ -201,20 +162,5 @@ fn sink(
         Some(OutputFormat::Label) => Box::new(LabelSink::create(path()?)?),
         Some(OutputFormat::Las) => Box::new(LasSink::create(path()?)?),
         None => durable.table(settings, segmentation_schema_with(columns), segmentation_batches_with(columns), roll)?,
-    })
-}
-
-/// Opens what `eval` needs: the source, the nodes, and the model.
-pub(crate) fn open(
-    settings: &Settings,
-    context: &Context,
-) -> Result<(input::Frames, Nodes, SegmentationModel), Failure> {
-    let Asked { nodes, abstain, reading, .. } = Asked::of(settings, EVAL_KEYS)?;
-    let model = model(settings)?.abstaining_below(abstain);
-    let reading = reading.of_nodes(nodes, model.config().s0);
-    let source = input::open(settings, &reading, context)?;
-    Ok(match &settings.truth {
-        Some(truth) => (Box::new(WithTruth::new(source, truth)?), nodes, model),
-        None => (source, nodes, model),
     })
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use thalweg_connectors::OnError;
 use toml::{Table, Value};
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::options::{self, OPTIONS};
 
 /// The settings of a run, checked one by one; what a pipeline makes of `set` is checked by the pipeline.
@@ -71,15 +72,6 @@ pub struct Settings {
     pub set: BTreeMap<String, String>,
     /// The options that were given, and their values as a person would write them.
     pub given: BTreeMap<&'static str, String>,
-}
-
-/// What becomes of an unreadable file, frame or row group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// It ends the run.
-    Stop,
-    /// It is counted `unreadable` and passed over.
-    Skip,
 }
 
 /// Outputs that are not tables.

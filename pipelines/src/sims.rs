@@ -4,7 +4,7 @@ use std::path::Path;
 
 use thalweg_connectors::sim::{street, town};
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::keys::{Key, Keys, Listed};
 
 /// A simulation.

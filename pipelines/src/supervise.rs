@@ -14,12 +14,11 @@ use std::time::{Duration, Instant, SystemTime};
 use tempfile::NamedTempFile;
 use thalweg_connectors::out::checkpoint;
 
-use crate::{Failure, Settings, processes, quarantine};
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::supervised::{LOST, SUPERVISOR, supervised};
+use crate::{processes, quarantine};
 
-/// Tells a process who its supervisor is.
-pub const SUPERVISOR: &str = "THALWEG_SUPERVISOR";
-/// How a process ends that has lost another one.
-pub const LOST: u8 = 75;
 /// How often the supervisor looks at its processes.
 const LOOK: Duration = Duration::from_millis(20);
 /// How soon the process is seen to have ended that another has lost.
@@ -35,26 +34,6 @@ const STEADY: Duration = Duration::from_secs(30);
 pub fn wanted(settings: &Settings) -> bool {
     settings.processes.is_some_and(|processes| processes > 1) && !supervised()
 }
-
-/// True in a process that a supervisor has started.
-pub fn supervised() -> bool {
-    std::env::var_os(SUPERVISOR).is_some()
-}
-
-/// In a process that a supervisor has started: ends the program when that one is gone.
-#[cfg(unix)]
-pub fn watch_supervisor() {
-    let Some(supervisor) = std::env::var(SUPERVISOR).ok().and_then(|id| id.parse::<u32>().ok()) else { return };
-    std::thread::spawn(move || {
-        while std::os::unix::process::parent_id() == supervisor {
-            std::thread::sleep(LOOK);
-        }
-        std::process::exit(i32::from(LOST));
-    });
-}
-
-#[cfg(not(unix))]
-pub fn watch_supervisor() {}
 
 /// How a try has ended.
 enum End {

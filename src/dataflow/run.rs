@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use timely::dataflow::operators::probe::Probe;
 use timely::dataflow::{ProbeHandle, Scope};
 use timely::worker::Worker;
@@ -21,7 +21,7 @@ use super::ingest::{Arrival, Reader, Wakers, Way, ingest, pump};
 use super::remote::{Group, follow, lead};
 use super::{Control, MailStream, mail, phases};
 use crate::cluster::{Cluster, News, meet};
-use crate::plan::{Node, Plan, Work};
+use crate::plan::{AnySink, Node, Plan, Work};
 use crate::report::Stats;
 use crate::{Epoch, Error};
 
@@ -55,6 +55,29 @@ pub(crate) fn run(
         None => None,
     };
     let (process, processes) = group.as_ref().map_or((0, 1), |group| (group.process, group.processes));
+    let (readers, sinks) = outside(&plan);
+    let mut sinks: Vec<_> = sinks.into_iter().map(Some).collect();
+    if process > 0 {
+        // The leader reads and writes.
+        sinks.iter_mut().for_each(|sink| *sink = None);
+    }
+    control.expect(sinks.iter().flatten().count(), processes - 1);
+    let wakers: Wakers = Arc::new(Mutex::new((0..workers).map(|_| Vec::new()).collect()));
+    let (senders, mut ends) = channels(readers.len(), workers);
+    let mut threads = Threads { control: Arc::clone(&control), stats: Arc::clone(&stats), running: Vec::new() };
+    threads.start_sinks(sinks, &mut ends)?;
+    match &mut group {
+        Some(group) if process > 0 => threads.start_follower(group, senders, &wakers)?,
+        group => threads.start_sources(readers, group.as_mut(), senders, &wakers)?,
+    }
+    let run = Run { nodes: plan.nodes, control: Arc::clone(&control), stats: Arc::clone(&stats), wakers };
+    work(run, ends, group);
+    threads.join();
+    control.take_error().map_or(Ok(()), Err)
+}
+
+/// Takes the sources and the sinks out of a plan, each in the order of the nodes.
+fn outside(plan: &Plan) -> (Vec<Reader>, Vec<Box<dyn AnySink>>) {
     let (mut readers, mut sinks) = (Vec::new(), Vec::new());
     for node in &plan.nodes {
         match &node.work {
@@ -63,52 +86,25 @@ pub(crate) fn run(
             _ => {}
         }
     }
-    let numbered = sinks.len();
-    if process > 0 {
-        // The leader reads and writes.
-        sinks.clear();
-    }
-    control.expect(sinks.len(), processes - 1);
-    let wakers: Wakers = Arc::new(Mutex::new((0..workers).map(|_| Vec::new()).collect()));
+    (readers, sinks)
+}
+
+/// A channel from each source to each worker: the senders, a row a worker with an entry a source, and the workers' ends.
+fn channels(sources: usize, workers: usize) -> (Vec<Vec<Sender<Arrival>>>, Vec<Ends>) {
     let (mut senders, mut ends) = (Vec::new(), Vec::new());
     for _ in 0..workers {
-        let (to, from): (Vec<_>, Vec<_>) = readers.iter().map(|_| bounded(2)).unzip();
+        let (to, from): (Vec<_>, Vec<_>) = (0..sources).map(|_| bounded(2)).unzip();
         senders.push(to);
         ends.push(Ends { sources: from, sinks: Vec::new() });
     }
-    let mut threads = Threads { control: Arc::clone(&control), running: Vec::new() };
-    let mut sinks = sinks.into_iter();
-    for number in 0..numbered {
-        let (orders, written) = bounded(1);
-        let acknowledged = Arc::new(AtomicU64::new(0));
-        let sink = sinks.next();
-        for (worker, ends) in ends.iter_mut().enumerate() {
-            let sender = if worker == 0 && sink.is_some() { Some(orders.clone()) } else { None };
-            ends.sinks.push(Door { sink: number, sender, acknowledged: Arc::clone(&acknowledged) });
-        }
-        if let Some(sink) = sink {
-            let (shared, stats) = (Arc::clone(&control), Arc::clone(&stats));
-            threads.start("sink", move || drain(sink, written, &acknowledged, &shared, &stats))?;
-        }
-    }
-    let (shared, to_wake, counters) = (Arc::clone(&control), Arc::clone(&wakers), Arc::clone(&stats));
-    if process == 0 {
-        let mut ways: Vec<_> = senders.into_iter().enumerate().map(|(worker, to)| Way::Here(worker, to)).collect();
-        for (number, post, ear) in group.iter_mut().flat_map(Group::others) {
-            ways.extend((0..workers).map(|worker| Way::There(worker, Arc::clone(&post))));
-            let (control, stats) = (Arc::clone(&control), Arc::clone(&stats));
-            threads.start("link", move || lead(number, ear, &post, &control, &stats))?;
-        }
-        threads.start("source", move || pump(readers, ways, &to_wake, &shared, &counters))?;
-    } else if let Some((done, (_, _, ear))) =
-        group.as_mut().and_then(|g| Some((Arc::clone(&g.done), g.others().pop()?)))
-    {
-        threads.start("link", move || follow(ear, senders, &to_wake, &shared, &done))?;
-    }
+    (senders, ends)
+}
 
-    let run = Run { nodes: plan.nodes, control: Arc::clone(&control), stats: Arc::clone(&stats), wakers };
+/// Installs the plan on the workers of this process and steps them to the end.
+fn work(run: Run, ends: Vec<Ends>, group: Option<Group>) {
+    let (workers, control, stats) = (ends.len(), Arc::clone(&run.control), Arc::clone(&run.stats));
     let ends = Mutex::new(ends.into_iter().map(Some).collect::<Vec<_>>());
-    let work = move |worker: &mut Worker| {
+    let body = move |worker: &mut Worker| {
         let (index, local) = (worker.index(), worker.index() % workers);
         let Some(ends) = lock(&ends)[local].take() else { return };
         let name = || format!("worker {index}");
@@ -123,15 +119,13 @@ pub(crate) fn run(
     match group {
         None => {
             let communication = CommunicationConfig::Process(workers);
-            match timely::execute(Config { communication, worker: WorkerConfig::default() }, work) {
+            match timely::execute(Config { communication, worker: WorkerConfig::default() }, body) {
                 Ok(guards) => drop(guards),
                 Err(error) => control.fail(Error::Runtime(error)),
             }
         }
-        Some(group) => together(group, workers, work, &control, &stats),
+        Some(group) => together(group, workers, body, &control, &stats),
     }
-    threads.join();
-    control.take_error().map_or(Ok(()), Err)
 }
 
 /// What must be the same in all processes: the nodes of the plan, and how many workers each has.
@@ -247,10 +241,59 @@ fn turn(worker: &mut Worker, first: bool, probe: &ProbeHandle<Epoch>, run: &Run)
 /// The threads beside the workers.
 struct Threads {
     control: Arc<Control>,
+    stats: Arc<Stats>,
     running: Vec<(&'static str, JoinHandle<()>)>,
 }
 
 impl Threads {
+    /// A thread for each sink, and its doors at the workers; one that is `None` is written by another process.
+    fn start_sinks(&mut self, sinks: Vec<Option<Box<dyn AnySink>>>, ends: &mut [Ends]) -> Result<(), Error> {
+        for (number, sink) in sinks.into_iter().enumerate() {
+            let (orders, written) = bounded(1);
+            let acknowledged = Arc::new(AtomicU64::new(0));
+            for (worker, ends) in ends.iter_mut().enumerate() {
+                let sender = if worker == 0 && sink.is_some() { Some(orders.clone()) } else { None };
+                ends.sinks.push(Door { sink: number, sender, acknowledged: Arc::clone(&acknowledged) });
+            }
+            if let Some(sink) = sink {
+                let (control, stats) = (Arc::clone(&self.control), Arc::clone(&self.stats));
+                self.start("sink", move || drain(sink, written, &acknowledged, &control, &stats))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The thread that reads the sources, and in a leader of several processes one at the link with each of the others.
+    fn start_sources(
+        &mut self,
+        readers: Vec<Reader>,
+        group: Option<&mut Group>,
+        senders: Vec<Vec<Sender<Arrival>>>,
+        wakers: &Wakers,
+    ) -> Result<(), Error> {
+        let workers = senders.len();
+        let mut ways: Vec<_> = senders.into_iter().enumerate().map(|(worker, to)| Way::Here(worker, to)).collect();
+        for (number, post, ear) in group.map_or(Vec::new(), Group::others) {
+            ways.extend((0..workers).map(|worker| Way::There(worker, Arc::clone(&post))));
+            let (control, stats) = (Arc::clone(&self.control), Arc::clone(&self.stats));
+            self.start("link", move || lead(number, ear, &post, &control, &stats))?;
+        }
+        let (wakers, control, stats) = (Arc::clone(wakers), Arc::clone(&self.control), Arc::clone(&self.stats));
+        self.start("source", move || pump(readers, ways, &wakers, &control, &stats))
+    }
+
+    /// In a process that does not lead, the thread that takes what the leader deals out.
+    fn start_follower(
+        &mut self,
+        group: &mut Group,
+        senders: Vec<Vec<Sender<Arrival>>>,
+        wakers: &Wakers,
+    ) -> Result<(), Error> {
+        let Some((_, _, ear)) = group.others().pop() else { return Ok(()) };
+        let (done, wakers, control) = (Arc::clone(&group.done), Arc::clone(wakers), Arc::clone(&self.control));
+        self.start("link", move || follow(ear, senders, &wakers, &control, &done))
+    }
+
     fn start(&mut self, name: &'static str, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
         let control = Arc::clone(&self.control);
         let thread = std::thread::Builder::new().name(name.into()).spawn(move || {

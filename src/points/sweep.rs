@@ -108,9 +108,8 @@ impl<'p> Flow<'p, Nodes> {
         self.stage(move |stats| {
             let stats = Arc::clone(stats);
             Map::new("knn_graph", move |nodes: Nodes| {
-                let lists = stats.time("knn", || {
-                    knn_graph_shared(Points3::new(&nodes.x, &nodes.y, &nodes.z)?, k, threads)
-                })?;
+                let lists =
+                    stats.time("knn", || knn_graph_shared(Points3::new(&nodes.x, &nodes.y, &nodes.z)?, k, threads))?;
                 stats.edges(lists.neighbor.len() as u64);
                 Ok(KnnGraph { nodes: Arc::new(nodes), k: lists.k, neighbor: lists.neighbor, d2: lists.d2 })
             })

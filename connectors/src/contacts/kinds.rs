@@ -3,9 +3,10 @@
 use thalweg::contacts::{ContactRow, Fact, TestRow};
 
 use crate::error::Error;
-use crate::rows::{self, Ids, Parse, Refused};
-use crate::tables::Block;
-use crate::tables::names::{Column, Kind};
+use crate::rows::Ids;
+use crate::rows::feed::{self, Parse, Refused};
+use crate::tables::names::{Column, ColumnNames, Kind};
+use crate::tables::table::Block;
 use crate::tables::times::{SECOND, TimeUnit, time_ns};
 use crate::tables::values::{Cell, Cells};
 
@@ -57,6 +58,14 @@ fn result(word: &str) -> Option<bool> {
     }
 }
 
+/// What tables of contacts and tests call their columns, from pairs (column, what files call it).
+///
+/// # Errors
+/// A column that no such table has.
+pub fn column_names(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+    ColumnNames::of(&[&CONTACTS, &TESTS], pairs)
+}
+
 /// The columns of a block, to make rows of.
 pub(crate) struct Columns {
     cells: Vec<Option<Cells>>,
@@ -73,16 +82,16 @@ impl Parse<Fact> for Columns {
     }
 
     fn row(&self, row: usize, ids: &mut Ids) -> Result<(Fact, i32), Refused> {
-        let t = rows::time(self.cell(0, |cells| cells.time(row, self.unit, self.comma)))?;
+        let t = feed::time(self.cell(0, |cells| cells.time(row, self.unit, self.comma)))?;
         if self.contacts {
             let (i, j) = (self.id(1, "i", row)?, self.id(2, "j", row)?);
             let duration = self.duration(row)?;
-            let diff = rows::diff(self.cell(4, |cells| cells.whole(row, self.comma)))?;
+            let diff = feed::diff(self.cell(4, |cells| cells.whole(row, self.comma)))?;
             return Ok((Fact::Contact(ContactRow::new(t, ids.number(&i), ids.number(&j), duration)), diff));
         }
         let person = self.id(1, "person", row)?;
         let positive = self.result(row)?;
-        let diff = rows::diff(self.cell(3, |cells| cells.whole(row, self.comma)))?;
+        let diff = feed::diff(self.cell(3, |cells| cells.whole(row, self.comma)))?;
         Ok((Fact::Test(TestRow { t, person: ids.number(&person), positive }), diff))
     }
 }

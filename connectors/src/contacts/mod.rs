@@ -10,12 +10,14 @@
 mod kinds;
 mod truth;
 
-pub(crate) use kinds::{CONTACTS, TESTS};
+pub use kinds::column_names;
 pub use truth::truth;
 
 pub use crate::rows::{Ids, Key, Pace, Rejected, WithRejected};
-pub use crate::tables::times::time_ns;
-pub use crate::tables::{ColumnNames, TableFormat, TableOptions, TimeUnit};
+pub use crate::tables::format::TableFormat;
+pub use crate::tables::names::ColumnNames;
+pub use crate::tables::options::TableOptions;
+pub use crate::tables::times::{TimeUnit, time_ns};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,9 +27,10 @@ use thalweg::contacts::Fact;
 
 use crate::error::Error;
 use crate::notices::Notices;
-use crate::points::folder::OnError;
-use crate::rows::{self, Feed, Reading, Tables};
-use kinds::Columns;
+use crate::on_error::OnError;
+use crate::rows::file::Reading;
+use crate::rows::{self, Feed, Tables};
+use kinds::{CONTACTS, Columns, TESTS};
 
 /// Several feeds of contacts and tests as one source.
 pub type Merge = rows::Merge<Fact>;

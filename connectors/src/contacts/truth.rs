@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::tables::names::{Column, Kind};
+use crate::tables::options::TableOptions;
 use crate::tables::values::{Cell, shown};
-use crate::tables::{TableOptions, whole};
+use crate::tables::whole;
 
 static TRUTH: Kind = Kind {
     what: "truth",

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::stream::{CHUNK, Got};
+use super::got::{CHUNK, Got};
 use crate::error::Error;
 use crate::notices::Notices;
 

@@ -1,7 +1,10 @@
 //! Files as bytes: opening them, streams that may be packed, piped or still growing, and a fence around decoders of other crates.
 
+pub(crate) mod got;
 mod growing;
 pub(crate) mod guard;
+mod gzip;
+mod pipe;
 pub(crate) mod stream;
 
 use std::io::Read as _;

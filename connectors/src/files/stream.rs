@@ -1,35 +1,19 @@
 //! One stream of bytes, whatever it comes from: a file, plain or gzipped, standard input, a FIFO, or a file that grows.
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use crossbeam_channel::{Receiver, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, TryRecvError};
 use flate2::read::MultiGzDecoder;
 
+use super::got::{CHUNK, Got};
 use super::growing::Growing;
+use super::gzip::is_packed;
+use super::pipe::piped;
 use super::{STDIN, open_regular};
 use crate::error::{At, Error};
 use crate::notices::Notices;
-
-/// Bytes asked for at a time.
-pub(super) const CHUNK: usize = 1 << 18;
-/// The first bytes of gzip data.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-/// What a look for more bytes found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Got {
-    /// Bytes, now at the end of the buffer.
-    Bytes,
-    /// None at present.
-    Nothing,
-    /// None any more.
-    End,
-    /// Another file stands under the name: what comes next is its beginning. `cut`: the old one was shortened, so that a line without
-    /// its end is no line.
-    Anew { cut: bool },
-}
 
 /// An open stream.
 pub(crate) struct Stream {
@@ -140,63 +124,5 @@ impl Stream {
             }
             _ => Error::io(&self.path, e),
         })
-    }
-}
-
-fn is_packed(file: &mut File) -> std::io::Result<bool> {
-    let mut head = Vec::new();
-    file.take(GZIP.len() as u64).read_to_end(&mut head)?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(head == GZIP)
-}
-
-/// Reads a pipe on a thread of its own, since nothing else can wait for it and be stopped. The thread ends with the pipe or the process.
-fn piped<R: Read + Send>(
-    open: impl FnOnce() -> std::io::Result<R> + Send + 'static,
-) -> std::io::Result<Receiver<std::io::Result<Vec<u8>>>> {
-    let (sender, receiver) = bounded(16);
-    let read = move || {
-        let chunks = move |mut from: Box<dyn Read + '_>| loop {
-            let mut chunk = vec![0; 1 << 16];
-            match from.read(&mut chunk) {
-                Ok(0) => return,
-                Ok(read) => {
-                    chunk.truncate(read);
-                    if sender.send(Ok(chunk)).is_err() {
-                        return;
-                    }
-                }
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => {
-                    // Nobody listens any more where this fails.
-                    let _ = sender.send(Err(e));
-                    return;
-                }
-            }
-        };
-        match open() {
-            Ok(mut pipe) => {
-                let mut head = Vec::new();
-                match (&mut pipe).take(GZIP.len() as u64).read_to_end(&mut head) {
-                    Err(e) => chunks(Box::new(Broken(Some(e)))),
-                    Ok(_) if head == GZIP => {
-                        chunks(Box::new(MultiGzDecoder::new(BufReader::new((&head[..]).chain(pipe)))))
-                    }
-                    Ok(_) => chunks(Box::new((&head[..]).chain(pipe))),
-                }
-            }
-            Err(e) => chunks(Box::new(Broken(Some(e)))),
-        }
-    };
-    std::thread::Builder::new().name("pipe".into()).spawn(read)?;
-    Ok(receiver)
-}
-
-/// A pipe that could not be read.
-struct Broken(Option<std::io::Error>);
-
-impl Read for Broken {
-    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-        self.0.take().map_or(Ok(0), Err)
     }
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use thalweg::graph::{EdgeRow, GraphRow, NodeRow};
 
-use super::Wanted;
 use crate::error::Error;
 use crate::notices::Notices;
-use crate::rows::{self, Ids, Parse, Refused};
-use crate::tables::Block;
-use crate::tables::names::{Column, Kind};
+use crate::rows::Ids;
+use crate::rows::feed::{self, Parse, Refused};
+use crate::tables::names::{Column, ColumnNames, Kind};
+use crate::tables::table::Block;
 use crate::tables::times::TimeUnit;
 use crate::tables::values::{Cell, Cells};
 
@@ -35,6 +35,23 @@ pub(crate) static NODES: Kind = Kind {
     instead: None,
     bare: None,
 };
+
+/// What tables of edges and nodes call their columns, from pairs (column, what files call it).
+///
+/// # Errors
+/// A column that no such table has.
+pub fn column_names(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+    ColumnNames::of(&[&EDGES, &NODES], pairs)
+}
+
+/// The values that a network wants of each row.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// How many; any number where it is not said.
+    pub count: Option<usize>,
+    /// The columns that hold them; else all columns that have no other meaning, in the file's order.
+    pub names: Option<Vec<String>>,
+}
 
 /// The columns of a block, to make rows of.
 pub(super) struct Columns {
@@ -177,8 +194,8 @@ impl Parse<GraphRow> for Columns {
     }
 
     fn row(&self, row: usize, ids: &mut Ids) -> Result<(GraphRow, i32), Refused> {
-        let t = rows::time(self.cell(0, |cells| cells.time(row, self.unit, self.comma)))?;
-        let diff = |slot| rows::diff(self.cell(slot, |cells| cells.whole(row, self.comma)));
+        let t = feed::time(self.cell(0, |cells| cells.time(row, self.unit, self.comma)))?;
+        let diff = |slot| feed::diff(self.cell(slot, |cells| cells.whole(row, self.comma)));
         let all = |values: Box<[f32]>, diff: i32| {
             if diff > 0 && self.wanted.is_some_and(|wanted| wanted != values.len()) {
                 let found = Some(String::new());

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::tables::names::{Column, ColumnNames, Kind};
+use crate::tables::options::TableOptions;
 use crate::tables::values::Cell;
-use crate::tables::{TableOptions, whole};
+use crate::tables::whole;
 
 static LABELS: Kind = Kind {
     what: "labels",
@@ -23,7 +24,7 @@ static LABELS: Kind = Kind {
 /// # Errors
 /// A file that cannot be read, has no such columns, or a label that is no whole number.
 pub fn labels(path: &Path, label: &str) -> Result<Vec<(String, usize)>, Error> {
-    let options = TableOptions { columns: ColumnNames::of_labels(label), ..TableOptions::default() };
+    let options = TableOptions { columns: ColumnNames::one("label", label), ..TableOptions::default() };
     let mut labels = Vec::new();
     whole::rows(path, &LABELS, &options, |block, cells, row| {
         let malformed = |found: String, expected| Err(Error::malformed(path, block.places.at(row), found, expected));

@@ -18,26 +18,19 @@ use thalweg::graph::GraphRow;
 
 use crate::error::Error;
 use crate::notices::Notices;
-use crate::points::folder::OnError;
-use crate::rows::{self, Feed, Ids, Key, Pace, Reading, Rejected, Tables};
+use crate::on_error::OnError;
+use crate::rows::file::Reading;
+use crate::rows::{self, Feed, Ids, Key, Pace, Rejected, Tables};
+use crate::tables::format::TableFormat;
 use crate::tables::names::Rest;
-use crate::tables::{TableFormat, TableOptions};
-use kinds::Columns;
+use crate::tables::options::TableOptions;
+use kinds::{Columns, EDGES, NODES};
 
-pub(crate) use kinds::{EDGES, NODES};
+pub use kinds::{Wanted, column_names};
 pub use labels::labels;
 
 /// Several feeds of edges and nodes as one source.
 pub type Merge = rows::Merge<GraphRow>;
-
-/// The values that a network wants of each row.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// How many; any number where it is not said.
-    pub count: Option<usize>,
-    /// The columns that hold them; else all columns that have no other meaning, in the file's order.
-    pub names: Option<Vec<String>>,
-}
 
 /// Which files to read, and how.
 #[derive(Clone, Debug, Default)]

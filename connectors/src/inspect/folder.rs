@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Extent, Group, Report, header, known, rows};
+use super::frames::{self, Extent};
+use super::report::{Group, Report};
+use super::{header, rows};
 use crate::out::segments::MANIFEST;
-use crate::points::{kitti, label, listing, registry, table};
+use crate::points::{kitti, known, label, listing, registry, table};
 
 pub(super) fn inspect(path: &Path, report: &mut Report) {
     let mut files = Vec::new();
@@ -68,7 +70,7 @@ fn plain(folder: &Path, files: &[PathBuf], report: &mut Report) {
     report.readable = frames > 0 || !tables.is_empty();
     if frames > 0 || tables.is_empty() {
         let mut extent = Extent::default();
-        report.points = super::frames(folder, report, &mut extent);
+        report.points = frames::frames(folder, report, &mut extent);
         extent.tell(report);
     }
 }
@@ -89,10 +91,10 @@ fn sequence(path: &Path, report: &mut Report) {
     report.what = format!("KITTI sequence with {with}");
     report.problems = kitti::check(path);
     let mut extent = Extent::default();
-    let read = super::frames(path, report, &mut extent);
+    let read = frames::frames(path, report, &mut extent);
     if read.is_none() && folder != path {
         // What stands beside them is wrong; the scans may be read for themselves, and their labels looked at.
-        super::frames(&folder, report, &mut extent);
+        frames::frames(&folder, report, &mut extent);
         let wrong = |scan: &PathBuf| label::read(&label_of(scan), scan, points(scan)? as usize).err();
         report.problems.extend(scans.iter().filter(labelled).filter_map(wrong).map(|error| error.to_string()));
     }

@@ -3,9 +3,10 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use super::{Field, Report};
+use super::report::{Field, Report};
 use crate::error::Error;
 use crate::files::{open_regular, read_regular};
+use crate::points::las::header::{Header, extras, vlrs};
 use crate::points::{las, pcd, ply};
 
 /// Fills in what the header of a file of `format` says. What is wrong with it is the reader's to say.
@@ -78,23 +79,23 @@ fn las_facts(path: &Path, report: &mut Report) -> Result<(), Error> {
     if head.is_empty() {
         return Ok(());
     }
-    let header = las::Header::parse(path, &head)?;
+    let header = Header::parse(path, &head)?;
     report.points = Some(header.points);
     report.fields = las_fields(&header);
     let kind = if header.compressed { "LAZ" } else { "LAS" };
     report.what = format!("{kind} {}.{}, point format {}", header.version.0, header.version.1, header.point_format);
     let Some(opened) = las::Opened::open(path)? else { return Ok(()) };
-    if las::vlrs(&header, &opened.head).any(|vlr| vlr.user == b"copc") {
+    if vlrs(&header, &opened.head).any(|vlr| vlr.user == b"copc") {
         report.what.push_str(", cloud-optimised (COPC)");
     }
-    for extra in las::extras(&header, &opened.head) {
+    for extra in extras(&header, &opened.head) {
         report.fields.push(Field::new(&extra.name, extra.scalar.map_or("bytes", |s| s.name())));
     }
     Ok(())
 }
 
 /// The fields of a point format, in record order.
-fn las_fields(header: &las::Header) -> Vec<Field> {
+fn las_fields(header: &Header) -> Vec<Field> {
     let format = header.point_format;
     let angle = if format < 6 { "int8" } else { "int16" };
     let all = [

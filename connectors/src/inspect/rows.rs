@@ -8,15 +8,16 @@ use thalweg::asof::Stamped;
 use thalweg::contacts::Fact;
 use thalweg::graph::GraphRow;
 
-use super::{Field, Report, left_out};
+use super::frames::left_out;
+use super::report::{Field, Report};
 use crate::error::Error;
 use crate::notices::Notices;
 use crate::out::segments::Manifest;
 use crate::rows::{Feed, Ids, Rejected};
 use crate::tables::names::{Column, Kind};
+use crate::tables::options::{Opening, TableOptions};
 use crate::tables::values::{Cell, Cells};
-use crate::tables::{self, Opening, TableOptions};
-use crate::{contacts, graph};
+use crate::{contacts, graph, tables};
 
 /// A kind of rows that a pipeline reads: what its table is, and how such a table is opened and surveyed.
 struct Input {

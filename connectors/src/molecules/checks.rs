@@ -1,7 +1,7 @@
 //! Checks that all formats of molecules share: atoms in one place, lattices, and lengths in a
 //! wrong unit.
 
-use super::Molecule;
+use thalweg::molecules::Molecule;
 
 /// Atoms nearer than this (Å) are in one place.
 pub(super) const NEAREST: f64 = 1e-3;

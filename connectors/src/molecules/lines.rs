@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Read};
 
-use super::MoleculeError;
+use super::error::MoleculeError;
 
 /// Bytes of the longest line that is read: binary data may hold a line without end.
 pub(super) const LONGEST: usize = 1 << 20;

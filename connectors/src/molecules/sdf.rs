@@ -7,8 +7,9 @@
 
 use std::io::BufRead;
 
+use super::error::{MoleculeError, shown};
 use super::lines::{LONGEST, Lines, label};
-use super::{MoleculeError, Notes, Parsed, shown};
+use super::parsed::{Notes, Parsed};
 
 /// Atoms and bonds that three digits of V2000 can count.
 const MOST: u32 = 999;

@@ -2,18 +2,19 @@
 
 use std::collections::VecDeque;
 use std::io::BufRead;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use thalweg::molecules::Molecule;
 use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Next, Source};
 
-use super::{Format, Molecule, Reader, open};
+use super::reader::{Format, Reader, open};
 use crate::error::Error;
 use crate::notices::Notices;
-use crate::points::folder::OnError;
-use crate::points::order;
+use crate::on_error::OnError;
+use crate::order;
 
 /// How molecules are read.
 #[derive(Clone, Debug, Default)]
@@ -30,26 +31,6 @@ pub struct MoleculesOptions {
     pub notices: Notices,
     /// Set from outside: no more is read.
     pub stop: Arc<AtomicBool>,
-}
-
-impl std::str::FromStr for Format {
-    type Err = ();
-    fn from_str(text: &str) -> Result<Format, ()> {
-        match text {
-            "xyz" | "extxyz" => Ok(Format::Xyz),
-            "sdf" | "mol" => Ok(Format::Sdf),
-            _ => Err(()),
-        }
-    }
-}
-
-impl Format {
-    /// The format that a path's ending says, `.gz` behind it left aside.
-    pub fn by_ending(path: &Path) -> Option<Format> {
-        let name = path.file_name()?.to_string_lossy().to_lowercase();
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
-        name.rsplit_once('.')?.1.parse().ok()
-    }
 }
 
 /// The source; see the module.

@@ -8,8 +8,10 @@
 
 use std::io::BufRead;
 
+use super::checks;
+use super::error::{MoleculeError, shown};
 use super::lines::{Lines, label, real};
-use super::{MoleculeError, Notes, Parsed, checks, shown};
+use super::parsed::{Notes, Parsed};
 
 /// Reads one frame; `None` where only blank lines are left.
 pub(super) fn read<R: BufRead>(lines: &mut Lines<R>, notes: &mut Notes) -> Result<Option<Parsed>, MoleculeError> {

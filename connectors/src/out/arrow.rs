@@ -12,7 +12,7 @@ use ::arrow::error::ArrowError;
 use ::arrow::ipc::writer::{DictionaryHandling, FileWriter, IpcWriteOptions};
 
 use super::publish::StagedFile;
-use super::records::RecordWriter;
+use super::writer::RecordWriter;
 use crate::error::Error;
 
 /// Writes one Arrow IPC file.

@@ -17,7 +17,7 @@ use thalweg::points::radar::{JOINT_NAMES, JOINTS, Skeleton};
 use thalweg::{KnnGraph, Segmentation};
 
 use crate::error::Error;
-use crate::out::records::Batches;
+use crate::out::writer::Batches;
 
 /// Most rows in a batch.
 pub const ROWS: usize = 65_536;

@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::cells::{Style, cells, write_lines};
 use super::publish::StagedFile;
-use super::records::RecordWriter;
+use super::writer::RecordWriter;
 use crate::error::Error;
 
 /// Writes one CSV file.

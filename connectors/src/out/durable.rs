@@ -21,9 +21,9 @@ use super::die::die_at;
 use super::lock::FolderLock;
 use super::manifest::{Growing as GrowingManifest, MANIFEST, Manifest, Segment};
 use super::publish::sync_folder_of;
-use super::records::Batches;
 use super::segment::{OpenSegment, check};
 use super::segments::Roll;
+use super::writer::Batches;
 use crate::error::{At, Error};
 
 /// The ending of a segment that no checkpoint names yet.

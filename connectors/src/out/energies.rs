@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use super::batches::{batch, field, float_list_column, float_lists};
-use super::records::Batches;
+use super::writer::Batches;
 use crate::error::Error;
 
 /// One row of the output.

@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::cells::{Style, cells, key, object, write_lines};
 use super::publish::StagedFile;
-use super::records::RecordWriter;
+use super::writer::RecordWriter;
 use crate::error::Error;
 
 /// Writes one file of JSON lines.

@@ -14,9 +14,10 @@ use thalweg::{BoxError, Epoch, Segmentation, Sink};
 use crate::error::{At, Error};
 use crate::files::read_regular;
 use crate::out::publish::{StagedFile, StagedFolder};
-use crate::points::fields::first;
-use crate::points::las::{Header, Opened, vlrs};
+use crate::points::las::Opened;
+use crate::points::las::header::{Header, vlrs};
 use crate::points::registry;
+use crate::points::scalar::first;
 
 /// Points of a compressed chunk where the source does not say.
 const CHUNK: u32 = 50_000;
@@ -181,7 +182,7 @@ pub fn relabel(source: &Path, class: &[u8], compress: bool) -> Result<Vec<u8>, E
 /// Hands out every record of the file whole, in order.
 fn records(path: &Path, bytes: &[u8], header: &Header, take: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
     if header.compressed {
-        return crate::points::laz::records(path, bytes, header, DecompressionSelection::all(), take);
+        return crate::points::las::laz::records(path, bytes, header, DecompressionSelection::all(), take);
     }
     let data = bytes.get(header.data as usize..).unwrap_or_default();
     data.chunks_exact(header.record).take(header.points as usize).for_each(take);

@@ -21,3 +21,4 @@ pub mod read;
 pub mod records;
 mod segment;
 pub mod segments;
+pub mod writer;

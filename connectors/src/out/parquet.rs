@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::publish::StagedFile;
-use super::records::RecordWriter;
+use super::writer::RecordWriter;
 use crate::error::Error;
 
 /// Writes one Parquet file: zstd level 1, row groups of at most 2^20 rows.

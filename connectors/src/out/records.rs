@@ -3,27 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use arrow::array::{ArrayRef, RecordBatch};
-pub use arrow::datatypes::SchemaRef;
 use thalweg::{BoxError, Epoch, Sink};
 
 use super::segments::{Roll, SegmentSink};
+use super::writer::{Batches, RecordWriter, SchemaRef};
 use crate::error::Error;
-
-/// Writes record batches of one schema into one file, which appears under its name when [`RecordWriter::finish`] succeeds;
-/// a writer dropped before that leaves nothing.
-pub trait RecordWriter: Send {
-    /// Appends a batch.
-    ///
-    /// # Errors
-    /// A destination that cannot be written.
-    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error>;
-
-    /// Ends the file, makes it durable and gives it its name.
-    ///
-    /// # Errors
-    /// A destination that cannot be written or renamed.
-    fn finish(self: Box<Self>) -> Result<(), Error>;
-}
 
 /// The writer that a path's ending asks for: `.parquet`, `.arrow`, `.csv` or `.jsonl`.
 ///
@@ -43,9 +27,6 @@ pub fn create(path: &Path, schema: SchemaRef) -> Result<Box<dyn RecordWriter>, E
         }
     })
 }
-
-/// The rows of one item, batch by batch: see [`crate::out::batches`].
-pub type Batches<T> = for<'a> fn(&'a T) -> Box<dyn Iterator<Item = Result<RecordBatch, Error>> + 'a>;
 
 /// A sink that writes every item's rows to one file.
 ///

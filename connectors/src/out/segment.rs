@@ -8,7 +8,7 @@ use arrow::datatypes::{Int64Type, SchemaRef};
 
 use super::manifest::Segment;
 use super::parquet::ParquetWriter;
-use super::records::RecordWriter;
+use super::writer::RecordWriter;
 use crate::error::{At, Error};
 
 /// A segment being written.

@@ -15,8 +15,8 @@ use super::lock::FolderLock;
 use super::manifest::Growing as GrowingManifest;
 pub use super::manifest::{Column, MANIFEST, Manifest, Segment};
 use super::segment::OpenSegment;
+use super::writer::Batches;
 use crate::error::Error;
-use crate::out::records::Batches;
 
 /// When a segment is full.
 #[derive(Clone, Copy, Debug)]

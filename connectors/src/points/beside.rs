@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 
 use crate::error::{At, Error};
-use crate::points::order;
+use crate::order;
 
 /// Lines that are remembered: a sequence without end must not be kept without end.
 const KEPT: usize = 1 << 20;

@@ -10,9 +10,10 @@ use thalweg::Frame;
 
 use crate::error::{At, Error};
 use crate::files::read_regular;
-use crate::points::fields::Scalar;
-use crate::points::format::{Format, ReadOptions, one_frame};
+use crate::points::format::{Format, one_frame};
 use crate::points::intensity::scaled;
+use crate::points::options::ReadOptions;
+use crate::points::scalar::Scalar;
 
 /// KITTI's format: 16 bytes a point.
 pub const KITTI: Format = Format {

@@ -6,77 +6,24 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Frame, Next, Source};
 
 use crate::error::{At, Error};
-use crate::points::format::{Format, ReadOptions};
-pub(crate) use crate::points::part::holds_many;
+use crate::on_error::OnError;
+use crate::points::files_options::FilesOptions;
+use crate::points::format::Format;
 use crate::points::part::{Failed, Given, Made, Part};
-use crate::points::registry;
-use crate::points::{join, kitti, listing};
+use crate::points::{join, kitti, listing, registry};
 
 /// How long the source goes on after it was asked to end, for what is in a followed input already.
 const ENDING: Duration = Duration::from_millis(800);
 
 /// Frames of a followed input before another one has its turn.
 const TURN: u32 = 64;
-
-/// What becomes of a file that cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnError {
-    /// It ends the run.
-    #[default]
-    Stop,
-    /// It is passed over, said, and counted as `unreadable`.
-    Skip,
-}
-
-/// How to read the inputs.
-#[derive(Clone, Debug)]
-pub struct FilesOptions {
-    /// What every reader is told.
-    pub read: ReadOptions,
-    /// The format of every file, else guessed from each name.
-    pub format: Option<&'static Format>,
-    /// Position of the first frame to deliver, over all inputs.
-    pub start_offset: u64,
-    /// Position of the first frame not to deliver any more.
-    pub until: Option<u64>,
-    /// Go on as the folders or the files grow, until `stop`, or until the run is asked to drain (`Pipeline::drain_when`).
-    pub follow: bool,
-    /// How long a file of a followed folder must rest that does not say itself when it is whole.
-    pub settle: Duration,
-    /// What becomes of a file that cannot be read.
-    pub on_error: OnError,
-    /// Of a folder that is followed, a file that keeps the order in which its files come, so that a run can go on.
-    pub arrivals: Option<PathBuf>,
-    /// A frame without a pose is of no use: the scan of a followed sequence waits for its own.
-    pub poses: bool,
-    /// Ends this source alone when it is set: what is in a followed input already is delivered, as far as that takes no longer than about a second, then the source ends.
-    pub stop: Arc<AtomicBool>,
-}
-
-impl Default for FilesOptions {
-    fn default() -> FilesOptions {
-        FilesOptions {
-            read: ReadOptions::default(),
-            format: None,
-            start_offset: 0,
-            until: None,
-            follow: false,
-            settle: Duration::from_secs(2),
-            on_error: OnError::Stop,
-            arrivals: None,
-            poses: false,
-            stop: Arc::default(),
-        }
-    }
-}
 
 /// One input of a run.
 pub enum Input {

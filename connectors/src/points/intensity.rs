@@ -6,8 +6,8 @@
 
 use std::path::Path;
 
-use crate::points::fields::Scalar;
-use crate::points::format::ReadOptions;
+use crate::points::options::ReadOptions;
+use crate::points::scalar::Scalar;
 
 /// What a value on a scale of 0–1 may be off by rounding and calibration.
 const NEAR: f32 = 1.05;

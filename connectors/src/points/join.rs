@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use thalweg::{Frame, Returns, Truth};
 
-use crate::points::format::ReadOptions;
+use crate::points::options::ReadOptions;
 
 /// A column of both parts; `lost` and none if only one of the two has it and the other is not empty.
 fn both<T>(

@@ -6,11 +6,13 @@ use std::path::Path;
 use thalweg::points::radar::JOINTS;
 
 use super::npy;
+use super::options::ReadOptions;
+use super::origin::OriginRule;
 use crate::error::{At, Error};
-use crate::points::format::{OriginRule, ReadOptions};
 use crate::tables::names::{Column, Kind};
+use crate::tables::options::TableOptions;
 use crate::tables::values::Cell;
-use crate::tables::{TableOptions, whole};
+use crate::tables::whole;
 
 static TABLE: Kind = Kind {
     what: "joints",

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use thalweg::{Frame, Pose};
 
 use crate::error::{At, Error};
+use crate::order;
 use crate::points::beside::{Beside, MOST_FRAMES, Row};
-use crate::points::format::ReadOptions;
-use crate::points::{label, listing, order};
+use crate::points::options::ReadOptions;
+use crate::points::{label, listing};
 
 /// Camera from sensor where `calib.txt` does not say it.
 const AXIS_SWAP: Pose = Pose([[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]);

@@ -4,9 +4,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::order;
 use crate::points::format::Format;
 use crate::points::registry::{self, FORMATS};
-use crate::points::{order, xyz};
+use crate::points::xyz;
 
 /// What may stand beside the scans of a sequence and holds no points.
 const BESIDE: [&str; 3] = ["poses.txt", "times.txt", "calib.txt"];

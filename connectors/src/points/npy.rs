@@ -9,8 +9,10 @@ use thalweg::Frame;
 
 use crate::error::{At, Error};
 use crate::files::read_regular;
-use crate::points::fields::{Field, Parts, Scalar, first, frame};
-use crate::points::format::{Format, ReadOptions, one_frame};
+use crate::points::fields::{Field, Parts, frame};
+use crate::points::format::{Format, one_frame};
+use crate::points::options::ReadOptions;
+use crate::points::scalar::{Scalar, first};
 
 /// NumPy arrays.
 pub const FORMAT: Format = Format {

@@ -8,22 +8,17 @@ use thalweg::{BoxError, Frame, Next, Source};
 
 use crate::error::Error;
 use crate::files::STDIN;
-use crate::points::folder::FilesOptions;
-use crate::points::format::{Format, ReadOptions, Reader};
+use crate::points::files_options::FilesOptions;
+use crate::points::format::{Format, Reader};
 use crate::points::kitti::{self, Sequence};
-use crate::points::listing;
+use crate::points::options::ReadOptions;
 use crate::points::registry::{self, FORMATS};
-use crate::points::table;
 use crate::points::watch::{Found, Watch};
-use crate::tables::TableFormat;
+use crate::points::{listing, table};
+use crate::tables::format::TableFormat;
 
 /// Frames of another kind than files, among the inputs.
 pub(crate) type Made = Box<dyn Source<Item = Frame>>;
-
-/// True if a file of the format may hold several frames.
-pub(crate) fn holds_many(format: &Format) -> bool {
-    table::of(format).is_some()
-}
 
 /// A table that is read as it grows.
 fn follow(path: &Path, format: &Format, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
@@ -133,7 +128,9 @@ impl Part {
     /// How many frames there are in all, where files are frames and none is followed.
     pub(crate) fn total(&self) -> Option<u64> {
         match &self.supply {
-            Supply::List(files) if files.iter().all(|(_, format)| !holds_many(format)) => Some(files.len() as u64),
+            Supply::List(files) if files.iter().all(|(_, format)| !table::holds_many(format)) => {
+                Some(files.len() as u64)
+            }
             Supply::Made(source) => source.total(),
             _ => None,
         }
@@ -142,7 +139,7 @@ impl Part {
     /// The path is standard input, or a FIFO.
     fn piped(&mut self, options: &FilesOptions) -> Result<(), Error> {
         let format = options.format.or_else(|| registry::by_extension(&self.path));
-        if let Some(format) = format.filter(|format| !holds_many(format)) {
+        if let Some(format) = format.filter(|format| !table::holds_many(format)) {
             let found = format!("{} from a pipe", format.what);
             return Err(Error::unsupported(&self.path, found, "CSV, JSON lines or an Arrow stream"));
         }
@@ -239,7 +236,7 @@ impl Part {
             };
             let scan = self.taken;
             self.taken += 1;
-            let one_frame = !holds_many(found.format);
+            let one_frame = !table::holds_many(found.format);
             if (skip && one_frame) || found.passed {
                 return Ok(Given::Skipped);
             }

@@ -10,9 +10,11 @@ use thalweg::{Frame, Pose};
 
 use crate::error::{At, Error};
 use crate::files::read_regular;
-use crate::points::fields::{Field, Parts, Scalar, first, frame};
-use crate::points::format::{Format, ReadOptions, one_frame};
+use crate::points::fields::{Field, Parts, frame};
+use crate::points::format::{Format, one_frame};
 use crate::points::lzf;
+use crate::points::options::ReadOptions;
+use crate::points::scalar::{Scalar, first};
 use crate::points::text::{Column, Lines, Text};
 
 /// PCD, any of its three encodings.

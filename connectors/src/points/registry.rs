@@ -3,11 +3,11 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use super::format::{Format, ReadOptions, Reader};
-use super::{bin, las, npy, pcd, ply, table, xyz};
+use super::format::{Format, Reader};
+use super::options::ReadOptions;
+use super::{bin, known, las, npy, pcd, ply, table, xyz};
 use crate::error::Error;
 use crate::files::open_regular;
-use crate::inspect::known;
 
 /// All formats that hold frames.
 pub static FORMATS: &[Format] = &[

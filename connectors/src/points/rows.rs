@@ -7,11 +7,12 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 
-use super::fields::Scalar;
-use super::format::ReadOptions;
-use crate::tables::names::{Column, Kind};
+use crate::error::Error;
+use crate::points::options::ReadOptions;
+use crate::points::scalar::Scalar;
+use crate::tables::names::{Column, ColumnNames, Kind};
+use crate::tables::table::{Block, Places};
 use crate::tables::values::{Cell, Cells};
-use crate::tables::{Block, Places};
 
 /// A table of points.
 pub(crate) static POINTS: Kind = Kind {
@@ -36,6 +37,14 @@ pub(crate) static POINTS: Kind = Kind {
     instead: Some((XYZ, 3)),
     bare: Some(|cells| cells.len() >= 3 && cells.iter().take(3).all(|cell| cell.trim().parse::<f64>().is_ok())),
 };
+
+/// What tables of points call their columns, from pairs (column, what files call it).
+///
+/// # Errors
+/// A column that no such table has.
+pub fn column_names(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+    ColumnNames::of(&[&POINTS], pairs)
+}
 
 const XYZ: usize = 3;
 pub(super) const FRAME: usize = 4;

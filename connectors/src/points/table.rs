@@ -9,14 +9,17 @@ use std::sync::Arc;
 
 use thalweg::{Dropped, Frame, Next, Truth};
 
-use super::fields::Scalar;
-use super::format::{Format, ReadOptions, Reader};
+use super::format::{Format, Reader};
 use super::intensity::scaled;
-pub(crate) use super::rows::POINTS;
-use super::rows::{Coordinates, FRAME, Rows};
+use super::options::ReadOptions;
+use super::rows::{Coordinates, FRAME, POINTS, Rows};
+use super::scalar::Scalar;
 use crate::error::Error;
+use crate::tables;
+use crate::tables::format::{FORMATS, TableFormat};
 use crate::tables::names::Rest;
-use crate::tables::{self, FORMATS, Opening, Table, TableFormat};
+use crate::tables::options::Opening;
+use crate::tables::table::Table;
 
 /// The table formats as formats of frames.
 pub(super) const PARQUET: Format =
@@ -36,10 +39,15 @@ pub(crate) fn of(format: &Format) -> Option<TableFormat> {
     FORMATS.iter().find(|(_, name, ..)| *name == format.name).map(|(table, ..)| *table)
 }
 
+/// True if a file of the format may hold several frames.
+pub(crate) fn holds_many(format: &Format) -> bool {
+    of(format).is_some()
+}
+
 /// Opens a table of points that is still being written.
 ///
 /// # Errors
-/// See [`tables::open`]; a format that holds no table.
+/// See [`tables::open()`]; a format that holds no table.
 pub(crate) fn follow(path: &Path, format: &Format, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
     match of(format) {
         Some(table) => open(path, table, options, true),
@@ -50,7 +58,7 @@ pub(crate) fn follow(path: &Path, format: &Format, options: &ReadOptions) -> Res
 /// Opens a table of points that comes through a pipe, its format told by its first bytes where it is not known.
 ///
 /// # Errors
-/// See [`tables::open`].
+/// See [`tables::open()`].
 pub(crate) fn piped(path: &Path, format: Option<&Format>, options: &ReadOptions) -> Result<Box<dyn Reader>, Error> {
     open_as(path, format.and_then(of), options, false)
 }
@@ -58,7 +66,7 @@ pub(crate) fn piped(path: &Path, format: Option<&Format>, options: &ReadOptions)
 /// Opens a table of points; with `follow` one that is still being written.
 ///
 /// # Errors
-/// See [`tables::open`].
+/// See [`tables::open()`].
 fn open(path: &Path, format: TableFormat, options: &ReadOptions, follow: bool) -> Result<Box<dyn Reader>, Error> {
     open_as(path, Some(format), options, follow)
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use crate::error::{At, Error};
-use crate::points::fields::{Field, Scalar};
+use crate::points::fields::Field;
+use crate::points::scalar::Scalar;
 
 /// Bytes of a line that are looked at: binary data may hold a line without end.
 const LONGEST: usize = 1 << 17;

@@ -9,8 +9,9 @@ use thalweg::{BoxError, Frame, Next, Source, Truth};
 use super::label::{self, LabelCode};
 use crate::error::{At, Error};
 use crate::tables::names::{Column, Kind};
+use crate::tables::options::TableOptions;
 use crate::tables::values::Cell;
-use crate::tables::{TableOptions, whole};
+use crate::tables::whole;
 
 static LABELS: Kind = Kind {
     what: "truth",

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::Error;
+use crate::on_error::OnError;
+use crate::order;
 use crate::points::arrivals::Arrivals;
-use crate::points::folder::{FilesOptions, OnError};
-use crate::points::format::{Format, ReadOptions};
+use crate::points::files_options::FilesOptions;
+use crate::points::format::Format;
 use crate::points::listing::{self, Choice};
-use crate::points::order;
+use crate::points::options::ReadOptions;
 use crate::points::registry;
 use crate::points::whole::{Whole, whole};
 

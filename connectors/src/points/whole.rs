@@ -5,8 +5,8 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use crate::files::read_regular;
-use crate::points::fields::first;
 use crate::points::format::Format;
+use crate::points::scalar::first;
 use crate::points::{bin, las, npy, pcd, ply};
 
 /// What a file's own word says.

@@ -5,10 +5,27 @@ use std::sync::Arc;
 
 use thalweg::Next;
 
-use super::{Feed, Ids, Parse, Reading, Rejected};
-use crate::error::{At, Error};
-use crate::tables::names::Kind;
-use crate::tables::{self, Block, ColumnNames, Opening, Table};
+use super::feed::{Feed, Parse};
+use super::ids::Ids;
+use super::rejected::Rejected;
+use crate::error::Error;
+use crate::notices::Notices;
+use crate::on_error::OnError;
+use crate::tables;
+use crate::tables::format::TableFormat;
+use crate::tables::names::{ColumnNames, Kind};
+use crate::tables::options::{Opening, TableOptions};
+use crate::tables::table::{Block, Table};
+
+/// How files are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    pub format: Option<TableFormat>,
+    pub tables: &'a TableOptions,
+    pub follow: bool,
+    pub on_error: OnError,
+    pub notices: &'a Notices,
+}
 
 /// The names that columns were said to have, and the kinds of rows they were said of.
 pub(super) struct Asked {
@@ -117,14 +134,5 @@ impl<F> Feed<F> for File<F> {
 
     fn close(&mut self) {
         self.table.close();
-    }
-}
-
-/// The number that a dead letter gives a place: a line, or a row counted from 1.
-pub(super) fn line_of(at: &At) -> u64 {
-    match at {
-        At::Line(line) => *line,
-        At::Row(row) => row + 1,
-        _ => 0,
     }
 }

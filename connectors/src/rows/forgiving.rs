@@ -2,7 +2,8 @@
 
 use thalweg::Next;
 
-use super::{Feed, Ids};
+use super::feed::Feed;
+use super::ids::Ids;
 use crate::error::Error;
 use crate::notices::Notices;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use thalweg::asof::Names;
 
-use super::Key;
+use super::hash::Key;
 
 /// Numbers for ids.
 #[derive(Debug, Default)]

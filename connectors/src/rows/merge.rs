@@ -13,7 +13,8 @@ use thalweg::asof::{AsOf, Names, RowBatch, Stamped};
 use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Next, Portable, Source};
 
-use super::{Feed, Ids};
+use super::feed::Feed;
+use super::ids::Ids;
 use crate::error::Error;
 
 /// Most rows in a batch, and the longest it is waited for.

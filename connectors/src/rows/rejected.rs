@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard};
 
 use thalweg::{BoxError, Dropped, Epoch, Sink};
 
-use super::file::line_of;
 use crate::error::{At, Error};
 use crate::out::publish::StagedFile;
 
@@ -96,6 +95,15 @@ impl Rejected {
             std::io::copy(file, &mut staged).map_err(io)?;
         }
         Ok(Some(staged))
+    }
+}
+
+/// The number that a dead letter gives a place: a line, or a row counted from 1.
+fn line_of(at: &At) -> u64 {
+    match at {
+        At::Line(line) => *line,
+        At::Row(row) => row + 1,
+        _ => 0,
     }
 }
 

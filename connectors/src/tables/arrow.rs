@@ -13,11 +13,11 @@ use ::arrow::ipc::root_as_message;
 use thalweg::Next;
 
 use super::names::{ColumnNames, Kind};
+use super::table::{Block, Table};
 use super::text::Text;
-use super::{Block, Table};
 use crate::error::{At, Error};
+use crate::files::got::Got;
 use crate::files::guard::guarded;
-use crate::files::stream::Got;
 
 const MAGIC: &[u8] = b"ARROW1";
 const EXPECTED: &str = "an Arrow IPC file";

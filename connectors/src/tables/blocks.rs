@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ::arrow::array::{ArrayRef, StringBuilder};
 use thalweg::Next;
 
-use super::{Block, Broken, Places};
 use crate::error::At;
+use crate::tables::table::{Block, Broken, Places};
 
 /// Records in a block, at most.
 pub(super) const RECORDS: usize = 16_384;

@@ -9,8 +9,8 @@ use thalweg::Next;
 
 use super::blocks::Blocks;
 use super::names::{ColumnNames, Kind};
+use super::table::{Block, Table};
 use super::text::{CUT_OFF, LONGEST, Piece, Reach, Text, line};
-use super::{Block, Table};
 use crate::error::{At, Error};
 use crate::notices::Notices;
 

@@ -11,8 +11,8 @@ use thalweg::Next;
 
 use super::blocks::{Blocks, RECORDS};
 use super::names::{Column, ColumnNames, Kind};
+use super::table::{Block, Table};
 use super::text::{CUT_OFF, Piece, Text, line};
-use super::{Block, Table};
 use crate::error::Error;
 use crate::notices::Notices;
 

@@ -74,36 +74,16 @@ pub struct ColumnNames {
 }
 
 impl ColumnNames {
-    /// For tables of contacts and tests, from pairs (column, what files call it).
+    /// One column that files call so.
+    pub(crate) fn one(column: &str, name: &str) -> ColumnNames {
+        ColumnNames { names: [(column.to_string(), name.to_string())].into(), ..ColumnNames::default() }
+    }
+
+    /// For tables of these kinds, from pairs (column, what files call it).
     ///
     /// # Errors
     /// A column that no such table has.
-    pub fn of_contacts(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
-        ColumnNames::of(&[&crate::contacts::CONTACTS, &crate::contacts::TESTS], pairs)
-    }
-
-    /// For tables of points, from pairs (column, what files call it).
-    ///
-    /// # Errors
-    /// A column that no such table has.
-    pub fn of_points(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
-        ColumnNames::of(&[&crate::points::table::POINTS], pairs)
-    }
-
-    /// For tables of edges and nodes, from pairs (column, what files call it).
-    ///
-    /// # Errors
-    /// A column that no such table has.
-    pub fn of_graph(pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
-        ColumnNames::of(&[&crate::graph::EDGES, &crate::graph::NODES], pairs)
-    }
-
-    /// For tables of labels, whose column of classes is called so.
-    pub(crate) fn of_labels(label: &str) -> ColumnNames {
-        ColumnNames { names: [("label".to_string(), label.to_string())].into(), ..ColumnNames::default() }
-    }
-
-    fn of(kinds: &[&Kind], pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
+    pub(crate) fn of(kinds: &[&Kind], pairs: impl IntoIterator<Item = (String, String)>) -> Result<ColumnNames, Error> {
         let names: BTreeMap<String, String> =
             pairs.into_iter().map(|(column, name)| (column.trim().to_lowercase(), name.trim().to_string())).collect();
         let known = || kinds.iter().flat_map(|kind| kind.columns.iter().map(|column| (kind.what, column.name)));

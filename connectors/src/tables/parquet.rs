@@ -17,7 +17,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use thalweg::Next;
 
-use super::{Block, Opening, Table, thrift};
+use super::options::Opening;
+use super::table::{Block, Table};
+use super::thrift;
 use crate::error::{At, Error};
 use crate::files::guard::guarded;
 use crate::files::open_regular;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::error::{At, Error};
-use crate::files::stream::{Got, Stream};
+use crate::files::got::Got;
+use crate::files::stream::Stream;
 use crate::notices::Notices;
 
 /// Longest line or record (bytes).

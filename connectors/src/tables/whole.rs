@@ -5,8 +5,10 @@ use std::path::Path;
 use thalweg::Next;
 
 use super::names::Kind;
+use super::open;
+use super::options::{Opening, TableOptions};
+use super::table::Block;
 use super::values::Cells;
-use super::{Block, Opening, TableOptions, open};
 use crate::error::Error;
 use crate::notices::Notices;
 

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use serde_json::Value;
-use thalweg_connectors::points::format::OriginRule;
 use thalweg_connectors::points::registry::{by_name, guess};
 use thalweg_connectors::points::{las, pcd, ply};
-use thalweg_connectors::{ReadOptions, inspect};
+use thalweg_connectors::{OriginRule, ReadOptions, inspect};
 
 use crate::allocations::most_while;
 use crate::support::{fixtures, read};

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use thalweg::contacts::Fact;
 use thalweg::{Next, Source};
 use thalweg_connectors::contacts::{self, Pace, Rejected};
-use thalweg_connectors::points::folder::{Files, FilesOptions};
+use thalweg_connectors::points::files_options::FilesOptions;
+use thalweg_connectors::points::folder::Files;
 use thalweg_connectors::{Notices, ReadOptions};
 
 use crate::mutate::Random;

@@ -10,7 +10,8 @@ use thalweg::source::{Place, Position};
 use thalweg::{Frame, Next, Source};
 use thalweg_connectors::ReadOptions;
 use thalweg_connectors::contacts::{self, Pace, Rejected};
-use thalweg_connectors::points::folder::{Files, FilesOptions, Input};
+use thalweg_connectors::points::files_options::FilesOptions;
+use thalweg_connectors::points::folder::{Files, Input};
 use thalweg_connectors::points::map_origin::{MapOrigin, WorldOrigin};
 use thalweg_connectors::points::replay::Rate;
 use thalweg_connectors::records::Records;
@@ -167,7 +168,7 @@ fn a_followed_folder_goes_on_in_the_order_in_which_its_files_came() {
         let options = FilesOptions {
             follow: true,
             settle: std::time::Duration::ZERO,
-            on_error: thalweg_connectors::points::folder::OnError::Skip,
+            on_error: thalweg_connectors::OnError::Skip,
             arrivals: Some(list.clone()),
             stop: Arc::clone(&stop),
             ..FilesOptions::default()

@@ -40,7 +40,7 @@ fn graph(id: i64, n: usize) -> KnnGraph {
     KnnGraph { nodes: Arc::new(nodes), k: 3, neighbor: dst, d2 }
 }
 
-fn write<T>(path: &Path, schema: SchemaRef, batches: thalweg_connectors::out::records::Batches<T>, items: Vec<T>) {
+fn write<T>(path: &Path, schema: SchemaRef, batches: thalweg_connectors::out::writer::Batches<T>, items: Vec<T>) {
     let mut sink = TableSink::create(path, schema, batches).unwrap();
     items.into_iter().enumerate().for_each(|(epoch, item)| sink.write(epoch as u64, item).unwrap());
     assert!(!path.exists(), "published before the end");

@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use thalweg::{BoxError, Frame, Next, Pose, Source};
-use thalweg_connectors::points::folder::{Files, FilesOptions, Input, OnError};
+use thalweg_connectors::OnError;
+use thalweg_connectors::points::files_options::FilesOptions;
+use thalweg_connectors::points::folder::{Files, Input};
 use thalweg_connectors::points::map_origin::{MapOrigin, WorldOrigin};
 use thalweg_connectors::points::replay::{Loop, Rate};
 use thalweg_connectors::sim::street::Street;

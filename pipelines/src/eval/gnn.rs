@@ -10,10 +10,24 @@ use thalweg::{BoxError, Epoch, Pipeline, Sink, Source};
 use thalweg_connectors::graph::labels;
 use thalweg_connectors::rows::Rejected;
 
-use crate::finish::{self, Careful, Counted, note_rejected, rows_used};
-use crate::gnn::{Asked, EVAL_KEYS};
-use crate::pipeline::{Context, Measured};
-use crate::{Failure, Settings};
+use crate::failure::Failure;
+use crate::finish::{self, Careful, note_rejected, rows_used};
+use crate::gnn::{Asked, LABEL, UNDIRECTED, WINDOW};
+use crate::keys::Listed;
+use crate::pipeline::{Context, Doing, Measured};
+use crate::settings::Settings;
+use crate::written::Counted;
+use crate::{input, options};
+
+/// The pipeline's `eval`.
+pub const EVAL: Doing<Measured> = Doing {
+    options: &[options::EVAL, &["edges", "nodes", "truth", "as_of", "columns"]],
+    keys: KEYS,
+    example: "thalweg eval gnn --edges edges.csv --nodes nodes.csv --model net.safetensors --truth labels.csv",
+    go: gnn,
+};
+
+const KEYS: Listed = &[&UNDIRECTED, &WINDOW, &LABEL, &input::TIME_UNIT];
 
 /// How a class was found.
 #[derive(Debug, Serialize)]
@@ -68,7 +82,7 @@ pub fn gnn(settings: &Settings, context: &Context) -> Result<Measured, Failure> 
         // A column of this name is no feature here.
         settings.set.entry("label".into()).or_insert("label".into());
     }
-    let asked = Asked::of(&settings, EVAL_KEYS)?;
+    let asked = Asked::of(&settings, KEYS)?;
     let column = asked.label.clone().unwrap_or("label".into());
     let files = settings.truth.iter().chain(settings.nodes.iter().filter(|_| settings.truth.is_none()));
     let mut truth = BTreeMap::new();

@@ -10,10 +10,22 @@ use serde_json::json;
 use thalweg::molecules::Evaluated;
 use thalweg::{BoxError, Epoch, Sink};
 
-use crate::finish;
-use crate::molecule::{Asked, EVAL_KEYS, model, open};
-use crate::pipeline::{Context, Measured};
-use crate::{Failure, Settings, plot};
+use crate::failure::Failure;
+use crate::keys::Listed;
+use crate::molecule::{Asked, UNIT, model, open};
+use crate::pipeline::{Context, Doing, Measured};
+use crate::settings::Settings;
+use crate::{finish, options, plot};
+
+/// The pipeline's `eval`.
+pub const EVAL: Doing<Measured> = Doing {
+    options: &[options::EVAL, &["input", "plot"]],
+    keys: KEYS,
+    example: "thalweg eval molecule --input trajectory.xyz",
+    go: molecule,
+};
+
+const KEYS: Listed = &[&UNIT];
 
 /// Errors of energies, or of a property.
 #[derive(Debug, Serialize)]
@@ -103,7 +115,7 @@ impl Sink<Evaluated> for Kept {
 /// # Errors
 /// Those of the run; files without energies and forces.
 pub fn molecule(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
-    let asked = Asked::of(settings, EVAL_KEYS)?;
+    let asked = Asked::of(settings, KEYS)?;
     let (name, potential) = model(settings)?;
     let (unit, scale) = asked.scale(&potential)?;
     let compared = Arc::new(Mutex::new(Compared::default()));

@@ -128,7 +128,8 @@ mod tests {
         let class = |v: Vec<u32>| v.into_iter().map(|c| c as u8).collect::<Vec<u8>>();
         let truth = Truth { class: class(column(|r| r.0.into())), instance: column(|r| r.1) };
         let zeros = vec![0.0; rows.len()];
-        let frame = Frame { x: zeros.clone(), y: zeros.clone(), z: zeros.clone(), truth: Some(truth), ..Frame::default() };
+        let frame =
+            Frame { x: zeros.clone(), y: zeros.clone(), z: zeros.clone(), truth: Some(truth), ..Frame::default() };
         Segmentation {
             frame: Arc::new(frame),
             class: class(column(|r| r.2.into())),
@@ -143,7 +144,14 @@ mod tests {
         let mut panoptic = Panoptic::default();
         // A car found to three quarters (IoU 0.75), one missed, one made up of road, and road with IoU 100 / 260.
         panoptic.add(
-            &frame(&[(1, 7, 1, 1, 75), (1, 7, 9, 0, 25), (1, 8, 9, 0, 60), (9, 0, 1, 2, 75), (9, 0, 9, 0, 100), (0, 0, 1, 3, 99)]),
+            &frame(&[
+                (1, 7, 1, 1, 75),
+                (1, 7, 9, 0, 25),
+                (1, 8, 9, 0, 60),
+                (9, 0, 1, 2, 75),
+                (9, 0, 9, 0, 100),
+                (0, 0, 1, 3, 99),
+            ]),
             |class| class != 0,
         );
         assert_eq!(panoptic.of(1), Some(0.75 / 2.0));

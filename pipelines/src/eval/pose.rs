@@ -9,11 +9,24 @@ use serde::Serialize;
 use serde_json::json;
 use thalweg::points::radar::{JOINT_NAMES, JOINTS, Skeleton};
 use thalweg::sink::Collect;
+use thalweg_connectors::points::joints::joints;
 
-use crate::finish;
-use crate::pipeline::{Context, Measured};
-use crate::pose::{Asked, model, truth};
-use crate::{Failure, Settings, input, plot};
+use crate::failure::Failure;
+use crate::keys::Listed;
+use crate::pipeline::{Context, Doing, Measured};
+use crate::pose::{Asked, SENSOR, model};
+use crate::settings::Settings;
+use crate::{finish, input, options, plot, sims};
+
+/// The pipeline's `eval`.
+pub const EVAL: Doing<Measured> = Doing {
+    options: &[options::EVAL, &["input", "truth", "columns", "plot"]],
+    keys: KEYS,
+    example: "thalweg eval pose --input radar.parquet --truth joints.npy",
+    go: pose,
+};
+
+const KEYS: Listed = &[&sims::FRAMES, &sims::SEED, &SENSOR, &input::TIME_UNIT];
 
 /// True joints (m) by the frame's number.
 pub type Truth = BTreeMap<i64, [[f32; 3]; JOINTS]>;
@@ -51,7 +64,7 @@ struct Scores {
 /// # Errors
 /// Those of the run; no truth, or none of the frames read.
 pub fn pose(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
-    let asked = Asked::of(settings, crate::pose::READY.eval.as_ref().map_or(&[], |eval| eval.keys))?;
+    let asked = Asked::of(settings, KEYS)?;
     let (model, truth) = (model(settings)?, truth(settings, &asked)?);
     let (source, kept) = (input::open(settings, &asked.reading, context)?, Collect::default());
     let mut report = finish::over(settings, context, source, |frames| frames.infer_pose(&model), kept.clone())?;
@@ -63,6 +76,15 @@ pub fn pose(settings: &Settings, context: &Context) -> Result<Measured, Failure>
     let scores = score(model.name(), &skeletons, &truth)
         .ok_or_else(|| Failure::run("found no frame with a truth, expected frames of the numbers in --truth"))?;
     Ok(Measured { json: json!(scores), text: scores.to_string(), report })
+}
+
+/// True joints: of `--truth`, or of the simulation that is the input.
+fn truth(settings: &Settings, asked: &Asked) -> Result<Truth, Failure> {
+    match &settings.truth {
+        Some(path) => Ok(joints(path)?),
+        None if settings.input.as_slice() == ["sim:person"] => Ok(asked.reading.person(asked.sensor)),
+        None => Err(Failure::Usage("--truth: found none, expected joints: .npy [frames, 19, 3], or a table".into())),
+    }
 }
 
 /// Skeletons of four frames, the truth beside what was found.

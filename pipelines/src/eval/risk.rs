@@ -20,10 +20,41 @@ use thalweg_connectors::Notices;
 use thalweg_connectors::contacts::{Rejected, truth};
 use thalweg_connectors::sim::town;
 
+use crate::failure::Failure;
 use crate::finish::{self, Unused};
-use crate::pipeline::{Context, Measured};
-use crate::risk::{self, Ask};
-use crate::{Failure, Settings, plot};
+use crate::keys::Listed;
+use crate::pipeline::{Context, Doing, Measured};
+use crate::risk::{
+    self, ASCERTAINMENT, Ask, FALSE_NEGATIVE, FALSE_POSITIVE, LATENCY, PRIOR, RATE, RECOVERY, SEEDS, WINDOW,
+};
+use crate::rows::HASH_IDS;
+use crate::settings::Settings;
+use crate::{input, options, plot, sims};
+
+/// The pipeline's `eval`.
+pub const EVAL: Doing<Measured> = Doing {
+    options: &[options::EVAL, &["input", "contacts", "tests", "truth", "as_of", "columns", "plot"]],
+    keys: KEYS,
+    example: "thalweg eval risk --input town/ --json",
+    go: risk,
+};
+
+const KEYS: Listed = &[
+    &RATE,
+    &LATENCY,
+    &RECOVERY,
+    &FALSE_NEGATIVE,
+    &FALSE_POSITIVE,
+    &ASCERTAINMENT,
+    &SEEDS,
+    &PRIOR,
+    &WINDOW,
+    &HASH_IDS,
+    &input::TIME_UNIT,
+    &sims::PEOPLE,
+    &sims::DAYS,
+    &sims::SEED,
+];
 
 /// One case.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -236,7 +267,7 @@ fn tasks(settings: &Settings) -> Result<Vec<Task>, Failure> {
         return Folder::open(Path::new(input), settings)?.tasks(read);
     }
     if risk::is_town(settings)? {
-        let town = risk::ask(settings, risk::EVAL_KEYS)?.town.unwrap_or(town::Town { people: 2, days: 1, seed: 0 });
+        let town = risk::ask(settings, KEYS)?.town.unwrap_or(town::Town { people: 2, days: 1, seed: 0 });
         let settings = Settings { as_of: settings.as_of.or(Some(town.as_of() * 1_000_000_000)), ..settings.clone() };
         let infected = town::truth(town).into_iter().collect();
         return Ok(vec![Task { name: "sim:town".into(), settings, infected }]);
@@ -340,7 +371,7 @@ struct Done {
 
 /// Asks the model about one case.
 fn run(task: &Task, stop: &Arc<AtomicBool>, notices: &Notices) -> Result<Done, Failure> {
-    let ask: Ask = risk::ask(&task.settings, risk::EVAL_KEYS)?;
+    let ask: Ask = risk::ask(&task.settings, KEYS)?;
     let rejected = Arc::new(Rejected::beside("eval"));
     let mut source = ask.open(stop, notices, &rejected)?;
     let names = source.names();

@@ -12,7 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, RGBColor, TextStyle};
 
 use super::canvas::{Canvas, px};
-use super::{Area, Drawn};
+use super::panel::{Area, Drawn};
 
 /// Text and frames.
 pub const INK: RGBColor = RGBColor(45, 45, 50);

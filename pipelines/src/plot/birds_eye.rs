@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 use super::axes::legend;
 use super::cloud::from_above;
-use super::{Area, Drawn, Panel};
+use super::panel::{Area, Drawn, Panel};
 
 /// Which classes the labels are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

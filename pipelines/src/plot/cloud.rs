@@ -6,7 +6,7 @@ use plotters::style::RGBColor;
 
 use super::axes::{Axis, Look, chart, frame, inner_range, pixels_of, usable};
 use super::canvas::px;
-use super::{Area, Drawn};
+use super::panel::{Area, Drawn};
 
 /// Draws every finite point for which `look` gives a layer and a colour; a higher layer covers a lower one.
 pub fn from_above(

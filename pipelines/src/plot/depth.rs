@@ -11,7 +11,7 @@ use plotters::style::{Color, RGBColor};
 use super::axes::{inner_range, number, text};
 use super::canvas::px;
 use super::cloud::from_above;
-use super::{Area, Drawn, Panel};
+use super::panel::{Area, Drawn, Panel};
 
 /// Points with a value each.
 pub struct Depth<'a> {

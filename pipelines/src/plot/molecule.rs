@@ -10,7 +10,7 @@ use plotters::style::{Color, RGBColor};
 
 use super::axes::{INK, legend, range, text, title};
 use super::canvas::px;
-use super::{Area, Drawn, Panel};
+use super::panel::{Area, Drawn, Panel};
 
 /// One frame.
 pub struct Molecule<'a> {

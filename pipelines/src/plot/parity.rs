@@ -9,7 +9,7 @@ use plotters::style::colors::colormaps::{ColorMap, ViridisRGB};
 
 use super::axes::{Axis, INK, Look, chart, frame, pixels_of, range, usable};
 use super::canvas::px;
-use super::{Area, Drawn, Panel};
+use super::panel::{Area, Drawn, Panel};
 
 /// Two slices of equal order; a pair that is not finite is left out.
 pub struct Parity<'a> {

@@ -9,7 +9,7 @@ use plotters::style::Color;
 
 use super::axes::{Axis, COLOURS, INK, Look, chart, frame};
 use super::canvas::px;
-use super::{Area, Drawn, Panel};
+use super::panel::{Area, Drawn, Panel};
 
 /// The cases whose probability fell into one of the equal bins of 0..1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -8,7 +8,7 @@ use plotters::style::Color;
 
 use super::axes::{Axis, COLOURS, INK, Look, chart, frame, legend};
 use super::canvas::px;
-use super::{Area, Drawn, Panel};
+use super::panel::{Area, Drawn, Panel};
 
 /// One ROC curve.
 #[derive(Clone, Debug, PartialEq)]

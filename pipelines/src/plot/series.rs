@@ -8,7 +8,7 @@ use plotters::style::Color;
 
 use super::axes::{Axis, COLOURS, Look, chart, frame, legend, range, usable};
 use super::canvas::px;
-use super::{Area, Drawn, Panel};
+use super::panel::{Area, Drawn, Panel};
 
 /// One line; what is longer than the other slice is left out.
 #[derive(Clone, Copy)]

@@ -12,7 +12,8 @@ use thalweg::points::radar::{BONES, JOINTS};
 
 use super::axes::{Axis, COLOURS, Look, chart, frame, inner_range, legend, range, usable};
 use super::canvas::px;
-use super::{Area, Drawn, Figure, Panel};
+use super::figure::Figure;
+use super::panel::{Area, Drawn, Panel};
 
 const TRUTH: RGBColor = COLOURS[0];
 const PREDICTION: RGBColor = COLOURS[1];

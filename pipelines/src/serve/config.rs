@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
-use crate::pipeline::{self, Ready};
-use crate::{Failure, Settings};
+use crate::failure::Failure;
+use crate::pipeline::Ready;
+use crate::registry;
+use crate::secret::Secret;
+use crate::settings::Settings;
 
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -34,37 +37,6 @@ pub struct Named {
     pub ready: &'static Ready,
     /// As for `run`.
     pub settings: Settings,
-}
-
-/// Where a secret stands; it is never a value of a configuration itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Secret {
-    /// In a file, all of it but blanks around.
-    File(PathBuf),
-    /// In a variable of the environment.
-    Variable(String),
-}
-
-impl Secret {
-    /// The secret itself.
-    ///
-    /// # Errors
-    /// A file that cannot be read (exit 1); one that is empty, or a variable that is not set (exit 78).
-    pub fn read(&self) -> Result<String, Failure> {
-        let (place, text) = match self {
-            Secret::File(path) => {
-                let text = std::fs::read_to_string(path);
-                let place = path.display().to_string();
-                let text = text.map_err(|error| Failure::run(format!("secret_file: {place}: {error}")))?;
-                (format!("secret_file: {place}"), text)
-            }
-            Secret::Variable(name) => (format!("secret_env: {name}"), std::env::var(name).unwrap_or_default()),
-        };
-        match text.trim() {
-            "" => Err(Failure::config(format!("{place}: found nothing, expected a secret"))),
-            secret => Ok(secret.to_string()),
-        }
-    }
 }
 
 /// True for the configuration of a service, which `validate` tells from that of one run.
@@ -130,11 +102,11 @@ fn service(place: &str, table: Option<&Value>, problems: &mut Vec<String>) -> Se
                 _ => "seconds, 0 to 86400",
             },
             ("secret_file", Some(path)) => {
-                (settings.secret, secrets) = (Some(Secret::File(path.into())), secrets + 1);
+                (settings.secret, secrets) = (Some(Secret::in_file("secret_file", path)), secrets + 1);
                 continue;
             }
             ("secret_env", Some(name)) => {
-                (settings.secret, secrets) = (Some(Secret::Variable(name.into())), secrets + 1);
+                (settings.secret, secrets) = (Some(Secret::in_variable("secret_env", name)), secrets + 1);
                 continue;
             }
             ("secret_file" | "secret_env", None) => "a text: the path of a file, or the name of a variable",
@@ -185,7 +157,7 @@ fn named(place: &str, number: usize, table: &Value, problems: &mut Vec<String>) 
     let place = if name.is_empty() { place } else { format!("{place} ({name})") };
     let (settings, found) = Settings::examine(&place, &table);
     problems.extend(found);
-    let ready = match settings.pipeline.as_deref().map(pipeline::by_name) {
+    let ready = match settings.pipeline.as_deref().map(registry::by_name) {
         Some(Ok(ready)) => ready,
         Some(Err(failure)) => {
             problems.push(format!("{place}: {failure}"));
@@ -198,7 +170,7 @@ fn named(place: &str, number: usize, table: &Value, problems: &mut Vec<String>) 
             return None;
         }
     };
-    let mut more = settings.unused(ready.run.options, &format!("run {}", ready.name));
+    let mut more = settings.unused(&ready.run.used(), &format!("run {}", ready.name));
     if let Err(failure) = (ready.check)(&settings) {
         more.extend(failure.to_string().lines().map(str::to_string));
     }

@@ -20,7 +20,7 @@ use tracing::warn;
 use super::figures::Status;
 use super::metrics;
 use super::service::Service;
-use crate::Failure;
+use crate::failure::Failure;
 
 /// Bytes of a request's head at most.
 const HEAD: usize = 16 * 1024;

@@ -19,7 +19,10 @@ use service::Service;
 use tracing::level_filters::LevelFilter;
 use tracing::{error, info};
 
-use crate::{Failure, Settings, logs};
+use crate::failure::Failure;
+use crate::logs;
+use crate::secret::Secret;
+use crate::settings::Settings;
 
 /// How often the pipelines and the wish to stop are looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -31,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub fn run(path: &str, drain: Arc<AtomicBool>) -> Result<(), Failure> {
     let settings = config::check(path, &Settings::table(path.as_ref())?)?;
     logs::begin(LevelFilter::INFO)?;
-    let secret = settings.secret.as_ref().map(config::Secret::read).transpose()?;
+    let secret = settings.secret.as_ref().map(Secret::text).transpose()?;
     let listen = settings.listen;
     let taken = |error: std::io::Error| Failure::run(format!("listen: {listen}: {error}"));
     let listener = TcpListener::bind(listen).map_err(taken)?;

@@ -18,9 +18,10 @@ use tracing::{error, info_span, warn};
 
 use super::config::Named;
 use super::figures::{CheckpointFile, Figures, Overview, Status};
-use crate::finish::{self, Written};
+use crate::failure::Failure;
 use crate::pipeline::Context;
-use crate::{Failure, logs};
+use crate::written::Written;
+use crate::{finish, logs};
 
 /// The first pause before a restart, and the longest; a run that lasts as long begins with the first again.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::figures::{Figures, Overview};
-use crate::Failure;
+use crate::failure::Failure;
 
 /// Where a service is asked if nothing else is said.
 pub const URL: &str = "http://127.0.0.1:9464";

@@ -176,4 +176,15 @@ fn hosts_and_processes_are_checked_before_anything_runs() {
     run("--hosts wrong --process 0", 78, "wrong, line 2: found 127.0.0.1, expected HOST:PORT");
     run("--hosts none --process 0", 1, "none");
     run("--hosts hosts --process 0 --processes 2", 78, "hosts: found hosts, expected");
+    fs::write(folder.join("empty"), " \n").unwrap();
+    for (variable, value, message) in [
+        ("THALWEG_SECRET", " ", "environment: THALWEG_SECRET: found nothing, expected a secret"),
+        ("THALWEG_SECRET_FILE", "empty", "THALWEG_SECRET_FILE: empty: found nothing, expected a secret"),
+    ] {
+        let arguments = words("run knn --input sim:street --output a.parquet --hosts hosts --process 0");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
+        let ran = command.args(arguments).current_dir(folder).env(variable, value).output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert!(ran.status.code() == Some(78) && said.contains(message), "{said}");
+    }
 }

@@ -69,7 +69,10 @@ pub(super) fn outside(ranges: &[TrainedRange], nodes: &Nodes) -> Vec<String> {
     if nodes.is_empty() || ranges.is_empty() {
         return Vec::new();
     }
-    let (ground, cover) = (LazyCell::new(|| Ground::of(Positions { x: &nodes.x, y: &nodes.y, z: &nodes.z })), LazyCell::new(|| Cover::of(nodes)));
+    let (ground, cover) = (
+        LazyCell::new(|| Ground::of(Positions { x: &nodes.x, y: &nodes.y, z: &nodes.z })),
+        LazyCell::new(|| Cover::of(nodes)),
+    );
     let found = ranges.iter().filter_map(|range| {
         let value = match range.measure {
             Measure::Nodes => nodes.len() as f64,

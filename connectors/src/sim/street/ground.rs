@@ -2,8 +2,19 @@
 
 use libm::{atan, cos, sin};
 
-use super::{BLOCK, CROSSING, FRONT, KERB, LOT, LOTS, OTHER_GROUND, PARKING, RANGE, ROAD, SIDEWALK, STRIP, TERRAIN};
+use super::classes::{OTHER_GROUND, PARKING, ROAD, SIDEWALK, TERRAIN};
+use super::sensor::RANGE;
 use crate::sim::dice::{Dice, mix};
+
+/// Length of a block, of the crossing at its beginning, and of one of its lots (m).
+pub(super) const BLOCK: f64 = 96.0;
+pub(super) const CROSSING: f64 = 10.4;
+pub(super) const LOTS: usize = 6;
+pub(super) const LOT: f64 = (BLOCK - CROSSING) / LOTS as f64;
+/// Distances from the centre line: end of the road, of the parking strip or verge, and of the sidewalk (m).
+pub(super) const KERB: f64 = 4.2;
+pub(super) const STRIP: f64 = 6.4;
+pub(super) const FRONT: f64 = 9.2;
 
 /// How a block is built up.
 #[derive(Clone, Copy, PartialEq)]

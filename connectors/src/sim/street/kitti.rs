@@ -7,7 +7,7 @@ use std::path::Path;
 
 use thalweg::Pose;
 
-use super::Street;
+use super::drive::Street;
 use crate::points::label;
 
 /// Writes the drive as a KITTI sequence folder with SemanticKITTI labels: `velodyne/*.bin`, `labels/*.label` (raw ids, objects
@@ -59,4 +59,41 @@ pub fn write_kitti(dir: &Path, frames: u64, seed: u64) -> io::Result<()> {
     std::fs::write(temp.path().join("times.txt"), times)?;
     std::fs::write(temp.path().join("calib.txt"), format!("Tr: {}\n", line(&camera_from_sensor)))?;
     std::fs::rename(temp.path(), dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kitti_folder_gives_points_labels_and_poses_back() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("street");
+        write_kitti(&dir, 2, 3).unwrap();
+        let frame = Street::new(2, 3).frame(1);
+        let read = |name: &str| std::fs::read(dir.join(name)).unwrap();
+        let points: Vec<f32> =
+            read("velodyne/000001.bin").chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        assert_eq!(points.chunks_exact(4).map(|p| p[1]).collect::<Vec<_>>(), frame.y);
+        let class = |raw: u32| label::train_id(raw as u16);
+        let labels: Vec<u32> =
+            read("labels/000001.label").chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect();
+        let truth = frame.truth.unwrap();
+        assert_eq!(labels.iter().map(|&raw| class(raw)).collect::<Vec<_>>(), truth.class);
+        assert!(labels.iter().zip(&truth.instance).all(|(raw, &instance)| (raw >> 16 == 0) == (instance == 0)));
+        let rows = |text: &str| -> Vec<Pose> {
+            let pose = |line: &str| {
+                let v: Vec<f64> = line.split_whitespace().filter_map(|v| v.parse().ok()).collect();
+                Pose(std::array::from_fn(|row| std::array::from_fn(|column| v[row * 4 + column])))
+            };
+            text.lines().map(pose).collect()
+        };
+        let camera_from_sensor = rows(&String::from_utf8(read("calib.txt")).unwrap())[0];
+        let camera_pose = rows(&String::from_utf8(read("poses.txt")).unwrap())[1];
+        let pose = camera_from_sensor.inverse().then_after(&camera_pose).then_after(&camera_from_sensor);
+        assert_eq!(Some(pose), frame.pose);
+        assert_eq!(read("times.txt"), b"0e0\n1e-1\n");
+        assert!(write_kitti(&dir, 1, 3).is_err(), "a folder that holds something is left alone");
+        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "nothing temporary stays behind");
+    }
 }

@@ -2,11 +2,9 @@
 
 use libm::sinf;
 
-use super::ground::{Lot, Style, lot_number};
+use super::classes::{BICYCLE, BICYCLIST, MOTORCYCLE, MOTORCYCLIST, PARKING, PERSON, POLE, TERRAIN};
+use super::ground::{BLOCK, CROSSING, FRONT, LOT, Lot, Style, lot_number};
 use super::solid::{Look, Scene};
-use super::{
-    BICYCLE, BICYCLIST, BLOCK, CROSSING, FRONT, LOT, MOTORCYCLE, MOTORCYCLIST, PARKING, PERSON, POLE, TERRAIN,
-};
 use crate::sim::dice::Dice;
 
 impl Scene<'_> {

@@ -3,8 +3,8 @@
 use libm::{asinf, atan2f, cosf, sinf};
 
 use super::ground::{Ground, ground_shade};
+use super::sensor::{BEAMS, COLUMNS, RANGE, STEP};
 use super::solid::{Cut, Glass, Look, Scene, Solid, Spot};
-use super::{BEAMS, COLUMNS, RANGE, STEP};
 use crate::sim::dice::{Dice, mix};
 
 /// The nearest thing that one ray meets.

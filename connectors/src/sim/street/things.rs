@@ -1,7 +1,7 @@
 //! Things of a street, made of solids: vehicles, people, trees, fences, signs, buildings.
 
+use super::classes::{BUILDING, CAR, FENCE, MOTORCYCLIST, OTHER_VEHICLE, POLE, TRAFFIC_SIGN, TRUCK, TRUNK, VEGETATION};
 use super::solid::{Glass, Look, Scene, Spot};
-use super::{BUILDING, CAR, FENCE, MOTORCYCLIST, OTHER_VEHICLE, POLE, TRAFFIC_SIGN, TRUCK, TRUNK, VEGETATION};
 use crate::sim::dice::Dice;
 
 impl Scene<'_> {

@@ -34,9 +34,14 @@ impl Block {
             first * m.cols()..first * m.cols() + len / channels * m.cols()
         };
         let mut messages = Matrix::zeros(h.rows(), channels);
-        over_rows(threads, messages.data_mut(), channels, CHUNK, || (), |(), first, out| {
-            self.conv.sources().forward_block(&h.data()[rows(h, first, out.len())], out)
-        })?;
+        over_rows(
+            threads,
+            messages.data_mut(),
+            channels,
+            CHUNK,
+            || (),
+            |(), first, out| self.conv.sources().forward_block(&h.data()[rows(h, first, out.len())], out),
+        )?;
         let mut next = Matrix::zeros(h.rows(), channels);
         let scratch = || (vec![0.0; CHUNK * channels], vec![0.0; CHUNK * channels], Vec::new());
         over_rows(threads, next.data_mut(), channels, CHUNK, scratch, |(t, most, offsets), first, out| {
@@ -162,13 +167,20 @@ impl GraphUNet {
         let (wide, narrow) = (hidden.weight().rows(), classes.weight().rows());
         Error::unless_same("the input of the head", h.cols(), hidden.weight().cols())?;
         let mut logits = Matrix::zeros(h.rows(), narrow);
-        over_rows(threads, logits.data_mut(), narrow, CHUNK, || vec![0.0; CHUNK * wide], |t, first, out| {
-            let rows = out.len() / narrow;
-            let t = &mut t[..rows * wide];
-            hidden.forward_block(&h.data()[first * h.cols()..][..rows * h.cols()], t)?;
-            relu(t);
-            classes.forward_block(t, out)
-        })?;
+        over_rows(
+            threads,
+            logits.data_mut(),
+            narrow,
+            CHUNK,
+            || vec![0.0; CHUNK * wide],
+            |t, first, out| {
+                let rows = out.len() / narrow;
+                let t = &mut t[..rows * wide];
+                hidden.forward_block(&h.data()[first * h.cols()..][..rows * h.cols()], t)?;
+                relu(t);
+                classes.forward_block(t, out)
+            },
+        )?;
         Ok(logits)
     }
 }
@@ -199,35 +211,37 @@ impl Children {
 }
 
 /// `relu(W [max over the children, features])`; at level 0, where nothing is below, `relu(W features)`.
-fn enter(
-    layer: &Linear,
-    below: Option<(&Matrix, Children)>,
-    level: &Level,
-    threads: usize,
-) -> Result<Matrix, Error> {
+fn enter(layer: &Linear, below: Option<(&Matrix, Children)>, level: &Level, threads: usize) -> Result<Matrix, Error> {
     let features = &level.features;
     let pooled = below.as_ref().map_or(0, |(below, _)| below.cols());
     let (width, outputs) = (pooled + features.cols(), layer.weight().rows());
     Error::unless_same("the features of a level", width, layer.weight().cols())?;
     let mut h = Matrix::zeros(level.len(), outputs);
-    over_rows(threads, h.data_mut(), outputs, CHUNK, || vec![0.0; CHUNK * width], |x, first, out| {
-        let rows = out.len() / outputs;
-        let x = &mut x[..rows * width];
-        for (i, x) in (first..).zip(x.chunks_exact_mut(width.max(1))) {
-            if let Some((below, children)) = &below {
-                x[..pooled].fill(f32::NEG_INFINITY);
-                for &child in children.of_node(i) {
-                    for (best, &v) in x[..pooled].iter_mut().zip(below.row(child as usize)) {
-                        *best = if v > *best { v } else { *best };
+    over_rows(
+        threads,
+        h.data_mut(),
+        outputs,
+        CHUNK,
+        || vec![0.0; CHUNK * width],
+        |x, first, out| {
+            let rows = out.len() / outputs;
+            let x = &mut x[..rows * width];
+            for (i, x) in (first..).zip(x.chunks_exact_mut(width.max(1))) {
+                if let Some((below, children)) = &below {
+                    x[..pooled].fill(f32::NEG_INFINITY);
+                    for &child in children.of_node(i) {
+                        for (best, &v) in x[..pooled].iter_mut().zip(below.row(child as usize)) {
+                            *best = if v > *best { v } else { *best };
+                        }
                     }
                 }
+                x[pooled..].copy_from_slice(features.row(i));
             }
-            x[pooled..].copy_from_slice(features.row(i));
-        }
-        layer.forward_block(x, out)?;
-        relu(out);
-        Ok(())
-    })?;
+            layer.forward_block(x, out)?;
+            relu(out);
+            Ok(())
+        },
+    )?;
     Ok(h)
 }
 
@@ -242,16 +256,30 @@ fn descend(
 ) -> Result<Matrix, Error> {
     let outputs = skip.weight().rows();
     let mut lifted = Matrix::zeros(above.rows(), outputs);
-    over_rows(threads, lifted.data_mut(), outputs, CHUNK, || (), |(), first, out| {
-        up.forward_block(&above.data()[first * above.cols()..][..out.len() / outputs * above.cols()], out)
-    })?;
+    over_rows(
+        threads,
+        lifted.data_mut(),
+        outputs,
+        CHUNK,
+        || (),
+        |(), first, out| {
+            up.forward_block(&above.data()[first * above.cols()..][..out.len() / outputs * above.cols()], out)
+        },
+    )?;
     let mut h = Matrix::zeros(own.rows(), outputs);
-    over_rows(threads, h.data_mut(), outputs, CHUNK, || (), |(), first, out| {
-        skip.forward_block(&own.data()[first * own.cols()..][..out.len() / outputs * own.cols()], out)?;
-        for (i, row) in (first..).zip(out.chunks_exact_mut(outputs)) {
-            add_relu(row, lifted.row(parent[i] as usize));
-        }
-        Ok(())
-    })?;
+    over_rows(
+        threads,
+        h.data_mut(),
+        outputs,
+        CHUNK,
+        || (),
+        |(), first, out| {
+            skip.forward_block(&own.data()[first * own.cols()..][..out.len() / outputs * own.cols()], out)?;
+            for (i, row) in (first..).zip(out.chunks_exact_mut(outputs)) {
+                add_relu(row, lifted.row(parent[i] as usize));
+            }
+            Ok(())
+        },
+    )?;
     Ok(h)
 }

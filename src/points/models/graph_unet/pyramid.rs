@@ -137,15 +137,22 @@ fn features(
     const ROWS: usize = 512;
     let width = GEOMETRY + ground.cols() + extra.map_or(0, Matrix::cols);
     let mut out = Matrix::zeros(level.len(), width);
-    over_rows(threads, out.data_mut(), width, ROWS, || (), |(), first, rows| {
-        for (i, row) in (first..).zip(rows.chunks_exact_mut(width)) {
-            geometry(level.positions(), i, level.list(i), edge, &mut row[..GEOMETRY]);
-            row[GEOMETRY..][..ground.cols()].copy_from_slice(ground.row(i));
-            if let Some(extra) = extra {
-                row[GEOMETRY + ground.cols()..].copy_from_slice(extra.row(i));
+    over_rows(
+        threads,
+        out.data_mut(),
+        width,
+        ROWS,
+        || (),
+        |(), first, rows| {
+            for (i, row) in (first..).zip(rows.chunks_exact_mut(width)) {
+                geometry(level.positions(), i, level.list(i), edge, &mut row[..GEOMETRY]);
+                row[GEOMETRY..][..ground.cols()].copy_from_slice(ground.row(i));
+                if let Some(extra) = extra {
+                    row[GEOMETRY + ground.cols()..].copy_from_slice(extra.row(i));
+                }
             }
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     Ok(out)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 ///
 /// ```
 /// use std::path::Path;
-/// use thalweg_connectors::points::order::compare;
+/// use thalweg_connectors::order::compare;
 ///
 /// let mut names = ["10.bin", "2.bin", "a9.bin", "a10.bin"].map(Path::new);
 /// names.sort_by(|a, b| compare(a, b));

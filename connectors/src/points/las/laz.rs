@@ -14,8 +14,8 @@ use laz::{DecompressionSelection, LazItem, LazVlr};
 
 use crate::error::{At, Error};
 use crate::files::guard::caught;
-use crate::points::fields::first;
-use crate::points::las::{Header, vlrs};
+use crate::points::las::header::{Header, vlrs};
+use crate::points::scalar::first;
 
 /// Points that one byte of compressed data may stand for: real scans have 0.1 to 1.
 pub(crate) const MOST_PER_BYTE: u64 = 64;

@@ -3,13 +3,7 @@
 //! IoU of a class = true positives / (true positives + false positives + false negatives) over all points of all frames
 //! whose true class is one of the model's (others are ignored), as SemanticKITTI defines it; the mean runs over the classes
 //! with at least [`ENOUGH`] true points. ECE: mean |confidence − accuracy| over ten equal bins, weighted by points. A point that
-//! the model abstains from counts as missed in its true class. Panoptic quality: [`panoptic`].
-
-pub mod gnn;
-pub mod molecule;
-pub mod panoptic;
-pub mod pose;
-pub mod risk;
+//! the model abstains from counts as missed in its true class. Panoptic quality: `panoptic.rs`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,11 +14,26 @@ use serde::Serialize;
 use serde_json::json;
 use thalweg::points::models::graph_unet::Class;
 use thalweg::{BoxError, Epoch, Segmentation, SegmentationModel, Sink};
+use thalweg_connectors::points::truth::WithTruth;
 
-use self::panoptic::Panoptic;
-use crate::finish;
-use crate::pipeline::{Context, Measured};
-use crate::{Failure, Settings, draw, input, plot, segment};
+use super::panoptic::Panoptic;
+use crate::failure::Failure;
+use crate::keys::Listed;
+use crate::nodes::{NODES, Nodes};
+use crate::pipeline::{Context, Doing, Measured};
+use crate::segment::{self, ABSTAIN, Asked, VOXEL, WINDOW};
+use crate::settings::Settings;
+use crate::{draw, finish, input, options, plot, sims};
+
+/// The pipeline's `eval`.
+pub const EVAL: Doing<Measured> = Doing {
+    options: &[options::EVAL, &["input", "truth", "columns", "plot"]],
+    keys: KEYS,
+    example: "thalweg eval segment --input sequences/07 --json",
+    go: segment,
+};
+
+const KEYS: Listed = &[&NODES, &VOXEL, &WINDOW, &ABSTAIN, &input::TIME_UNIT, &sims::FRAMES, &sims::SEED];
 
 /// Classes with fewer true points do not count in a mean.
 pub const ENOUGH: u64 = 100;
@@ -148,10 +157,7 @@ impl Confusion {
         let labelled: u64 = self.bins.iter().map(|bin| bin.0).sum();
         let points: u64 = self.pairs.values().sum();
         let share = |n: f64| if labelled == 0 { 0.0 } else { n / labelled as f64 };
-        let class = |class: &Class| Score {
-            pq: self.panoptic.of(class.id),
-            ..self.score(&class.name, &[class.id])
-        };
+        let class = |class: &Class| Score { pq: self.panoptic.of(class.id), ..self.score(&class.name, &[class.id]) };
         let classes: Vec<_> = config.classes.iter().map(class).collect();
         let objects = config.classes.iter().zip(&classes).filter(|(class, _)| self.panoptic.has_objects(class.id));
         let pq_objects = mean(objects.map(|(_, score)| score), |score| score.pq);
@@ -195,12 +201,24 @@ impl Sink<Segmentation> for Tally {
     }
 }
 
+/// Opens what `eval` needs: the source, the nodes, and the model.
+fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Nodes, SegmentationModel), Failure> {
+    let Asked { nodes, abstain, reading, .. } = Asked::of(settings, KEYS)?;
+    let model = segment::model(settings)?.abstaining_below(abstain);
+    let reading = reading.of_nodes(nodes, model.config().s0);
+    let source = input::open(settings, &reading, context)?;
+    Ok(match &settings.truth {
+        Some(truth) => (Box::new(WithTruth::new(source, truth)?), nodes, model),
+        None => (source, nodes, model),
+    })
+}
+
 /// Runs `segment` on the input, against its labels.
 ///
 /// # Errors
 /// What `run segment` fails with; an input without labels (exit 1).
 pub fn segment(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
-    let (source, nodes, model) = segment::open(settings, context)?;
+    let (source, nodes, model) = open(settings, context)?;
     let drawn = settings.plot.is_some();
     let confusion = Arc::new(Mutex::new(Confusion { drawn, ..Confusion::default() }));
     let sink = Tally(Arc::clone(&confusion));

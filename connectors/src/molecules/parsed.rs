@@ -1,0 +1,55 @@
+//! A frame as its format's reader hands it over, and what readers find odd on the way.
+
+use thalweg::molecules::Molecule;
+
+use super::checks::FARTHEST;
+use super::elements;
+use super::error::{MoleculeError, shown};
+use super::lines::real;
+
+/// What readers find odd, once a kind.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    kinds: Vec<&'static str>,
+    pub(super) texts: Vec<String>,
+}
+
+impl Notes {
+    pub(super) fn once(&mut self, kind: &'static str, text: impl FnOnce() -> String) {
+        if !self.kinds.contains(&kind) {
+            self.kinds.push(kind);
+            self.texts.push(text());
+        }
+    }
+}
+
+/// A frame as its format's reader hands it over, before the checks that all formats share.
+#[derive(Default)]
+pub(super) struct Parsed {
+    pub(super) molecule: Molecule,
+    /// The line of each atom, `[atoms]`.
+    pub(super) lines: Vec<u64>,
+}
+
+impl Parsed {
+    /// Adds the atom of line `line`: a symbol or an atomic number, and x, y and z as words.
+    pub(super) fn push(&mut self, line: u64, element: &str, place: [&str; 3]) -> Result<(), MoleculeError> {
+        let digits = element.bytes().all(|b| b.is_ascii_digit());
+        let z = if digits {
+            element.parse().ok().filter(|&z| elements::symbol(z).is_some())
+        } else {
+            elements::number(element)
+        };
+        let z = z.ok_or_else(|| MoleculeError::frame(line, shown(element), "a chemical symbol"))?;
+        let mut at = [0.0; 3];
+        for (at, word) in at.iter_mut().zip(place) {
+            *at = real(word).filter(|x| x.abs() <= FARTHEST).ok_or_else(|| {
+                MoleculeError::frame(line, shown(word), format!("a coordinate within {FARTHEST:e} Å"))
+            })?;
+        }
+        self.molecule.z.push(z);
+        self.molecule.pos.push(at);
+        self.lines.push(line);
+        Ok(())
+    }
+}

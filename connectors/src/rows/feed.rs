@@ -1,0 +1,63 @@
+//! Rows one after the other, and how the cells of a table become rows.
+
+use thalweg::Next;
+
+use super::ids::Ids;
+use crate::error::Error;
+use crate::tables::table::Block;
+use crate::tables::values::Cell;
+
+/// Rows one after the other, in the order in which they came in.
+pub trait Feed<F>: Send {
+    /// The next row and its diff; [`Next::Idle`] where there is none at present.
+    ///
+    /// # Errors
+    /// An input that cannot be read any further.
+    fn next(&mut self, ids: &mut Ids) -> Result<Next<(F, i32)>, Error>;
+
+    /// How messages call it: its path.
+    fn name(&self) -> &str;
+
+    /// The input grows no more: what is left of it may be read.
+    fn close(&mut self) {}
+}
+
+/// Why a row is none.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub column: &'static str,
+    /// What stands there, where it is no id; empty for nothing.
+    pub found: Option<String>,
+    pub expected: &'static str,
+}
+
+/// How the cells of one table become rows.
+pub(crate) trait Parse<F>: Send {
+    /// Takes the next block.
+    fn begin(&mut self, block: &Block) -> Result<(), Error>;
+
+    /// A row of that block, and its diff.
+    fn row(&self, row: usize, ids: &mut Ids) -> Result<(F, i32), Refused>;
+}
+
+/// The value of a `diff` cell.
+pub(crate) fn diff(cell: Cell<i64>) -> Result<i32, Refused> {
+    let refused = |found| Refused { column: "diff", found: Some(found), expected: "1 or -1" };
+    match cell {
+        Cell::Missing | Cell::Good(1) => Ok(1),
+        Cell::Good(-1) => Ok(-1),
+        Cell::Good(other) => Err(refused(other.to_string())),
+        Cell::Bad(found) => Err(refused(found)),
+    }
+}
+
+/// The value of a `t` cell (ns).
+pub(crate) fn time(cell: Cell<i64>) -> Result<i64, Refused> {
+    let expected = "seconds, an RFC 3339 time or a date, of the years 1677 to 2262";
+    let refused = |found: String| Refused { column: "t", found: Some(found), expected };
+    match cell {
+        Cell::Good(t) => Ok(t),
+        Cell::Missing => Err(refused(String::new())),
+        Cell::Bad(found) => Err(refused(found)),
+    }
+}

@@ -1,0 +1,84 @@
+//! Opens the tables of an input: files, and folders of files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::feed::{Feed, Parse};
+use super::file::{self, Reading};
+use super::forgiving::{Forgiving, pass_over};
+use super::rejected::Rejected;
+use crate::error::Error;
+use crate::on_error::OnError;
+use crate::order;
+use crate::tables::format::TableFormat;
+use crate::tables::names::Kind;
+use crate::tables::options::TableOptions;
+
+/// Tables of one kind, and what parses each of them.
+pub(crate) struct Tables<'a, F> {
+    pub paths: &'a [PathBuf],
+    pub kind: &'static Kind,
+    pub options: &'a TableOptions,
+    pub parse: &'a dyn Fn(&Path) -> Box<dyn Parse<F>>,
+}
+
+/// Opens every file.
+///
+/// # Errors
+/// One that cannot be opened, lacks a column in its header, or cannot be followed though it should.
+pub(crate) fn open<F: Send + 'static>(
+    tables: &[Tables<F>],
+    reading: Reading,
+    rejected: &Arc<Rejected>,
+) -> Result<Vec<Box<dyn Feed<F>>>, Error> {
+    let kinds = tables.iter().filter(|tables| !tables.paths.is_empty()).map(|tables| tables.kind).collect();
+    let asked = Arc::new(file::Asked { columns: reading.tables.columns.clone(), kinds });
+    let mut feeds: Vec<Box<dyn Feed<F>>> = Vec::new();
+    for Tables { paths, kind, options, parse } in tables {
+        let reading = Reading { tables: options, ..reading };
+        for path in paths.iter() {
+            for file in tables_in(path)? {
+                match file::open(&file, kind, parse(&file), &reading, rejected, &asked) {
+                    Ok(feed) if reading.on_error == OnError::Skip => {
+                        feeds.push(Box::new(Forgiving::new(feed, reading.notices)));
+                    }
+                    Ok(feed) => feeds.push(feed),
+                    Err(error) if reading.on_error == OnError::Skip && !reading.follow => {
+                        pass_over(error, reading.notices)?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+    // The keys of JSON and the header of a pipe come later: the feed that ends last looks for these.
+    let known = |path: &PathBuf| {
+        let format = reading.format.or_else(|| TableFormat::by_ending(path));
+        path.is_file() && format.is_some_and(|format| format != TableFormat::Jsonl)
+    };
+    if !reading.follow && tables.iter().flat_map(|tables| tables.paths).all(known) {
+        asked.check()?;
+    }
+    Ok(feeds)
+}
+
+/// The tables that a path means: itself, or those in the folder that it is, in the order of their names.
+fn tables_in(path: &Path) -> Result<Vec<PathBuf>, Error> {
+    if !path.is_dir() {
+        return Ok(vec![path.into()]);
+    }
+    let io = |e| Error::io(path, e);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(io)? {
+        let file = entry.map_err(io)?.path();
+        let hidden = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden && file.is_file() && TableFormat::by_ending(&file).is_some() {
+            files.push(file);
+        }
+    }
+    files.sort_by(|a, b| order::compare(a, b));
+    if files.is_empty() {
+        return Err(Error::unsupported(path, "a folder without tables", "files .csv, .tsv, .jsonl, .parquet, .arrow"));
+    }
+    Ok(files)
+}

@@ -1,0 +1,58 @@
+//! What the pipelines over rows of tables share: the times that they answer for, the pace of the rows, windows, and keys that hide ids.
+
+use std::path::{Path, PathBuf};
+
+use thalweg::asof::AsOf;
+use thalweg_connectors::rows::{Key as IdKey, Pace};
+
+use crate::failure::Failure;
+use crate::keys::{Key, Keys, Maybe};
+use crate::settings::Settings;
+
+/// Hides ids.
+pub const HASH_IDS: Key = Key {
+    name: "hash_ids",
+    default: "none",
+    expected: "the path of a key's file",
+    what: "ids in the output are keyed hashes (HMAC-SHA-256)",
+};
+
+/// Takes `hash_ids`.
+pub fn hash_ids(keys: &mut Keys<'_>) -> Option<PathBuf> {
+    let path = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
+    Some(path).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// The key in a file, if there is one.
+///
+/// # Errors
+/// A file that cannot be read or is empty (exit 1).
+pub fn id_key(file: Option<&Path>) -> Result<Option<IdKey>, Failure> {
+    Ok(file.map(IdKey::load).transpose()?)
+}
+
+/// Takes a window: how long before the as-of time rows count (ns); none for all of them.
+pub fn window(keys: &mut Keys<'_>, key: &Key) -> Option<i64> {
+    let window: Maybe<f64> = keys.take(key, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
+    window.0.map(|seconds| (seconds * 1e9).round() as i64)
+}
+
+/// The times to answer for.
+pub fn as_of(settings: &Settings) -> AsOf {
+    match (settings.as_of, settings.every) {
+        (Some(t), _) => AsOf::At(t),
+        (None, Some(step)) => AsOf::Every(step),
+        (None, None) => AsOf::Last,
+    }
+}
+
+/// How rows are handed out; with `revisions` they are due as these times are passed.
+pub fn pace(settings: &Settings, revisions: Option<AsOf>) -> Pace {
+    Pace {
+        revisions,
+        rate: settings.rate,
+        start_offset: settings.start_offset,
+        until: settings.until,
+        kept: settings.checkpoint.is_some(),
+    }
+}

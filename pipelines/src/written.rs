@@ -1,0 +1,201 @@
+//! What a run reads and writes, counted on the way.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use thalweg::asof::RowBatch;
+use thalweg::contacts::Scores;
+use thalweg::graph::Answers;
+use thalweg::molecules::{Evaluated, Molecule};
+use thalweg::points::map::{MapChanges, MapGraph};
+use thalweg::points::radar::{JOINTS, Skeleton};
+use thalweg::source::Position;
+use thalweg::{BoxError, Frame, KnnGraph, Next, Segmentation, Source};
+use thalweg_connectors::out::energies::Energy;
+use thalweg_connectors::rows::Rejected;
+
+/// What a run read and wrote so far.
+#[derive(Debug, Default)]
+pub struct Written {
+    read: AtomicU64,
+    total: AtomicU64,
+    counts: Mutex<Counts>,
+    /// Malformed rows, of an input of rows.
+    rejected: OnceLock<Arc<Rejected>>,
+}
+
+/// Rows written, and points by class where there are classes.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Rows of the output.
+    pub rows: u64,
+    /// Points of each class, by its name.
+    pub classes: BTreeMap<String, u64>,
+}
+
+impl Written {
+    /// Frames or rows read.
+    pub fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Frames that the input holds in all, where that is known.
+    pub fn total(&self) -> Option<u64> {
+        Some(self.total.load(Ordering::Relaxed)).filter(|total| *total > 0)
+    }
+
+    /// Counts what one item puts into the output.
+    pub(crate) fn count(&self, item: &impl Rows) {
+        item.count(&mut self.lock());
+    }
+
+    /// Has the malformed rows of the input among what was left out.
+    pub(crate) fn set_rejected(&self, rejected: &Arc<Rejected>) {
+        self.rejected.get_or_init(|| Arc::clone(rejected));
+    }
+
+    /// The malformed rows of the input, where it is one of rows.
+    pub(crate) fn rejected(&self) -> Option<&Rejected> {
+        self.rejected.get().map(|rejected| &**rejected)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// What was written.
+    pub fn counts(&self) -> Counts {
+        self.lock().clone()
+    }
+}
+
+/// What counts as read.
+pub trait Read {
+    /// Frames, or rows.
+    fn size(&self) -> u64;
+
+    /// True if all that it brings is in the output of its epoch: a run can go on behind it.
+    fn whole(&self) -> bool {
+        true
+    }
+}
+
+impl Read for Frame {
+    fn size(&self) -> u64 {
+        1
+    }
+}
+
+impl<F> Read for RowBatch<F> {
+    fn size(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
+    fn whole(&self) -> bool {
+        self.due
+    }
+}
+
+/// What counts as written. Rows of graphs are the edges that the run's report counts.
+pub trait Rows {
+    /// Adds what one item puts into the output.
+    fn count(&self, _: &mut Counts) {}
+}
+
+impl Rows for KnnGraph {}
+impl Rows for MapGraph {}
+impl Rows for MapChanges {}
+
+impl Rows for Segmentation {
+    fn count(&self, counts: &mut Counts) {
+        counts.rows += self.class.len() as u64;
+        let mut points = [0u64; 256];
+        self.class.iter().for_each(|&class| points[usize::from(class)] += 1);
+        for (code, name) in self.classes.iter().filter(|(code, _)| points[usize::from(*code)] > 0) {
+            *counts.classes.entry(name.into()).or_default() += points[usize::from(code)];
+        }
+    }
+}
+
+impl Read for Molecule {
+    fn size(&self) -> u64 {
+        1
+    }
+}
+
+impl Rows for Vec<Energy> {
+    fn count(&self, counts: &mut Counts) {
+        counts.rows += self.len() as u64;
+    }
+}
+
+impl Rows for Evaluated {}
+
+impl Rows for Skeleton {
+    fn count(&self, counts: &mut Counts) {
+        counts.rows += JOINTS as u64;
+    }
+}
+
+impl Rows for Answers {
+    fn count(&self, counts: &mut Counts) {
+        counts.rows += self.rows.len() as u64;
+    }
+}
+
+impl Rows for Scores {
+    fn count(&self, counts: &mut Counts) {
+        counts.rows += self.rows.len() as u64;
+    }
+}
+
+/// A source whose items are counted as they are read.
+pub struct Counted<S> {
+    source: S,
+    written: Arc<Written>,
+}
+
+impl<S: Source> Counted<S> {
+    /// Counts what `source` delivers.
+    pub fn new(source: S, written: &Arc<Written>) -> Counted<S> {
+        written.total.store(source.total().unwrap_or(0), Ordering::Relaxed);
+        Counted { source, written: Arc::clone(written) }
+    }
+}
+
+impl<S: Source<Item: Read>> Source for Counted<S> {
+    type Item = S::Item;
+
+    fn name(&self) -> String {
+        self.source.name()
+    }
+
+    fn drain(&mut self) -> bool {
+        self.source.drain()
+    }
+
+    fn time(&self, item: &S::Item) -> Option<i64> {
+        self.source.time(item)
+    }
+
+    fn reached(&self) -> Option<i64> {
+        self.source.reached()
+    }
+
+    fn position(&self) -> Option<Position> {
+        self.source.position()
+    }
+
+    fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
+        self.source.start_at(position)
+    }
+
+    fn next(&mut self) -> Result<Next<S::Item>, BoxError> {
+        let next = self.source.next()?;
+        if let Next::Item(item) = &next {
+            self.written.read.fetch_add(item.size(), Ordering::Relaxed);
+        }
+        Ok(next)
+    }
+}
