@@ -132,6 +132,7 @@ def main():
     parser.add_argument("--simulated", help="driving: folder of drives that `thalweg simulate street` wrote")
     parser.add_argument("--teachers", nargs="*", default=[],
                         help="driving: files of networks; their mean probabilities are learnt beside the labels, on unlabelled drives too")
+    parser.add_argument("--begin", help="checkpoint of another run whose averaged weights this one begins with")
     parser.add_argument("--teaching", type=float, default=2.0, help="weight of what the teachers say against the labels")
     parser.add_argument("--output")
     parser.add_argument("--every", type=int, default=250, help="steps between validations and checkpoints")
@@ -176,6 +177,8 @@ def main():
     teacher = open_models(options.teachers)[0] if options.teachers else None
 
     model = GraphUNet(config, dropout=options.dropout)
+    if options.begin:
+        model.load_state_dict(torch.load(options.begin)["average"])
     average = copy.deepcopy(model)
     optimiser = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=options.decay)
     # warm up, hold, fall: until the fall the run does not depend on its length, so a longer one can resume it
