@@ -14,7 +14,7 @@ from objects import made_object
 
 GROUND = np.isin(np.arange(256), [9, 10, 11, 12, 17, 103])
 # how often a sample begins with a frame of this kind, where there are any
-KINDS = {"kitti": 0.65, "own": 0.65, "sim": 0.2, "nuscenes": 0.15, "raw": 0.35}
+KINDS = {"kitti": 0.65, "own": 0.65, "sim": 0.2, "nuscenes": 0.15, "raw": 0.25}
 # how often each class is pasted: rare ones, and thin ones that decide the smallest groups
 PASTE = {1: 1.0, 2: 2.0, 3: 2.0, 4: 1.5, 5: 1.5, 6: 5.0, 7: 2.0, 8: 2.0, 16: 1.0, 18: 2.0, 19: 2.0}
 SCALARS = ("intensity", "has_intensity")

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import data
-from graph import build_pyramid
+from graph import GEOMETRY, build_pyramid
 from network import load, tensors
 from settings import MODELS, VALIDATION_SEQUENCES
 
@@ -114,15 +114,25 @@ def carried_over(model, prepared, config):
 
 
 class Ensemble(torch.nn.Module):
-    """Several networks of one configuration as one: the logarithm of the mean of their probabilities."""
+    """Several networks as one: the logarithm of the mean of their probabilities. They may differ in how they take heights."""
 
-    def __init__(self, models, temperatures):
+    def __init__(self, models, configs):
         super().__init__()
-        self.models, self.temperatures = torch.nn.ModuleList(models), temperatures
+        self.models, self.configs = torch.nn.ModuleList(models), configs
 
     def forward(self, levels):
-        each = [torch.softmax(m(levels) / t, 1) for m, t in zip(self.models, self.temperatures)]
+        each = [torch.softmax(m(self.as_trained(levels, c)) / c["temperature"], 1) for m, c in zip(self.models, self.configs)]
         return torch.log(torch.stack(each).mean(0).clamp_min(1e-8))
+
+    def as_trained(self, levels, config):
+        """`levels` were made for the first configuration: heights above the sensor where another wants them."""
+        if config["inputs"] == self.configs[0]["inputs"]:
+            return levels
+        if config["inputs"] != ["z" if name == "above_ground" else name for name in self.configs[0]["inputs"]]:
+            raise ValueError(f"inputs {config['inputs']}, expected {self.configs[0]['inputs']}")
+        column, features = GEOMETRY + len(config["columns"]) + config["inputs"].index("z"), levels[0]["features"].clone()
+        features[:, column] = levels[0]["positions"][:, 2] * config["input_scales"][config["inputs"].index("z")]
+        return [{**levels[0], "features": features}, *levels[1:]]
 
 
 def open_models(paths):
@@ -130,7 +140,7 @@ def open_models(paths):
     loaded = [load(path) for path in paths]
     if len(loaded) == 1:
         return loaded[0]
-    ensemble = Ensemble([m for m, _ in loaded], [c["temperature"] for _, c in loaded]).eval()
+    ensemble = Ensemble([m for m, _ in loaded], [c for _, c in loaded]).eval()
     return ensemble, {**loaded[0][1], "temperature": 1.0}
 
 

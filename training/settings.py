@@ -71,8 +71,6 @@ MODELS = {"driving": DRIVING, "airborne": AIRBORNE}
 
 SEQUENCES = ["00", "01", "02", "03", "04", "05", "07", "09", "10"]
 VALIDATION_SEQUENCES = ["07", "10"]
-# every drive is left out once; the first fold is the usual split
-FOLDS = [["07", "10"], ["00", "03", "09"], ["01", "02", "04", "05"]]
 
 IGN = "IGNF-ign-pdal-tools/"
 BRIDGE = "IGNF-las-digital-models/bridge/pointcloud/"

@@ -2,11 +2,11 @@
 //!
 //! In a frame a found segment and a true one of the same class match if their intersection over union is above 0.5.
 //! PQ = Σ IoU of the matches / (matches + half of the found segments without a match + half of the true ones).
-//! Segments are a class's objects where the truth numbers any objects of that class, else all of its points in the frame.
+//! Segments are a class's objects where truth and prediction both number objects of that class, else all of its points in the frame.
 //! As in SemanticKITTI's benchmark points without a true class are left out, and unmatched segments of fewer than 50 points
 //! count on neither side.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use thalweg::Segmentation;
 
@@ -36,8 +36,8 @@ impl Quality {
 pub struct Panoptic {
     /// By class: its points as objects, and as one segment a frame.
     classes: BTreeMap<u8, [Quality; 2]>,
-    /// Classes of which the truth numbers objects.
-    numbered: BTreeMap<u8, bool>,
+    /// Classes of which the truth numbers objects, and those of which the prediction does.
+    numbered: [BTreeSet<u8>; 2],
 }
 
 /// A segment of a frame: its class and number.
@@ -56,8 +56,10 @@ impl Panoptic {
                 let of = |class: u8, instance: &[u32]| (class, instance.get(i).copied().unwrap_or(0) & number);
                 let (true_segment, found_segment) = (of(class, &truth.instance), of(guess, &item.instance));
                 *true_.entry(true_segment).or_insert(0u64) += 1;
-                if true_segment.1 != 0 {
-                    self.numbered.insert(class, true);
+                for (numbered, (class, object)) in self.numbered.iter_mut().zip([true_segment, found_segment]) {
+                    if object != 0 {
+                        numbered.insert(class);
+                    }
                 }
                 if guess != 0 {
                     *found.entry(found_segment).or_insert(0u64) += 1;
@@ -103,13 +105,13 @@ impl Panoptic {
 
     /// The quality of a class.
     pub fn of(&self, class: u8) -> Option<f64> {
-        let way = usize::from(!self.numbered.contains_key(&class));
+        let way = usize::from(!self.has_objects(class));
         self.classes.get(&class).and_then(|ways| ways[way].value())
     }
 
-    /// True if the truth numbers objects of a class.
+    /// True if truth and prediction both number objects of a class.
     pub fn has_objects(&self, class: u8) -> bool {
-        self.numbered.contains_key(&class)
+        self.numbered.iter().all(|numbered| numbered.contains(&class))
     }
 }
 

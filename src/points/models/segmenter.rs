@@ -6,28 +6,28 @@ use std::sync::Arc;
 use super::decision::decide;
 use super::domain;
 use super::graph_unet::{Config, GraphUNet, Pyramid};
-use super::instances::instances;
+use super::instances::{Kind, agree, numbers, objects};
 use crate::layers::{Weights, model_file};
 use crate::points::segmentation::{Classes, Segmentation};
 use crate::report::{Clock, Stats};
 use crate::{BoxError, Error, KnnGraph, Nodes};
 
-/// Classes that come as objects, with how far apart two nodes of one object may be (m).
-const OBJECTS: [(&str, f32); 14] = [
-    ("car", 0.6),
-    ("bicycle", 0.5),
-    ("motorcycle", 0.5),
-    ("truck", 0.8),
-    ("other-vehicle", 0.8),
-    ("person", 0.5),
-    ("bicyclist", 0.5),
-    ("motorcyclist", 0.5),
-    ("building", 1.5),
-    ("trunk", 0.5),
-    ("pole", 0.5),
-    ("traffic-sign", 0.5),
-    ("High Vegetation", 1.5),
-    ("Building", 3.0),
+/// Classes that come as objects: their kind, and how far apart two nodes of one object may be (m).
+const OBJECTS: [(&str, &str, f32); 14] = [
+    ("car", "vehicle", 0.6),
+    ("truck", "vehicle", 0.8),
+    ("other-vehicle", "vehicle", 0.8),
+    ("bicycle", "two-wheeler", 0.5),
+    ("motorcycle", "two-wheeler", 0.5),
+    ("bicyclist", "two-wheeler", 0.5),
+    ("motorcyclist", "two-wheeler", 0.5),
+    ("person", "person", 0.5),
+    ("building", "building", 1.5),
+    ("trunk", "tree", 0.5),
+    ("pole", "pole", 0.5),
+    ("traffic-sign", "sign", 0.5),
+    ("High Vegetation", "tree", 1.5),
+    ("Building", "building", 3.0),
 ];
 
 /// A trained model; a handle, cheap to clone.
@@ -48,7 +48,7 @@ struct Inner {
     /// Class indices of each group, where the decision goes by group.
     groups: Option<Vec<Vec<usize>>>,
     /// Per class index.
-    reach2: Vec<Option<f32>>,
+    kinds: Vec<Option<Kind>>,
 }
 
 impl SegmentationModel {
@@ -75,9 +75,12 @@ impl SegmentationModel {
             ),
         };
         let classes = Classes::new(config.classes.iter().map(|class| (class.id, class.name.clone())));
-        let reach = |name: &str| OBJECTS.iter().find(|(object, _)| *object == name).map(|(_, reach)| reach * reach);
-        let reach2 = config.classes.iter().map(|class| reach(&class.name)).collect();
-        let inner = Inner { name: name.into(), network, classes: Arc::new(classes), groups, reach2 };
+        let kind = |name: &str| {
+            let object = OBJECTS.iter().find(|(class, ..)| *class == name);
+            object.map(|&(_, name, reach)| Kind { name, reach2: reach * reach })
+        };
+        let kinds = config.classes.iter().map(|class| kind(&class.name)).collect();
+        let inner = Inner { name: name.into(), network, classes: Arc::new(classes), groups, kinds };
         Ok(SegmentationModel { inner: Arc::new(inner), abstain: 0.0, threads: 1 })
     }
 
@@ -150,27 +153,24 @@ impl SegmentationModel {
         if !nodes.is_empty() {
             stats.compared(nodes.frame.id, self.unlike(nodes));
         }
-        let decided = clock.time("layers", || {
-            let logits = self.inner.network.forward(&pyramid, self.threads)?;
-            if logits.data().iter().any(|logit| !logit.is_finite()) {
-                stats.warn(format!(
-                    "model {}: the scores of some points overflow: their labels mean nothing",
-                    self.inner.name
-                ));
-            }
-            Ok::<_, Error>(decide(&logits, config, self.inner.groups.as_deref()))
-        })?;
+        let logits = clock.time("layers", || self.inner.network.forward(&pyramid, self.threads))?;
+        if logits.data().iter().any(|logit| !logit.is_finite()) {
+            let name = &self.inner.name;
+            stats.warn(format!("model {name}: the scores of some points overflow: their labels mean nothing"));
+        }
         let labelled = clock.time("objects", || {
-            let given = |&(class, share): &(u8, f32)| (share >= self.abstain).then_some(class);
-            let class: Vec<Option<u8>> = decided.iter().map(given).collect();
-            let instance = instances(graph, &class, &self.inner.reach2);
+            let mut decided = decide(&logits, config, self.inner.groups.as_deref());
+            let object = objects(graph, &decided, &self.inner.kinds);
+            agree(&mut decided, &object, &self.inner.kinds);
             let of = |node: &u32| (*node != Nodes::NONE).then_some(*node as usize);
-            let id = |node: usize| class[node].map_or(0, |class| config.classes[class as usize].id);
+            let given = |node: usize| decided.share[node] >= self.abstain;
+            let id = |node: usize| if given(node) { config.classes[decided.class[node] as usize].id } else { 0 };
+            let object = |node: usize| Some(object[node]).filter(|first| *first != Nodes::NONE && given(node));
             Segmentation {
                 frame: Arc::clone(&nodes.frame),
                 class: nodes.of_point.iter().map(|n| of(n).map_or(0, id)).collect(),
-                confidence: nodes.of_point.iter().map(|n| of(n).map_or(0.0, |node| decided[node].1)).collect(),
-                instance,
+                confidence: nodes.of_point.iter().map(|n| of(n).map_or(0.0, |node| decided.share[node])).collect(),
+                instance: numbers(nodes, object),
                 classes: Arc::clone(&self.inner.classes),
             }
         });
