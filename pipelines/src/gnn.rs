@@ -21,8 +21,8 @@ use crate::durable::{self, Durable};
 use crate::finish::{Careful, Counted, note_rejected, rows_used};
 use crate::keys::{Key, Keys, Listed, Maybe};
 use crate::pipeline::{Context, Doing, Ready};
-use crate::risk::HASH_IDS;
-use crate::{Failure, Settings, eval, input, models, output};
+use crate::risk::{AHEAD, HASH_IDS, LATENESS};
+use crate::{Failure, Settings, eval, input, models, output, risk};
 
 /// The pipeline's line in the registry.
 pub const READY: Ready = Ready {
@@ -81,6 +81,8 @@ pub const READY: Ready = Ready {
 const KEYS: Listed = &[
     &UNDIRECTED,
     &WINDOW,
+    &LATENESS,
+    &AHEAD,
     &EMIT,
     &HASH_IDS,
     &LABEL,
@@ -119,6 +121,7 @@ pub(crate) struct Asked {
     pub network: Arc<dyn GraphNetwork>,
     pub as_of: AsOf,
     pub window: Option<i64>,
+    lateness: Option<i64>,
     pub undirected: bool,
     pub changes: bool,
     pub label: Option<String>,
@@ -139,11 +142,14 @@ impl Asked {
         let label = keys.take_or(&LABEL, String::new(), |label: &String| !label.trim().is_empty());
         let (mut changes, mut key, mut roll) = (false, String::new(), Roll::default());
         let mut every = Duration::default();
+        let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
+        let (mut lateness, mut pace) = (None, Pace::default());
         if listed(&EMIT) {
             changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
             key = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
             roll = output::roll(&mut keys);
             every = durable::seconds(&mut keys, settings);
+            (lateness, pace) = risk::times(&mut keys, settings, window);
         }
         let time_unit = input::time_unit(&mut keys);
         keys.done()?;
@@ -173,10 +179,10 @@ impl Asked {
             start_offset: settings.start_offset,
             until: settings.until,
             kept: settings.checkpoint.is_some(),
+            ..pace
         };
-        let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
         let key = Some(key).filter(|path| !path.is_empty());
-        Ok(Asked { network, as_of, window, undirected, changes, label, files, pace, key, roll, every })
+        Ok(Asked { network, as_of, window, lateness, undirected, changes, label, files, pace, key, roll, every })
     }
 
     /// The rows.
@@ -195,6 +201,7 @@ impl Asked {
         InferenceOptions {
             as_of: self.as_of,
             window: self.window,
+            lateness: self.lateness,
             changes: self.changes,
             follow: self.files.follow,
             undirected: self.undirected,

@@ -92,6 +92,8 @@ const KEYS: Listed = &[
     &SEEDS,
     &PRIOR,
     &WINDOW,
+    &LATENESS,
+    &AHEAD,
     &EMIT,
     &HASH_IDS,
     &BECAUSE,
@@ -158,10 +160,39 @@ const SEEDS: Key = key(
 const PRIOR: Key = key("prior", "seeds / people", PROBABILITY, "that a person is infected then, instead of seeds");
 const WINDOW: Key =
     key("window", "none", "seconds, more than 0", "rows older than the as-of time less so many seconds are out");
+pub(crate) const LATENESS: Key = key(
+    "lateness",
+    "the window",
+    "seconds, 0 or more",
+    "with --follow and a window: how far behind the newest row answers are still revised; what can revise none any more is late",
+);
+pub(crate) const AHEAD: Key = key(
+    "ahead",
+    "none",
+    "seconds, more than 0",
+    "with --follow: a row so far ahead of all before it in its table is out_of_range, unless the one before it was so too",
+);
 const EMIT: Key =
     key("emit", "all", "all or changes", "the tables at the end, or revisions as they come, with a column diff");
 pub(crate) const HASH_IDS: Key =
     key("hash_ids", "none", "the path of a key's file", "ids in the output are keyed hashes (HMAC-SHA-256)");
+
+/// Takes `lateness` and `ahead` (ns), which a run that follows has: how far behind answers are revised, a row may be, and ahead.
+pub(crate) fn times(keys: &mut Keys<'_>, settings: &Settings, window: Option<i64>) -> (Option<i64>, Pace) {
+    let ns = |seconds: f64| (seconds * 1e9).round() as i64;
+    if !settings.follow {
+        keys.refuse(&[&LATENESS, &AHEAD], "--follow beside it: an input that ends is taken whole, in any order");
+        return (None, Pace::default());
+    }
+    if window.is_none() {
+        keys.refuse(&[&LATENESS], "--set window=... beside it: without one nothing is ever too late");
+    }
+    let least: Maybe<f64> = keys.take(&LATENESS, |s: &Maybe<f64>| s.0.is_some_and(|s| (0.0..=9e9).contains(&s)));
+    let ahead: Maybe<f64> = keys.take(&AHEAD, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
+    let lateness = least.0.map(ns);
+    let behind = window.map(|window| window.saturating_add(lateness.unwrap_or(window)));
+    (lateness, Pace { behind, ahead: ahead.0.map(ns), ..Pace::default() })
+}
 
 /// What to say where no rate is given: no number fits all contacts.
 const NO_RATE: &str = "--set rate: found none, expected a rate: infection per second of contact. A contact of d seconds passes infection on \
@@ -203,6 +234,7 @@ pub(crate) struct Ask {
     pub town: Option<Town>,
     pub as_of: AsOf,
     pub window: Option<i64>,
+    lateness: Option<i64>,
     pub changes: bool,
     pub because: usize,
     pub files: FilesOptions,
@@ -280,6 +312,8 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
     let parameters = parameters(&mut keys, town.map(Town::parameters));
     let window: Maybe<f64> = keys.take(&WINDOW, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
     let key: String = keys.take_or(&HASH_IDS, String::new(), |path: &String| !path.is_empty());
+    let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
+    let (mut lateness, mut pace) = (None, Pace::default());
     let mut changes = false;
     let mut because = 10;
     let (mut roll, mut every) = (Roll::default(), Duration::default());
@@ -287,6 +321,7 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
         changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
         roll = output::roll(&mut keys);
         every = durable::seconds(&mut keys, settings);
+        (lateness, pace) = times(&mut keys, settings, window);
         because = keys.take(&BECAUSE, |n| (0..=1000).contains(n));
     }
     let time_unit = input::time_unit(&mut keys);
@@ -313,10 +348,10 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
         start_offset: settings.start_offset,
         until: settings.until,
         kept: settings.checkpoint.is_some(),
+        ..pace
     };
-    let window = window.0.map(|seconds| (seconds * 1e9).round() as i64);
     let key = Some(key).filter(|path| !path.is_empty());
-    Ok(Ask { make, parameters, town, as_of, window, changes, because, files, pace, key, roll, every })
+    Ok(Ask { make, parameters, town, as_of, window, lateness, changes, because, files, pace, key, roll, every })
 }
 
 impl Ask {
@@ -371,6 +406,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let source = Counted::new(source, &context.written);
     let options = ScoringOptions {
         window: ask.window,
+        lateness: ask.lateness,
         changes: ask.changes,
         follow: ask.files.follow,
         threads: settings.workers,
