@@ -22,7 +22,7 @@ pub enum Next<T> {
 /// ```
 /// use thalweg::source::{Place, Position};
 ///
-/// let position = Position { items: 8, places: vec![Place { input: "scans/7.bin".into(), records: 1 }] };
+/// let position = Position { items: 8, places: vec![Place { input: "scans/7.bin".into(), records: 1, sum: 0 }], newest: None };
 /// assert_eq!(position.to_string(), "scans/7.bin");
 /// assert_eq!(Position::of("scans.csv", 8).to_string(), "scans.csv up to record 8");
 /// ```
@@ -32,6 +32,9 @@ pub struct Position {
     pub items: u64,
     /// Where the last ones stand: one entry an input that is read side by side with others, in the order in which they were named.
     pub places: Vec<Place>,
+    /// The latest event time (ns) among the items up to here, from a source that leaves out by it.
+    #[serde(default)]
+    pub newest: Option<i64>,
 }
 
 /// How far one file, or another input, has been handed out.
@@ -41,19 +44,51 @@ pub struct Place {
     pub input: String,
     /// Frames or rows of it that were handed out.
     pub records: u64,
+    /// Checksum of all that was handed out up to here, from a source that reckons one; else 0.
+    #[serde(default)]
+    pub sum: u32,
 }
 
 impl Position {
     /// Behind so many records of an input that is read alone.
     pub fn of(input: impl Into<String>, records: u64) -> Position {
-        Position { items: records, places: vec![Place { input: input.into(), records }] }
+        Position { items: records, places: vec![Place { input: input.into(), records, sum: 0 }], newest: None }
+    }
+
+    /// Checks that a source which has come here again stands where the run before it stood, and has read the same.
+    ///
+    /// # Errors
+    /// Another place, or other content up to it; the message says what to do.
+    pub fn check(&self, before: &Position) -> Result<(), BoxError> {
+        let places = |position: &Position| -> Vec<(String, u64)> {
+            position.places.iter().map(|place| (place.input.clone(), place.records)).collect()
+        };
+        let expected = "put the input back as it was";
+        if self.items != before.items || places(self) != places(before) {
+            let (items, found) = (self.items, self.to_string());
+            return Err(format!(
+                "found {found} as item {items}, expected {before} as item {}, where the run before this one stood: {expected}",
+                before.items
+            )
+            .into());
+        }
+        let other = self.places.iter().zip(&before.places).find(|(here, there)| here.sum != there.sum);
+        match other {
+            None => Ok(()),
+            Some((here, _)) => Err(format!(
+                "{}: found other content before record {}, expected what the run before this one read: {expected}",
+                here.input,
+                here.records + 1
+            )
+            .into()),
+        }
     }
 }
 
 impl fmt::Display for Position {
     /// The places, as a message names them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, Place { input, records }) in self.places.iter().enumerate() {
+        for (i, Place { input, records, .. }) in self.places.iter().enumerate() {
             f.write_str(if i > 0 { ", " } else { "" })?;
             match records {
                 0 | 1 => write!(f, "{input}")?,

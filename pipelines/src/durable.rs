@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use thalweg::asof::Stamped;
 use thalweg::source::Position;
 use thalweg::{BoxError, Next, Sink, Source};
 use thalweg_connectors::Notices;
@@ -17,7 +18,7 @@ use thalweg_connectors::out::die::die_at;
 use thalweg_connectors::out::durable::{DurableSink, Keeping, Mark, Marks};
 use thalweg_connectors::out::segments::Roll;
 use thalweg_connectors::out::writer::{Batches, SchemaRef};
-use thalweg_connectors::rows::Merge;
+use thalweg_connectors::rows::{Merge, Summed};
 
 use crate::failure::Failure;
 use crate::follower::Nothing;
@@ -27,6 +28,9 @@ use crate::quarantine::Quarantine;
 use crate::settings::Settings;
 use crate::written::Read;
 use crate::{models, output, supervised};
+
+/// How long a source that goes on may take to find again what was read before.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How often a checkpoint is made.
 pub const SECONDS: Key = Key {
@@ -63,6 +67,8 @@ pub struct Kept {
     drain: Arc<AtomicBool>,
     quarantine: Option<Quarantine>,
     notices: Notices,
+    /// How long the source may find nothing before what was read before is missed; `None` for one that waits by itself.
+    patience: Option<Duration>,
 }
 
 /// Takes the key.
@@ -103,7 +109,9 @@ impl Durable {
         settings.refuse(&["loop"], "a loop has no position to go on from")?;
         let identity = identity(settings, pipeline, model)?;
         let checkpoints = Checkpoints::open(folder)?;
-        let from = match checkpoints.newest(&context.notices)? {
+        let anew = format!("begin anew without {output} and {}", folder.display());
+        let newest = checkpoints.newest(&context.notices);
+        let from = match newest.map_err(|error| Failure::run(format!("{error}: put it back as it was, or {anew}")))? {
             None => Checkpoint::first(identity),
             Some(mut from) => {
                 let place = format!("checkpoint {} in {}", from.number, folder.display());
@@ -135,7 +143,15 @@ impl Durable {
         let drain = Arc::clone(&context.drain);
         let quarantine = supervised::supervised().then(|| Quarantine::open(folder)).transpose()?;
         let (marks, notices) = (Marks::default(), context.notices.clone());
-        Ok(Durable::Kept(Box::new(Kept { checkpoints, from, marks, every, drain, quarantine, notices })))
+        let settle = settings.set.get("settle").and_then(|seconds| seconds.parse().ok()).unwrap_or(2.0);
+        let settle = Duration::try_from_secs_f64(settle).unwrap_or_default();
+        let patience = (settings.rate <= 0.0).then_some(PATIENCE + settle);
+        Ok(Durable::Kept(Box::new(Kept { checkpoints, from, marks, every, drain, quarantine, notices, patience })))
+    }
+
+    /// The number of items that a run before this one had read.
+    pub fn before(&self) -> u64 {
+        self.kept().map_or(0, |kept| kept.from.position.items)
     }
 
     fn kept(&self) -> Option<&Kept> {
@@ -168,7 +184,7 @@ impl Durable {
     pub fn rows<F>(&self, mut source: Merge<F>) -> Result<Marked<Merge<F>>, Failure>
     where
         Merge<F>: Source<Item: Read>,
-        F: thalweg::asof::Stamped,
+        F: Stamped + Summed,
     {
         let again = self.kept().is_some_and(|kept| kept.from.position.items > 0);
         if let Some(kept) = self.kept().filter(|_| again) {
@@ -184,9 +200,11 @@ impl Durable {
             marks.again_until(u64::MAX);
         }
         let goal = from.as_ref().filter(|_| again).map(|from| from.position.items);
-        let restart = from.map(|from| from.restart).unwrap_or_default();
+        let (restart, before) = from.map(|from| (from.restart, from.position)).unwrap_or_default();
+        let patience = self.kept().and_then(|kept| kept.patience);
         let stop = self.kept().map(|kept| Arc::clone(&kept.drain)).unwrap_or_default();
-        Marked { source, marks, retained, recent: VecDeque::new(), restart, goal, stop, quarantine: None }
+        let recent = VecDeque::new();
+        Marked { source, marks, retained, recent, restart, before, goal, patience, since: None, stop, quarantine: None }
     }
 
     /// The sink of a table; with checkpoints one that commits.
@@ -206,8 +224,11 @@ impl Durable {
             Durable::Kept(kept) => *kept,
         };
         let keeping = Keeping { checkpoints, from, marks, every, drain };
-        let folder = Path::new(output::destination(settings)?);
-        Ok(Box::new(DurableSink::create(folder, schema, batches, roll, keeping)?))
+        let output = output::destination(settings)?;
+        let anew = settings.checkpoint.as_ref().map_or(String::new(), |folder| folder.display().to_string());
+        let sink = DurableSink::create(Path::new(output), schema, batches, roll, keeping);
+        let told = |error| format!("{error}: put it back as it was, or begin anew without {output} and {anew}");
+        Ok(Box::new(sink.map_err(|error| Failure::run(told(error)))?))
     }
 }
 
@@ -235,12 +256,35 @@ pub struct Marked<S> {
     recent: VecDeque<Position>,
     /// Where this run began.
     restart: Position,
-    /// The position up to which items are read again.
+    /// The position that a run before this one had.
+    before: Position,
+    /// The number of items up to which they are read again.
     goal: Option<u64>,
+    /// How long the source may find nothing before it has come to `before`, and since when it finds nothing.
+    patience: Option<Duration>,
+    since: Option<Instant>,
     /// Set where the run is asked to end.
     stop: Arc<AtomicBool>,
     /// Items that are left out because they kill.
     quarantine: Option<(Quarantine, Notices)>,
+}
+
+impl<S: Source<Item: Read>> Marked<S> {
+    /// The source has nothing: an error if it is not where the run before this one was, and ends, or has found nothing for long.
+    fn lacks(&mut self, end: bool) -> Result<(), BoxError> {
+        let found = self.source.position().map_or(0, |position| position.items);
+        if found >= self.before.items || self.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let since = self.since.get_or_insert_with(Instant::now).elapsed();
+        if !end && self.patience.is_none_or(|patience| since < patience) {
+            return Ok(());
+        }
+        let (goal, last) = (self.before.items, &self.before);
+        let what = if end { "an end" } else { "nothing more" };
+        let expected = format!("the {goal} that the run before this one had read, up to {last}: put the input back");
+        Err(format!("found {what} after {found} items, expected {expected}").into())
+    }
 }
 
 impl<S: Source<Item: Read>> Source for Marked<S> {
@@ -277,10 +321,14 @@ impl<S: Source<Item: Read>> Source for Marked<S> {
         {
             return Ok(Next::Idle);
         }
-        let next = self.source.next()?;
+        let mut next = self.source.next()?;
         let Some(marks) = &self.marks else { return Ok(next) };
-        match &next {
+        match &mut next {
             Next::Item(item) => {
+                self.since = None;
+                if self.goal.is_some() {
+                    item.again();
+                }
                 let position = self.source.position().ok_or("found a source without positions, expected one with")?;
                 if let Some((quarantine, notices)) = &self.quarantine
                     && quarantine.leaves_out(&position, notices)?
@@ -296,20 +344,14 @@ impl<S: Source<Item: Read>> Source for Marked<S> {
                 let restart = self.recent.front().filter(|_| enough).unwrap_or(&self.restart).clone();
                 // The sink must know before the item is on its way.
                 if self.goal.is_some_and(|goal| position.items >= goal) {
+                    position.check(&self.before)?;
                     self.goal = None;
                     marks.again_until(marks.count() + 1);
                 }
                 marks.push(Mark { position, restart, whole: item.whole() });
             }
-            Next::End if self.goal.is_some() && !self.stop.load(Ordering::Relaxed) => {
-                let goal = self.goal.unwrap_or_default();
-                let found = self.source.position().map_or(0, |position| position.items);
-                return Err(format!(
-                    "found an end after {found} items, expected the {goal} that the run before this one had read"
-                )
-                .into());
-            }
-            _ => {}
+            Next::End => self.lacks(true)?,
+            Next::Idle => self.lacks(false)?,
         }
         Ok(next)
     }

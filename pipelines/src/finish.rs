@@ -154,20 +154,24 @@ pub fn rows_used(
     }
 }
 
-/// Malformed rows as one of the reasons.
+/// Adds the dead letters, by reason.
 pub fn count_rejected(rejected: &Rejected, dropped: &mut Unused) {
-    if rejected.count() > 0 {
-        dropped.insert("malformed".into(), rejected.dropped());
+    for (reason, more) in rejected.dropped() {
+        let sum = dropped.entry(reason.into()).or_default();
+        sum.count += more.count;
+        if sum.first.is_empty() {
+            sum.first = more.first;
+        }
     }
 }
 
-/// Puts the malformed rows into a run's report.
+/// Puts the dead letters into a run's report.
 pub fn note_rejected(report: &mut Report, rejected: &Rejected) {
     let mut more = Unused::new();
     count_rejected(rejected, &mut more);
     for (reason, dropped) in more {
-        report.dropped.insert(reason.clone(), dropped.count);
-        report.first_dropped.insert(reason, dropped.first);
+        *report.dropped.entry(reason.clone()).or_default() += dropped.count;
+        report.first_dropped.entry(reason).or_insert(dropped.first);
     }
     // An input without a row is no frame, and takes no time.
     report.latency.entry("total".into()).or_default();

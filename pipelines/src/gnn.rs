@@ -44,6 +44,8 @@ pub const READY: Ready = Ready {
 const KEYS: Listed = &[
     &UNDIRECTED,
     &WINDOW,
+    &rows::LATENESS,
+    &rows::AHEAD,
     &EMIT,
     &rows::HASH_IDS,
     &LABEL,
@@ -79,6 +81,7 @@ pub(crate) struct Asked {
     pub network: Arc<dyn GraphNetwork>,
     pub as_of: AsOf,
     pub window: Option<i64>,
+    lateness: Option<i64>,
     pub undirected: bool,
     pub changes: bool,
     pub label: Option<String>,
@@ -99,11 +102,13 @@ impl Asked {
         let label = keys.take_or(&LABEL, String::new(), |label: &String| !label.trim().is_empty());
         let (mut changes, mut key, mut roll) = (false, None, Roll::default());
         let mut every = Duration::default();
+        let (mut lateness, mut times) = (None, Pace::default());
         if listed(&EMIT) {
             changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
             key = rows::hash_ids(&mut keys);
             roll = output::roll(&mut keys);
             every = durable::seconds(&mut keys, settings);
+            (lateness, times) = rows::times(&mut keys, settings, window);
         }
         let time_unit = input::time_unit(&mut keys);
         keys.done()?;
@@ -123,8 +128,8 @@ impl Asked {
             on_error: input::on_error(settings),
             ..FilesOptions::default()
         };
-        let pace = rows::pace(settings, (changes && settings.follow).then_some(as_of));
-        Ok(Asked { network, as_of, window, undirected, changes, label, files, pace, key, roll, every })
+        let pace = rows::pace(settings, (changes && settings.follow).then_some(as_of), times);
+        Ok(Asked { network, as_of, window, lateness, undirected, changes, label, files, pace, key, roll, every })
     }
 
     /// The rows.
@@ -143,6 +148,7 @@ impl Asked {
         InferenceOptions {
             as_of: self.as_of,
             window: self.window,
+            lateness: self.lateness,
             changes: self.changes,
             follow: self.files.follow,
             undirected: self.undirected,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use thalweg::points::radar::JOINTS;
 use thalweg::{BoxError, Frame, Report, Source};
 use thalweg_connectors::contacts::{TableOptions, TimeUnit};
+use thalweg_connectors::out::checkpoint::ARRIVALS;
 use thalweg_connectors::points::files_options::FilesOptions;
 use thalweg_connectors::points::folder::{self, Files, Input};
 use thalweg_connectors::points::map_origin::{MapOrigin, WorldOrigin};
@@ -35,6 +36,30 @@ pub const SETTLE: Key = Key {
     what: "with --follow, how long a file must not change that does not say itself when it is whole",
 };
 
+/// How far behind a frame may come.
+pub const LATENESS: Key = Key {
+    name: "lateness",
+    default: "none",
+    expected: "seconds, 0 or more",
+    what: "with --follow: a frame whose time lies further than this behind the newest is left out, late",
+};
+
+/// How far ahead a frame may be.
+pub const AHEAD: Key = Key {
+    name: "ahead",
+    default: "none",
+    expected: "seconds, more than 0",
+    what: "with --follow: a frame so far ahead of all before it is out_of_range, unless the one before it was so too",
+};
+
+/// What becomes of frames that come faster than they are worked on.
+pub const LOAD: Key = Key {
+    name: "load",
+    default: "lossless",
+    expected: "lossless or newest",
+    what: "with --follow of a folder of files: every file waits for its turn, or of those that wait only the newest is read (overrun)",
+};
+
 /// What times count that are plain numbers.
 pub const TIME_UNIT: Key = Key {
     name: "time_unit",
@@ -49,6 +74,11 @@ pub struct Reading {
     /// What `sim:street` is asked for.
     drive: Drive,
     settle: Duration,
+    /// How far (ns) a followed frame may be behind the newest, and ahead of all before it.
+    lateness: Option<i64>,
+    ahead: Option<i64>,
+    /// Of the files that wait only the newest is read.
+    newest: bool,
     time_unit: Option<TimeUnit>,
     /// What looks at `sim:person`.
     sensor: Sensor,
@@ -58,6 +88,8 @@ pub struct Reading {
     voxel: Option<f64>,
     /// What a map's world loses.
     world: WorldOrigin,
+    /// Frames that a run before this one read.
+    before: u64,
 }
 
 impl Reading {
@@ -69,8 +101,20 @@ impl Reading {
         if settings.follow {
             let seconds: f64 = keys.take(&SETTLE, |s| (0.0..=86_400.0).contains(s));
             reading.settle = Duration::from_secs_f64(seconds);
+            let ns = |seconds: f64| (seconds * 1e9).round() as i64;
+            let late: Maybe<f64> = keys.take(&LATENESS, |s: &Maybe<f64>| s.0.is_some_and(|s| (0.0..=9e9).contains(&s)));
+            let ahead: Maybe<f64> = keys.take(&AHEAD, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
+            (reading.lateness, reading.ahead) = (late.0.map(ns), ahead.0.map(ns));
+            reading.newest = keys.take(&LOAD, |load: &String| load == "lossless" || load == "newest") == "newest";
+            let file = |input: &&String| input.starts_with("sim:") || *input == "-" || Path::new(input).is_file();
+            if let Some(input) = settings.input.iter().find(file).filter(|_| reading.newest) {
+                keys.problem(format!(
+                    "--set load: found newest with --input {input}, expected a folder: a file is read from its beginning to its end"
+                ));
+            }
         } else {
-            keys.refuse(&[&SETTLE], "--follow beside it: files that are not followed are whole");
+            let expected = "--follow beside it: an input that is not followed is whole, and is read whole";
+            keys.refuse(&[&SETTLE, &LATENESS, &AHEAD, &LOAD], expected);
         }
         reading
     }
@@ -88,6 +132,12 @@ impl Reading {
     #[must_use]
     pub fn of_radar(self, sensor: Sensor) -> Reading {
         Reading { sensor, radar: true, ..self }
+    }
+
+    /// The same for a run that goes on where the one before it stood.
+    #[must_use]
+    pub fn behind(&self, before: u64) -> Reading {
+        Reading { before, ..self.clone() }
     }
 
     /// True joints of the simulated person, by frame.
@@ -169,6 +219,11 @@ pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result
         settle: reading.settle,
         on_error: on_error(settings),
         arrivals: arrivals(settings)?,
+        before: if settings.follow { reading.before } else { 0 },
+        sums: settings.checkpoint.is_some(),
+        lateness: reading.lateness,
+        ahead: reading.ahead,
+        newest: reading.newest,
         poses: reading.voxel.is_some(),
         stop: context.drain.clone(),
     };
@@ -200,7 +255,7 @@ fn arrivals(settings: &Settings) -> Result<Option<PathBuf>, Failure> {
             settings.input.len()
         )));
     }
-    Ok(Some(folder.join("arrivals.jsonl")))
+    Ok(Some(folder.join(ARRIVALS)))
 }
 
 /// What becomes of a file that cannot be read: it ends a run, unless the run goes on for ever.

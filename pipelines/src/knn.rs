@@ -29,6 +29,9 @@ const KEYS: Listed = &[
     &sims::FRAMES,
     &sims::SEED,
     &input::SETTLE,
+    &input::LATENESS,
+    &input::AHEAD,
+    &input::LOAD,
     &input::TIME_UNIT,
     &output::FRAMES,
     &output::SECONDS,
@@ -117,7 +120,8 @@ fn go<T: Rows + Portable>(
     batches: Batches<T>,
 ) -> Result<Report, Failure> {
     let mut durable = Durable::open(settings, context, asked.every, "knn", None)?;
-    let source = durable.frames(input::open(settings, &asked.reading, context)?, asked.nodes.retained())?;
+    let source = durable
+        .frames(input::open(settings, &asked.reading.behind(durable.before()), context)?, asked.nodes.retained())?;
     let done = durable.done();
     let sink = durable.table(settings, schema, batches, asked.roll)?;
     if done {

@@ -28,6 +28,9 @@ const KEYS: Listed = &[
     &sims::SEED,
     &SENSOR,
     &input::SETTLE,
+    &input::LATENESS,
+    &input::AHEAD,
+    &input::LOAD,
     &input::TIME_UNIT,
     &output::FRAMES,
     &output::SECONDS,
@@ -89,7 +92,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let Asked { reading, roll, every, .. } = Asked::of(settings, KEYS)?;
     let model = model(settings)?;
     let mut durable = Durable::open(settings, context, every, "pose", Some(model.name()))?;
-    let source = durable.frames(input::open(settings, &reading, context)?, model.frames())?;
+    let source = durable.frames(input::open(settings, &reading.behind(durable.before()), context)?, model.frames())?;
     let done = durable.done();
     let sink = durable.table(settings, pose_schema(), pose_batches, roll)?;
     if done {

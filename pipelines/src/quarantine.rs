@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use thalweg::source::Position;
 use thalweg_connectors::Notices;
 
@@ -14,6 +15,28 @@ use crate::failure::Failure;
 
 /// Tells a process to go carefully.
 pub const CAREFUL: &str = "THALWEG_CAREFUL";
+
+/// Positions in a file, with their checksum.
+#[derive(Debug, Serialize, Deserialize)]
+struct Sealed {
+    positions: Vec<Position>,
+    /// CRC-32 of the positions as compact JSON.
+    crc32: u32,
+}
+
+impl Sealed {
+    fn of(positions: Vec<Position>) -> Result<Sealed, serde_json::Error> {
+        let crc32 = crc32fast::hash(&serde_json::to_vec(&positions)?);
+        Ok(Sealed { positions, crc32 })
+    }
+
+    /// The positions in a file's bytes; what is wrong with them where they are not whole.
+    fn open(bytes: &[u8]) -> Result<Vec<Position>, String> {
+        let found: Sealed = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let whole = Sealed::of(found.positions).map_err(|error| error.to_string())?;
+        if whole.crc32 == found.crc32 { Ok(whole.positions) } else { Err(format!("checksum {}", found.crc32)) }
+    }
+}
 
 const SUSPECT: &str = "suspect.json";
 const LIST: &str = "quarantine.json";
@@ -51,7 +74,7 @@ impl Quarantine {
             return Ok(true);
         }
         if self.careful {
-            std::fs::write(self.folder.join(SUSPECT), serde_json::to_vec(position)?)?;
+            std::fs::write(self.folder.join(SUSPECT), serde_json::to_vec(&Sealed::of(vec![position.clone()])?)?)?;
         }
         Ok(false)
     }
@@ -65,13 +88,13 @@ pub fn condemn(folder: &Path) -> Result<Option<Position>, Failure> {
     let (suspect, path) = (folder.join(SUSPECT), folder.join(LIST));
     let Ok(bytes) = std::fs::read(&suspect) else { return Ok(None) };
     // One that is torn was being written: it was not read yet.
-    let Ok(position) = serde_json::from_slice::<Position>(&bytes) else { return Ok(None) };
+    let Some(position) = Sealed::open(&bytes).ok().and_then(|mut positions| positions.pop()) else { return Ok(None) };
     let failed = |error: std::io::Error| Failure::run(format!("{}: {error}", path.display()));
     let mut all = list(folder)?;
     if !all.contains(&position) {
         all.push(position.clone());
     }
-    let text = serde_json::to_vec_pretty(&all).map_err(|error| failed(error.into()))?;
+    let text = Sealed::of(all).and_then(|all| serde_json::to_vec_pretty(&all)).map_err(|error| failed(error.into()))?;
     let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
         std::io::Write::write_all(&mut file, &text)?;
         file.as_file().sync_all()?;
@@ -91,8 +114,11 @@ pub fn forget(folder: &Path) {
 fn list(folder: &Path) -> Result<Vec<Position>, Failure> {
     let path = folder.join(LIST);
     match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::run(format!("{}: found {error}, expected a list of positions", path.display()))),
+        Ok(bytes) => Sealed::open(&bytes).map_err(|found| {
+            let expected =
+                "the positions left out and their checksum: put the file back, or remove it to try them again";
+            Failure::run(format!("{}: found {found}, expected {expected}", path.display()))
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(Failure::run(format!("{}: {error}", path.display()))),
     }

@@ -53,6 +53,8 @@ const KEYS: Listed = &[
     &SEEDS,
     &PRIOR,
     &WINDOW,
+    &rows::LATENESS,
+    &rows::AHEAD,
     &EMIT,
     &rows::HASH_IDS,
     &BECAUSE,
@@ -147,6 +149,7 @@ pub(crate) struct Ask {
     pub town: Option<Town>,
     pub as_of: AsOf,
     pub window: Option<i64>,
+    lateness: Option<i64>,
     pub changes: bool,
     pub because: usize,
     pub files: FilesOptions,
@@ -224,6 +227,7 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
     let parameters = parameters(&mut keys, town.map(Town::parameters));
     let window = rows::window(&mut keys, &WINDOW);
     let key = rows::hash_ids(&mut keys);
+    let (mut lateness, mut times) = (None, Pace::default());
     let mut changes = false;
     let mut because = 10;
     let (mut roll, mut every) = (Roll::default(), Duration::default());
@@ -231,6 +235,7 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
         changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
         roll = output::roll(&mut keys);
         every = durable::seconds(&mut keys, settings);
+        (lateness, times) = rows::times(&mut keys, settings, window);
         because = keys.take(&BECAUSE, |n| (0..=1000).contains(n));
     }
     let time_unit = input::time_unit(&mut keys);
@@ -247,8 +252,8 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
         on_error: input::on_error(settings),
         notices: Notices::default(),
     };
-    let pace = rows::pace(settings, changes.then_some(as_of));
-    Ok(Ask { make, parameters, town, as_of, window, changes, because, files, pace, key, roll, every })
+    let pace = rows::pace(settings, changes.then_some(as_of), times);
+    Ok(Ask { make, parameters, town, as_of, window, lateness, changes, because, files, pace, key, roll, every })
 }
 
 impl Ask {
@@ -303,6 +308,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let source = Counted::new(source, &context.written);
     let options = ScoringOptions {
         window: ask.window,
+        lateness: ask.lateness,
         changes: ask.changes,
         follow: ask.files.follow,
         threads: settings.workers,

@@ -37,6 +37,39 @@ pub fn window(keys: &mut Keys<'_>, key: &Key) -> Option<i64> {
     window.0.map(|seconds| (seconds * 1e9).round() as i64)
 }
 
+/// How far behind answers are revised.
+pub const LATENESS: Key = Key {
+    name: "lateness",
+    default: "the window",
+    expected: "seconds, 0 or more",
+    what: "with --follow and a window: how far behind the newest row answers are still revised; what can revise none any more is late",
+};
+
+/// How far ahead a row may be.
+pub const AHEAD: Key = Key {
+    name: "ahead",
+    default: "none",
+    expected: "seconds, more than 0",
+    what: "with --follow: a row so far ahead of all before it in its table is out_of_range, unless the one before it was so too",
+};
+
+/// Takes `lateness` and `ahead` (ns), which a run that follows has: how far behind answers are revised, and the pace's bounds.
+pub fn times(keys: &mut Keys<'_>, settings: &Settings, window: Option<i64>) -> (Option<i64>, Pace) {
+    let ns = |seconds: f64| (seconds * 1e9).round() as i64;
+    if !settings.follow {
+        keys.refuse(&[&LATENESS, &AHEAD], "--follow beside it: an input that ends is taken whole, in any order");
+        return (None, Pace::default());
+    }
+    if window.is_none() {
+        keys.refuse(&[&LATENESS], "--set window=... beside it: without one nothing is ever too late");
+    }
+    let least: Maybe<f64> = keys.take(&LATENESS, |s: &Maybe<f64>| s.0.is_some_and(|s| (0.0..=9e9).contains(&s)));
+    let ahead: Maybe<f64> = keys.take(&AHEAD, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
+    let lateness = least.0.map(ns);
+    let behind = window.map(|window| window.saturating_add(lateness.unwrap_or(window)));
+    (lateness, Pace { behind, ahead: ahead.0.map(ns), ..Pace::default() })
+}
+
 /// The times to answer for.
 pub fn as_of(settings: &Settings) -> AsOf {
     match (settings.as_of, settings.every) {
@@ -46,13 +79,14 @@ pub fn as_of(settings: &Settings) -> AsOf {
     }
 }
 
-/// How rows are handed out; with `revisions` they are due as these times are passed.
-pub fn pace(settings: &Settings, revisions: Option<AsOf>) -> Pace {
+/// How rows are handed out; with `revisions` they are due as these times are passed, and `times` bounds how far behind and ahead they may be.
+pub fn pace(settings: &Settings, revisions: Option<AsOf>, times: Pace) -> Pace {
     Pace {
         revisions,
         rate: settings.rate,
         start_offset: settings.start_offset,
         until: settings.until,
         kept: settings.checkpoint.is_some(),
+        ..times
     }
 }

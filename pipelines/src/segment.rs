@@ -48,6 +48,9 @@ const KEYS: Listed = &[
     &sims::FRAMES,
     &sims::SEED,
     &input::SETTLE,
+    &input::LATENESS,
+    &input::AHEAD,
+    &input::LOAD,
     &input::TIME_UNIT,
     &output::FRAMES,
     &output::SECONDS,
@@ -138,7 +141,8 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let model = model(settings)?.abstaining_below(abstain);
     let mut durable = Durable::open(settings, context, every, "segment", Some(model.name()))?;
     let reading = reading.of_nodes(nodes, model.config().s0);
-    let source = durable.frames(input::open(settings, &reading, context)?, nodes.retained())?;
+    let source =
+        durable.frames(input::open(settings, &reading.behind(durable.before()), context)?, nodes.retained())?;
     let done = durable.done();
     let sink = sink(settings, roll, columns, durable)?;
     if done {

@@ -79,11 +79,18 @@ pub trait Read {
     fn whole(&self) -> bool {
         true
     }
+
+    /// It is read again for the state that stages retain: what it gives is there already.
+    fn again(&mut self) {}
 }
 
 impl Read for Frame {
     fn size(&self) -> u64 {
         1
+    }
+
+    fn again(&mut self) {
+        self.again = true;
     }
 }
 

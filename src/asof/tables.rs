@@ -6,13 +6,13 @@
 //! 1. **Which times?** Those of the rule ([`AsOf`]) between the first row and the last.
 //! 2. **Which tables are stale?** Those never made, and those that a changed row concerns.
 //! 3. **What is behind?** Without a window, or where the input ends of itself, nothing is. A run that follows growing inputs with a
-//!    window W lets go. With N the newest stamp so far:
+//!    window W and an allowed lateness L (W where it is not said) lets go. With N the newest stamp so far:
 //!
 //!    | | |
 //!    | --- | --- |
-//!    | as-of time ≥ N − W | its table is *open*: it is given again when it changes |
-//!    | as-of time < N − W | its table is *final*: it was given for the last time, and is forgotten |
-//!    | row < N − 2 W | concerns final tables only: it is let go of, and one that comes is *late*, dropped and counted |
+//!    | as-of time ≥ N − L | its table is *open*: it is given again when it changes |
+//!    | as-of time < N − L | its table is *final*: it was given for the last time, and is forgotten |
+//!    | row < N − L − W | concerns final tables only: it is let go of, and one that comes is *late*, dropped and counted |
 //!
 //! Every open table has the bits that it would have with all rows kept.
 //!
@@ -30,7 +30,7 @@ use crate::report::Dropped;
 /// use thalweg::asof::{AsOf, Tables};
 ///
 /// let second = 1_000_000_000;
-/// let mut tables = Tables::<&str>::new(AsOf::Every(10 * second), Some(30 * second), true);
+/// let mut tables = Tables::<&str>::new(AsOf::Every(10 * second), Some(30 * second), None, true);
 /// for t in [1, 12, 65] {
 ///     tables.newest(t * second);
 /// }
@@ -45,8 +45,8 @@ use crate::report::Dropped;
 #[derive(Clone, Debug)]
 pub struct Tables<T> {
     as_of: AsOf,
-    /// The window of a run that lets go (ns).
-    horizon: Option<i64>,
+    /// The window and the allowed lateness of a run that lets go (ns).
+    horizon: Option<Horizon>,
     /// Tables as they were last given, by as-of time (ns), where a stage keeps them to tell what changes.
     pub given: BTreeMap<i64, T>,
     /// The first and the last stamp of the rows that changed since the tables were made.
@@ -54,6 +54,12 @@ pub struct Tables<T> {
     newest: Option<i64>,
     /// Tables of earlier as-of times are final.
     open: i64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Horizon {
+    window: i64,
+    lateness: i64,
 }
 
 /// What the newest row makes final.
@@ -68,22 +74,24 @@ pub struct Closing {
 }
 
 impl<T> Tables<T> {
-    /// Of the times that `as_of` names. Only a run that follows growing inputs (`follow`) with a `window` (ns) lets go of what is behind.
-    pub fn new(as_of: AsOf, window: Option<i64>, follow: bool) -> Self {
-        let horizon = window.filter(|_| follow);
+    /// Of the times that `as_of` names. Only a run that follows growing inputs (`follow`) with a `window` (ns) lets go of what is behind the
+    /// newest row by more than `lateness` (ns; the window where it is not said).
+    pub fn new(as_of: AsOf, window: Option<i64>, lateness: Option<i64>, follow: bool) -> Self {
+        let horizon = |window| Horizon { window, lateness: lateness.unwrap_or(window) };
+        let horizon = window.filter(|_| follow).map(horizon);
         Tables { as_of, horizon, given: BTreeMap::new(), changed: None, newest: None, open: i64::MIN }
     }
 
     /// Takes the late ones out of rows that came together, each with its multiplicity; what was dropped is the sum of theirs.
     pub fn sift<F: Stamped, D: TryInto<i64> + Copy>(&self, rows: Vec<(F, D)>) -> (Vec<(F, D)>, Dropped) {
         let mut late = Dropped::default();
-        let Some((window, newest)) = self.horizon.zip(self.newest) else { return (rows, late) };
-        let least = newest.saturating_sub(window).saturating_sub(window);
+        let Some((Horizon { window, lateness }, newest)) = self.horizon.zip(self.newest) else { return (rows, late) };
+        let least = newest.saturating_sub(lateness).saturating_sub(window);
         let kept = rows.into_iter().filter(|(row, diff)| {
             let Some(t) = row.t().filter(|t| *t < least) else { return true };
             if late.count == 0 {
-                late.first =
-                    format!("a row at {}, more than two windows before the newest, at {}", stamp(t), stamp(newest));
+                let (behind, newest) = (stamp(window.saturating_add(lateness)), stamp(newest));
+                late.first = format!("a row at {}, more than {behind} before the newest, at {newest}", stamp(t));
             }
             late.count += (*diff).try_into().map_or(1, i64::unsigned_abs);
             false
@@ -137,8 +145,8 @@ impl<T> Tables<T> {
 
     /// What the newest row makes final that was not; `None` where that is nothing.
     pub fn closing(&self) -> Option<Closing> {
-        let (window, newest) = self.horizon.zip(self.newest)?;
-        let open = newest.saturating_sub(window);
+        let (Horizon { window, lateness }, newest) = self.horizon.zip(self.newest)?;
+        let open = newest.saturating_sub(lateness);
         let from = open.saturating_sub(window);
         (open > self.open).then(|| Closing { open, from, due: self.as_of.any(self.open, open) })
     }
@@ -189,15 +197,18 @@ mod tests {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
             let mut below = |n: u64| (rng.next_u64() % n) as i64;
             let (window, step) = (1 + below(30), 1 + below(12));
-            let mut tables = Tables::<usize>::new(AsOf::Every(step), Some(window), true);
+            // Half of them with the window as the allowed lateness.
+            let lateness = if seed % 2 == 0 { window } else { below(60) };
+            let mut tables =
+                Tables::<usize>::new(AsOf::Every(step), Some(window), Some(lateness).filter(|_| seed % 2 == 1), true);
             let (mut all, mut kept, mut given) = (Vec::new(), Vec::new(), BTreeMap::new());
             let mut now = 0;
             for _ in 0..60 {
                 now += below(9);
-                let came: Vec<i64> = (0..1 + below(4)).map(|_| now - below(5 * window as u64)).collect();
+                let came: Vec<i64> = (0..1 + below(4)).map(|_| now - below(5 * (window + lateness) as u64)).collect();
                 let before = tables.now();
                 let (rows, late) = tables.sift(came.iter().map(|t| (At(*t), 1_i32)).collect());
-                let least = before.map_or(i64::MIN, |newest| newest - 2 * window);
+                let least = before.map_or(i64::MIN, |newest| newest - window - lateness);
                 assert_eq!(late.count as usize, came.iter().filter(|t| **t < least).count(), "seed {seed}");
                 all.extend(came);
                 for (At(t), _) in rows {
@@ -241,7 +252,7 @@ mod tests {
     #[test]
     fn nothing_is_behind_without_a_window_or_an_end() {
         for (window, follow) in [(None, true), (Some(5), false)] {
-            let mut tables = Tables::<()>::new(AsOf::Every(10), window, follow);
+            let mut tables = Tables::<()>::new(AsOf::Every(10), window, None, follow);
             tables.newest(1_000);
             assert_eq!(tables.closing(), None);
             let (rows, late) = tables.sift(vec![(At(-1_000), 1_i32)]);
@@ -251,11 +262,11 @@ mod tests {
 
     #[test]
     fn a_late_row_counts_as_often_as_it_came() {
-        let mut tables = Tables::<()>::new(AsOf::Last, Some(10_000_000_000), true);
+        let mut tables = Tables::<()>::new(AsOf::Last, Some(10_000_000_000), None, true);
         tables.newest(100_000_000_000);
         let (rows, late) = tables.sift(vec![(At(79_000_000_000), -3_isize), (At(80_000_000_000), 1)]);
         assert_eq!((rows.len(), late.count), (1, 3));
-        assert_eq!(late.first, "a row at 79 s, more than two windows before the newest, at 100 s");
+        assert_eq!(late.first, "a row at 79 s, more than 20 s before the newest, at 100 s");
         assert!(tables.closing().is_some_and(|closing| !closing.due), "the last row's table is never behind");
     }
 }

@@ -27,6 +27,8 @@ pub struct ScoringOptions {
     pub as_of: AsOf,
     /// Rows older than as-of minus this (ns) are out.
     pub window: Option<i64>,
+    /// How far (ns) behind the newest row a table may still be revised, where the inputs grow without end; the window where it is not said.
+    pub lateness: Option<i64>,
     /// Revisions as they come; else each table once.
     pub changes: bool,
     /// Whether the inputs may grow without end: with a window, what is behind it is final then and forgotten.
@@ -49,7 +51,8 @@ impl ScoringOptions {
     pub fn new(as_of: AsOf, names: Names) -> Self {
         let RiskOptions { threads, because, stop } = RiskOptions::default();
         let fits = Fits::default();
-        ScoringOptions { as_of, window: None, changes: false, follow: false, threads, because, stop, fits, names }
+        let (window, lateness, changes, follow) = (None, None, false, false);
+        ScoringOptions { as_of, window, lateness, changes, follow, threads, because, stop, fits, names }
     }
 }
 
@@ -114,7 +117,7 @@ impl Output<'_> {
 impl Scoring {
     /// A stage that asks `model`.
     pub fn new(options: ScoringOptions, model: Result<Box<dyn RiskModel>, Error>, stats: &Arc<Stats>) -> Scoring {
-        let tables = Tables::new(options.as_of, options.window, options.follow);
+        let tables = Tables::new(options.as_of, options.window, options.lateness, options.follow);
         Scoring { options, model, stats: Arc::clone(stats), live: Live::default(), tables }
     }
 

@@ -29,6 +29,8 @@ pub struct InferenceOptions {
     pub as_of: AsOf,
     /// Edge rows older than as-of minus this (ns) are out.
     pub window: Option<i64>,
+    /// How far (ns) behind the newest row a table may still be revised, where the inputs grow without end; the window where it is not said.
+    pub lateness: Option<i64>,
     /// Differences between as-of times; else each table.
     pub changes: bool,
     /// Whether the inputs may grow without end.
@@ -83,7 +85,7 @@ impl Inference {
         let inputs = network.inputs();
         Inference {
             live: LiveGraph::new(inputs.x, inputs.edge_attr.unwrap_or(0), options.undirected),
-            tables: Tables::new(options.as_of, options.window, options.follow),
+            tables: Tables::new(options.as_of, options.window, options.lateness, options.follow),
             options,
             network,
             stats: Arc::clone(stats),

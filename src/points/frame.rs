@@ -39,6 +39,9 @@ pub struct Frame {
     pub path: Option<Arc<Path>>,
     /// What the reader dropped while reading this frame, by reason (`malformed`, …).
     pub dropped: BTreeMap<Cow<'static, str>, Dropped>,
+    /// True for a frame that is read again for the state that stages retain. What it gives was written by a run before this one, so a stage
+    /// may give less for it.
+    pub again: bool,
 }
 
 /// Return number and number of returns, one entry per point.

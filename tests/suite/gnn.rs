@@ -163,6 +163,7 @@ fn run(batches: Vec<RowBatch<GraphRow>>, case: &Case) -> Vec<Answers> {
     let sink = Collect::default();
     let options = InferenceOptions {
         as_of: case.as_of,
+        lateness: None,
         window: case.window,
         changes: case.changes,
         follow: case.follow,

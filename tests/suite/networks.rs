@@ -286,6 +286,7 @@ fn a_stream_of_edits_ends_at_the_answer_of_the_whole_graph() {
             batches.push(RowBatch { rows: Vec::new(), due: true });
             let options = InferenceOptions {
                 as_of: AsOf::At(1000),
+                lateness: None,
                 window: None,
                 changes: false,
                 follow: false,

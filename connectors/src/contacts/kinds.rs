@@ -4,11 +4,29 @@ use thalweg::contacts::{ContactRow, Fact, TestRow};
 
 use crate::error::Error;
 use crate::rows::Ids;
-use crate::rows::feed::{self, Parse, Refused};
+use crate::rows::feed::{self, Parse, Refused, Summed};
 use crate::tables::names::{Column, ColumnNames, Kind};
 use crate::tables::table::Block;
 use crate::tables::times::{SECOND, TimeUnit, time_ns};
 use crate::tables::values::{Cell, Cells};
+
+impl Summed for Fact {
+    fn add_to(&self, sum: &mut crc32fast::Hasher, name: &dyn Fn(u32) -> u32) {
+        match self {
+            Fact::Contact(row) => {
+                let (a, b) = (name(row.a), name(row.b));
+                [row.t, row.duration].iter().for_each(|value| sum.update(&value.to_le_bytes()));
+                [a.min(b), a.max(b)].iter().for_each(|value| sum.update(&value.to_le_bytes()));
+            }
+            Fact::Test(row) => {
+                sum.update(&row.t.to_le_bytes());
+                sum.update(&name(row.person).to_le_bytes());
+                sum.update(&[u8::from(row.positive)]);
+            }
+            Fact::Due(_) => {}
+        }
+    }
+}
 
 /// How long people met where a table does not say.
 const DURATION: i64 = 20 * SECOND;

@@ -8,11 +8,23 @@ use thalweg::graph::{EdgeRow, GraphRow, NodeRow};
 use crate::error::Error;
 use crate::notices::Notices;
 use crate::rows::Ids;
-use crate::rows::feed::{self, Parse, Refused};
+use crate::rows::feed::{self, Parse, Refused, Summed};
 use crate::tables::names::{Column, ColumnNames, Kind};
 use crate::tables::table::Block;
 use crate::tables::times::TimeUnit;
 use crate::tables::values::{Cell, Cells};
+
+impl Summed for GraphRow {
+    fn add_to(&self, sum: &mut crc32fast::Hasher, name: &dyn Fn(u32) -> u32) {
+        let (t, names, values) = match self {
+            GraphRow::Edge(EdgeRow { t, src, dst, attributes }) => (t, &[*src, *dst][..], attributes),
+            GraphRow::Node(NodeRow { t, node, features }) => (t, &[*node][..], features),
+        };
+        sum.update(&t.to_le_bytes());
+        names.iter().for_each(|number| sum.update(&name(*number).to_le_bytes()));
+        values.iter().for_each(|value| sum.update(&value.to_le_bytes()));
+    }
+}
 
 /// A table of edges.
 pub(crate) static EDGES: Kind = Kind {

@@ -181,7 +181,11 @@ fn tell(input: &Input, survey: &Survey, notices: &Notices, rejected: &Rejected, 
             .push(format!("{alone} self_contact: rows of a person with itself make it known and are else left out"));
     }
     if rejected.count() > 0 {
-        problems.extend(left_out(&report.path, survey.rows > 0, &[("malformed".into(), rejected.dropped())].into()));
+        problems.extend(left_out(
+            &report.path,
+            survey.rows > 0,
+            &rejected.dropped().into_iter().map(|(reason, dropped)| (reason.into(), dropped)).collect(),
+        ));
     }
     report.problems.extend(notices.warnings());
     report.problems.append(&mut problems);

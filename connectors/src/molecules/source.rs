@@ -39,9 +39,9 @@ pub struct Molecules {
     options: MoleculesOptions,
     files: VecDeque<(PathBuf, Format)>,
     open: Option<Reader<Box<dyn BufRead + Send>>>,
-    /// Position of the next frame, and those before which a run before this one handed out.
+    /// Position of the next frame, and the one behind which this run begins.
     position: u64,
-    begun: u64,
+    begun: Option<Position>,
     place: Option<Place>,
     ended: bool,
 }
@@ -81,11 +81,11 @@ impl Molecules {
         }
         let names: Vec<_> = inputs.iter().map(|path| path.display().to_string()).collect();
         let name = names.join(", ");
-        Ok(Molecules { name, options, files, open: None, position: 0, begun: 0, place: None, ended: false })
+        Ok(Molecules { name, options, files, open: None, position: 0, begun: None, place: None, ended: false })
     }
 
     /// The next frame, in the numbers of the run.
-    fn next_frame(&mut self) -> Result<Next<Molecule>, Error> {
+    fn next_frame(&mut self) -> Result<Next<Molecule>, BoxError> {
         loop {
             let beyond = self.options.until.is_some_and(|until| self.position >= until);
             if self.ended || beyond || self.options.stop.load(Ordering::Relaxed) {
@@ -97,7 +97,7 @@ impl Molecules {
                     Ok(file) => self.open = Some(Reader::new(&path, format, file)),
                     Err(error) => self.pass_over(Error::io(&path, error))?,
                 }
-                self.place = Some(Place { input: path.display().to_string(), records: 0 });
+                self.place = Some(Place { input: path.display().to_string(), records: 0, sum: 0 });
                 continue;
             };
             let read = reader.next();
@@ -113,7 +113,11 @@ impl Molecules {
                     if let Some(place) = &mut self.place {
                         place.records += 1;
                     }
-                    if self.position > self.options.start_offset.max(self.begun) {
+                    let begun = self.begun.as_ref().map_or(0, |begun| begun.items);
+                    if self.position == begun {
+                        self.compare()?;
+                    }
+                    if self.position > self.options.start_offset.max(begun) {
                         return Ok(Next::Item(molecule));
                     }
                 }
@@ -124,6 +128,11 @@ impl Molecules {
                 }
             }
         }
+    }
+
+    /// Where the run before this one stood it must have been the same frame.
+    fn compare(&self) -> Result<(), BoxError> {
+        self.position().zip(self.begun.as_ref()).map_or(Ok(()), |(here, begun)| here.check(begun))
     }
 
     /// Says and counts what could not be read, if that is wanted; else it is the source's error.
@@ -145,15 +154,15 @@ impl Source for Molecules {
     }
 
     fn next(&mut self) -> Result<Next<Molecule>, BoxError> {
-        Ok(self.next_frame()?)
+        self.next_frame()
     }
 
     fn position(&self) -> Option<Position> {
-        Some(Position { items: self.position, places: self.place.clone().into_iter().collect() })
+        Some(Position { items: self.position, places: self.place.clone().into_iter().collect(), newest: None })
     }
 
     fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
-        self.begun = position.items;
+        self.begun = Some(position.clone());
         Ok(())
     }
 }

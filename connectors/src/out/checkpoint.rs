@@ -5,7 +5,7 @@
 //! checkpoint counts; the newest three are kept, so that one that was damaged costs seconds of work and no rows.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -20,14 +20,16 @@ use crate::error::{At, Error};
 use crate::files::read_regular;
 use crate::notices::Notices;
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The list beside the checkpoints of the order in which the files of a followed folder came.
+pub const ARRIVALS: &str = "arrivals.jsonl";
 /// Checkpoints that are kept.
 const KEPT: usize = 3;
 
 /// One checkpoint.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Version of this layout: 1.
+    /// Version of this layout: 2.
     version: u32,
     /// Its number, from 1.
     pub number: u64,
@@ -43,6 +45,8 @@ pub struct Checkpoint {
     pub rows: u64,
     /// The newest of the segments: those that the folder's manifest may not list yet.
     pub fresh: Vec<Segment>,
+    /// Bytes of [`ARRIVALS`] that stand behind it; 0 where there is no such list.
+    pub arrivals: u64,
     /// True once the input has ended and nothing will follow.
     pub complete: bool,
     /// CRC-32 of this object as compact JSON with this field 0.
@@ -61,6 +65,7 @@ impl Checkpoint {
             segments: 0,
             rows: 0,
             fresh: Vec::new(),
+            arrivals: 0,
             complete: false,
             crc32: 0,
         }
@@ -74,18 +79,30 @@ impl Checkpoint {
 
     fn read(path: &Path) -> Result<Checkpoint, Error> {
         let bytes = read_regular(path)?;
-        let read: Checkpoint = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::malformed(path, At::Line(e.line() as u64), e.to_string(), "a checkpoint"))?;
-        if read.version != VERSION {
-            return Err(Error::unsupported(path, format!("version {}", read.version), format!("version {VERSION}")));
+        let malformed =
+            |e: serde_json::Error| Error::malformed(path, At::Line(e.line() as u64), e.to_string(), "a checkpoint");
+        let Version { version } = serde_json::from_slice(&bytes).map_err(malformed)?;
+        if version != VERSION {
+            return Err(Error::unsupported(path, format!("version {version}"), format!("version {VERSION}")));
         }
+        let read: Checkpoint = serde_json::from_slice(&bytes).map_err(malformed)?;
         let sum = read.sum();
         if read.crc32 != sum {
             let found = format!("checksum {}", read.crc32);
             return Err(Error::malformed(path, At::Field("crc32".into()), found, sum.to_string()));
         }
+        if path.file_name() != self::path(Path::new(""), read.number).file_name() {
+            let found = format!("checkpoint {}", read.number);
+            return Err(Error::malformed(path, At::Field("number".into()), found, "the number in the file's name"));
+        }
         Ok(read)
     }
+}
+
+/// What any version says of itself.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
 }
 
 /// A folder of checkpoints.
@@ -113,13 +130,24 @@ impl Checkpoints {
     /// The newest checkpoint that is whole; those that are not are said. `None` in a folder without any.
     ///
     /// # Errors
-    /// Checkpoints of which none is whole: the error of the newest.
+    /// Checkpoints of which none is whole: the error of the newest. A list of arrivals that ends before it may.
     pub fn newest(&self, notices: &Notices) -> Result<Option<Checkpoint>, Error> {
         let mut first = None;
         for number in numbers(&self.folder)?.into_iter().rev() {
             let path = path(&self.folder, number);
             match Checkpoint::read(&path) {
                 Ok(checkpoint) => {
+                    let list = self.folder.join(ARRIVALS);
+                    let found = if checkpoint.arrivals > 0 { length(&list)? } else { 0 };
+                    if found < checkpoint.arrivals {
+                        let expected = format!("{} or more: put the list back as it was", checkpoint.arrivals);
+                        return Err(Error::malformed(
+                            &list,
+                            At::File,
+                            format!("{found} bytes of whole lines"),
+                            expected,
+                        ));
+                    }
                     if let Some(error) = first {
                         notices.warn(&path, format!("is the newest whole checkpoint: {error}"));
                     }
@@ -138,6 +166,7 @@ impl Checkpoints {
     pub fn commit(&mut self, checkpoint: &mut Checkpoint) -> Result<(), Error> {
         self.last += 1;
         checkpoint.number = self.last;
+        checkpoint.arrivals = length(&self.folder.join(ARRIVALS))?;
         checkpoint.crc32 = checkpoint.sum();
         let path = path(&self.folder, self.last);
         let io = |e| Error::io(&path, e);
@@ -157,6 +186,28 @@ impl Checkpoints {
         }
         Ok(())
     }
+}
+
+/// The length (bytes) of the whole lines of a list, which are durable from here on; 0 where there is none.
+pub(crate) fn length(list: &Path) -> Result<u64, Error> {
+    let io = |e| Error::io(list, e);
+    let mut file = match std::fs::File::open(list) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        file => file.map_err(io)?,
+    };
+    file.sync_all().map_err(io)?;
+    let mut end = file.metadata().map_err(io)?.len();
+    let mut bytes = Vec::new();
+    while end > 0 {
+        let begin = end.saturating_sub(1 << 16);
+        bytes.resize((end - begin) as usize, 0);
+        file.seek(SeekFrom::Start(begin)).and_then(|_| file.read_exact(&mut bytes)).map_err(io)?;
+        if let Some(at) = bytes.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(begin + at as u64 + 1);
+        }
+        end = begin;
+    }
+    Ok(0)
 }
 
 /// A checkpoint's path, and the checkpoint, or what is wrong with it.

@@ -273,7 +273,13 @@ impl<T> DurableSink<T> {
         if std::mem::replace(&mut self.failed, true) {
             return Ok(());
         }
-        step(self)?;
+        if let Err(error) = step(self) {
+            let from = match self.keeping.from.number {
+                0 => "begins again".to_string(),
+                number => format!("goes on from checkpoint {number}"),
+            };
+            return Err(format!("{error}: once that is mended the same command {from}").into());
+        }
         self.failed = false;
         Ok(())
     }

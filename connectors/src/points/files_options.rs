@@ -28,6 +28,18 @@ pub struct FilesOptions {
     pub on_error: OnError,
     /// Of a folder that is followed, a file that keeps the order in which its files come, so that a run can go on.
     pub arrivals: Option<PathBuf>,
+    /// Of a folder that is followed, frames before this position were read by a run before this one: those that are read again must be there.
+    pub before: u64,
+    /// Of inputs that are followed, a frame further (ns) behind the newest one than this is left out, `late`.
+    pub lateness: Option<i64>,
+    /// Of inputs that are followed, a frame further (ns) ahead of all before it than this is left out, `out_of_range`, unless the one before it
+    /// was too and lies within the same distance: time has gone on then.
+    pub ahead: Option<i64>,
+    /// Of a folder that is followed, files are read as far as the run keeps up: of those that are whole the newest, the others are left out,
+    /// `overrun`.
+    pub newest: bool,
+    /// Whether positions have checksums of the frames.
+    pub sums: bool,
     /// A frame without a pose is of no use: the scan of a followed sequence waits for its own.
     pub poses: bool,
     /// Ends this source alone when it is set: what is in a followed input already is delivered, as far as that takes no longer than about a second, then the source ends.
@@ -45,6 +57,11 @@ impl Default for FilesOptions {
             settle: Duration::from_secs(2),
             on_error: OnError::Stop,
             arrivals: None,
+            before: 0,
+            lateness: None,
+            ahead: None,
+            newest: false,
+            sums: false,
             poses: false,
             stop: Arc::default(),
         }

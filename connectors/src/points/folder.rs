@@ -47,8 +47,13 @@ pub struct Files {
     turn: u32,
     /// Position of the next frame.
     position: u64,
-    /// Frames before this position were handed out by a run before this one.
-    begun: u64,
+    /// The position that a run before this one had, behind which this one begins.
+    begun: Option<Position>,
+    /// Checksum of the frames handed out so far.
+    sum: u32,
+    /// The latest event time (ns) so far, and that of the frame before, if it was left out for being ahead.
+    newest: Option<i64>,
+    doubted: Option<i64>,
     /// What was handed out last, and the frames of it so far.
     place: Option<Place>,
     /// The last frame that an input numbered itself.
@@ -88,7 +93,10 @@ impl Files {
             complete: VecDeque::new(),
             turn: 0,
             position: 0,
-            begun: 0,
+            begun: None,
+            sum: 0,
+            newest: None,
+            doubted: None,
             place: None,
             last: None,
             counted: None,
@@ -111,7 +119,12 @@ impl Files {
             }
             match self.ask() {
                 Ok(Given::Frame { frame, numbered, complete }) => self.take(*frame, numbered, complete),
-                Ok(Given::Skipped) => self.position += 1,
+                Ok(Given::Skipped(path)) => {
+                    if let Some(path) = path {
+                        self.stands(path.display().to_string());
+                    }
+                    self.advance()?;
+                }
                 Ok(Given::Idle) => {
                     let settled = self.held.as_ref().is_some_and(|(_, since)| since.elapsed() >= self.options.settle);
                     if !settled || self.parts.iter().any(Part::goes_on) {
@@ -141,12 +154,13 @@ impl Files {
         let before = self.position < self.options.start_offset;
         // With a list of arrivals it is known already.
         let first = self.options.start_offset == self.position && !self.parts.iter().any(Part::has_arrivals);
-        let done = self.options.start_offset <= self.position && !first && self.position < self.begun;
+        let done = self.options.start_offset <= self.position && !first && self.position < self.begun();
+        let read_before = self.position < self.options.before;
         let skip = self.held.is_none() && (before || done);
         let mut asked = 0;
         while asked < self.parts.len() {
             let Some(part) = self.parts.front_mut() else { break };
-            match part.next(&self.options, skip, ending)? {
+            match part.next(&self.options, skip, read_before, ending)? {
                 Given::End => drop(self.parts.pop_front()),
                 Given::Idle if self.options.follow => {
                     asked += 1;
@@ -210,13 +224,71 @@ impl Files {
         if let Some(part) = self.parts.front_mut() {
             part.decided(self.options.read.origin.get())?;
         }
-        self.position += 1;
-        let place = frame.path.as_ref().map_or_else(|| self.name.clone(), |path| path.display().to_string());
+        self.stands(frame.path.as_ref().map_or_else(|| self.name.clone(), |path| path.display().to_string()));
+        let wanted = self.position >= self.options.start_offset.max(self.begun()) && self.in_time(&frame);
+        if wanted && self.options.sums {
+            self.sum = sum(self.sum, &frame);
+        }
+        self.advance()?;
+        Ok(wanted.then_some(frame))
+    }
+
+    /// True if a frame is to be handed out by its event time; one that is not is said and counted.
+    fn in_time(&mut self, frame: &Frame) -> bool {
+        let Some(t) = frame.time_ns.filter(|_| self.options.follow) else { return true };
+        let seconds = |ns: i64| ns as f64 * 1e-9;
+        let Some(newest) = self.newest else {
+            self.newest = Some(t);
+            return true;
+        };
+        let left_out = |reason, what: String| {
+            let text = format!("{}: time {:.3} s: {what}", frame.name(), seconds(t));
+            self.options.read.notices.dropped(reason, || text.clone());
+        };
+        if let Some(ahead) = self.options.ahead.filter(|ahead| t.saturating_sub(newest) > *ahead) {
+            let before = self.doubted.replace(t);
+            if before.is_none_or(|before| t.abs_diff(before) > ahead.unsigned_abs()) {
+                left_out("out_of_range", format!("more than {} s after all before it", seconds(ahead)));
+                return false;
+            }
+        }
+        self.doubted = None;
+        if let Some(lateness) = self.options.lateness.filter(|lateness| t < newest.saturating_sub(*lateness)) {
+            let (lateness, newest) = (seconds(lateness), seconds(newest));
+            left_out("late", format!("more than {lateness} s before the newest, {newest:.3} s"));
+            return false;
+        }
+        self.newest = Some(newest.max(t));
+        true
+    }
+
+    /// Frames before this position were handed out by a run before this one.
+    fn begun(&self) -> u64 {
+        self.begun.as_ref().map_or(0, |begun| begun.items)
+    }
+
+    /// Notes where the frame stands that is at hand.
+    fn stands(&mut self, place: String) {
         match &mut self.place {
             Some(last) if last.input == place => last.records += 1,
-            last => *last = Some(Place { input: place, records: 1 }),
+            last => *last = Some(Place { input: place, records: 1, sum: 0 }),
         }
-        Ok((self.position > self.options.start_offset.max(self.begun)).then_some(frame))
+    }
+
+    /// A frame's position is behind it. Where the run before this one stood it must have been the same frame.
+    fn advance(&mut self) -> Result<(), BoxError> {
+        self.position += 1;
+        self.compare()
+    }
+
+    fn compare(&mut self) -> Result<(), BoxError> {
+        if let Some(begun) = self.begun.as_ref().filter(|begun| begun.items == self.position) {
+            self.sum = begun.places.first().map_or(0, |place| place.sum);
+            self.newest = begun.newest;
+            let here = self.position();
+            here.map_or(Ok(()), |here| here.check(begun))?;
+        }
+        Ok(())
     }
 
     fn again(&self, frame: &Frame) -> Failed {
@@ -230,14 +302,35 @@ impl Files {
     /// Passes over what could not be read, if that is wanted; else it is the source's error.
     fn fail(&mut self, failed: Failed) -> Result<(), BoxError> {
         let (error, one_frame) = match failed {
+            Failed::File { error, .. } if self.position < self.options.before => {
+                return Err(format!("{error}: the run before this one has read it, put it back as it was").into());
+            }
             Failed::File { error, one_frame } if self.options.on_error == OnError::Skip => (error, one_frame),
             Failed::File { error, .. } => return Err(error.into()),
             Failed::Input(error) => return Err(error),
         };
         self.options.read.notices.passed_over(&error);
-        self.position += u64::from(one_frame);
-        Ok(())
+        if one_frame { self.advance() } else { Ok(()) }
     }
+}
+
+/// Checksum of frames: that of those before, and one more.
+fn sum(before: u32, frame: &Frame) -> u32 {
+    let mut sum = crc32fast::Hasher::new_with_initial(before);
+    let mut bytes = Vec::new();
+    let mut floats = |values: &[f32]| {
+        bytes.clear();
+        bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        sum.update(&bytes);
+    };
+    [&frame.x, &frame.y, &frame.z].into_iter().chain(&frame.intensity).for_each(|values| floats(values));
+    frame.columns.values().for_each(|values| floats(values));
+    sum.update(&frame.id.to_le_bytes());
+    frame.time_ns.iter().for_each(|time| sum.update(&time.to_le_bytes()));
+    frame.origin.iter().for_each(|value| sum.update(&value.to_le_bytes()));
+    let pose = frame.pose.iter().flat_map(|pose| pose.0.as_flattened());
+    pose.for_each(|value| sum.update(&value.to_le_bytes()));
+    sum.finalize()
 }
 
 /// The format that the frames at a path are read as: of a folder, that of the files that are its frames.
@@ -272,12 +365,13 @@ impl Source for Files {
     }
 
     fn position(&self) -> Option<Position> {
-        Some(Position { items: self.position, places: self.place.clone().into_iter().collect() })
+        let place = self.place.clone().map(|place| Place { sum: self.sum, ..place });
+        Some(Position { items: self.position, places: place.into_iter().collect(), newest: self.newest })
     }
 
     fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
-        self.begun = position.items;
-        Ok(())
+        self.begun = Some(position.clone());
+        self.compare()
     }
 
     fn next(&mut self) -> Result<Next<Frame>, BoxError> {

@@ -39,8 +39,8 @@ pub(crate) enum Given {
         numbered: bool,
         complete: bool,
     },
-    /// A file of one frame that was passed over unread.
-    Skipped,
+    /// A file of one frame that was passed over unread; one that gave a frame before is named.
+    Skipped(Option<PathBuf>),
     Idle,
     End,
 }
@@ -184,11 +184,12 @@ impl Part {
     }
 
     /// What comes next. `skip`: the next frame is not wanted, a file of one frame need not be read. `ending`: for how long the run has been asked
-    /// to end.
+    /// to end. A file that cannot be read where it was read `before` is not noted as such.
     pub(crate) fn next(
         &mut self,
         options: &FilesOptions,
         skip: bool,
+        before: bool,
         ending: Option<Duration>,
     ) -> Result<Given, Failed> {
         loop {
@@ -196,6 +197,7 @@ impl Part {
                 match next_of(open, &mut self.sequence, ending.is_some()) {
                     Ok(Some(given)) => return Ok(given),
                     Ok(None) => self.open = None,
+                    Err(failed) if before => return Err(failed),
                     Err(failed) => {
                         self.give_up().map_err(|error| Failed::Input(error.into()))?;
                         return Err(failed);
@@ -225,7 +227,7 @@ impl Part {
                     continue;
                 }
                 Supply::List(files) => match files.pop_front() {
-                    Some((path, format)) => Found { path, format, passed: false },
+                    Some((path, format)) => Found::listed(path, format),
                     None => return Ok(Given::End),
                 },
                 Supply::Watch(_) => match self.watched(options, ending).map_err(wrong)? {
@@ -238,12 +240,14 @@ impl Part {
             self.taken += 1;
             let one_frame = !table::holds_many(found.format);
             if (skip && one_frame) || found.passed {
-                return Ok(Given::Skipped);
+                return Ok(Given::Skipped(Some(found.path).filter(|_| !found.passed)));
             }
             match (found.format.open)(&found.path, &options.read) {
                 Ok(reader) => self.open = Some(Open { path: found.path, reader, one_frame, grows: false, scan }),
                 Err(error) => {
-                    self.unreadable(&found.path).map_err(wrong)?;
+                    if !before {
+                        self.unreadable(&found.path).map_err(wrong)?;
+                    }
                     // A file that cannot be opened keeps the position of a frame.
                     return Err(Failed::File { error, one_frame: true });
                 }

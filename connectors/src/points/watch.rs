@@ -98,8 +98,17 @@ struct Taken {
 pub(crate) struct Found {
     pub(crate) path: PathBuf,
     pub(crate) format: &'static Format,
-    /// It takes its turn and gives nothing: a run before this one could not read it.
+    /// It takes its turn and gives nothing: a run before this one could not read it, or it is left out for newer ones.
     pub(crate) passed: bool,
+    /// A run before this one took it.
+    again: bool,
+}
+
+impl Found {
+    /// A file that is known without looking.
+    pub(crate) fn listed(path: PathBuf, format: &'static Format) -> Found {
+        Found { path, format, passed: false, again: false }
+    }
 }
 
 /// A folder that receives files.
@@ -109,6 +118,8 @@ pub(crate) struct Watch {
     settle: Duration,
     /// What cannot be read is passed over.
     skip: bool,
+    /// Only the newest of the files that are ready is read.
+    newest: bool,
     options: ReadOptions,
     /// What its frames are, once one has been taken.
     choice: Option<Choice>,
@@ -154,6 +165,7 @@ impl Watch {
             asked: options.format,
             settle: options.settle,
             skip: options.on_error == OnError::Skip,
+            newest: options.newest,
             options: options.read.clone(),
             choice: None,
             pending: BTreeMap::new(),
@@ -182,7 +194,8 @@ impl Watch {
             if let Ok(kind) = std::fs::metadata(&path) {
                 self.taken.insert(path.clone(), Taken { look: Look::at(&kind), unreadable: taken.unreadable });
             }
-            self.ready.push_back(Found { path, format, passed: taken.unreadable });
+            let passed = taken.unreadable || taken.overrun;
+            self.ready.push_back(Found { path, format, passed, again: true });
         }
         Ok(())
     }
@@ -218,13 +231,30 @@ impl Watch {
     pub(crate) fn next(&mut self, ending: Option<Duration>) -> Result<Option<Found>, Error> {
         // What has come since the last look is there when the run is asked to end.
         let last = ending.is_some() && !std::mem::replace(&mut self.ending, ending.is_some());
-        if self.ready.is_empty() && (last || self.next.is_none_or(|next| Instant::now() >= next)) {
+        if (self.ready.is_empty() || self.newest) && (last || self.next.is_none_or(|next| Instant::now() >= next)) {
             let began = Instant::now();
             self.look(ending)?;
             // A folder of very many files must not keep the disk busy with looks.
             self.next = Some(Instant::now() + POLL.max(4 * began.elapsed()));
+            if self.newest {
+                self.overrun()?;
+            }
         }
         Ok(self.ready.pop_front())
+    }
+
+    /// Of the files that are ready all but the newest are left out, and noted so before that one is read.
+    fn overrun(&mut self) -> Result<(), Error> {
+        let behind = self.ready.len().saturating_sub(1);
+        for found in self.ready.iter_mut().take(behind).filter(|found| !found.again && !found.passed) {
+            if let Some(arrivals) = &mut self.arrivals {
+                arrivals.overrun(&found.path)?;
+            }
+            found.passed = true;
+            let text = format!("{}: newer files had come before it could be read", found.path.display());
+            self.options.notices.dropped("overrun", || text);
+        }
+        Ok(())
     }
 
     /// True if a file may become whole before the run ends.
@@ -427,7 +457,7 @@ impl Watch {
                 }
                 self.choice = Some(choice);
                 self.taken.insert(name.0.clone(), Taken { look: pending.look, unreadable: false });
-                self.ready.push_back(Found { path: name.0, format: choice.format, passed: false });
+                self.ready.push_back(Found::listed(name.0, choice.format));
             }
         }
         Ok(())

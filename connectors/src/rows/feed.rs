@@ -18,8 +18,22 @@ pub trait Feed<F>: Send {
     /// How messages call it: its path.
     fn name(&self) -> &str;
 
+    /// The row that was handed out last is left out: notes it as a dead letter, counted as `kind`.
+    ///
+    /// # Errors
+    /// A file of dead letters that cannot be written.
+    fn leave_out(&mut self, _kind: &'static str, _reason: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The input grows no more: what is left of it may be read.
     fn close(&mut self) {}
+}
+
+/// A row of which a run that goes on can tell whether it is the one that was there before.
+pub trait Summed {
+    /// Adds the row to a checksum; `name` gives that of a name by its number, for numbers follow the order of arrival.
+    fn add_to(&self, sum: &mut crc32fast::Hasher, name: &dyn Fn(u32) -> u32);
 }
 
 /// Why a row is none.

@@ -7,8 +7,8 @@ use thalweg::Next;
 
 use super::feed::{Feed, Parse};
 use super::ids::Ids;
-use super::rejected::Rejected;
-use crate::error::Error;
+use super::rejected::{MALFORMED, Rejected};
+use crate::error::{At, Error};
 use crate::notices::Notices;
 use crate::on_error::OnError;
 use crate::tables;
@@ -96,7 +96,7 @@ impl<F> Feed<F> for File<F> {
             };
             while let Some(broken) = run.block.broken.get(run.broken).filter(|broken| broken.before <= run.row) {
                 run.broken += 1;
-                self.rejected.note(self.number, &broken.at, &broken.reason)?;
+                self.rejected.note(self.number, &broken.at, MALFORMED, &broken.reason)?;
             }
             if run.row >= run.block.rows {
                 let barren = !run.fruitful;
@@ -122,7 +122,7 @@ impl<F> Feed<F> for File<F> {
                         None => "none".into(),
                     };
                     let reason = format!("{}: found {found}, expected {}", refused.column, refused.expected);
-                    self.rejected.note(self.number, &run.block.places.at(row), &reason)?;
+                    self.rejected.note(self.number, &run.block.places.at(row), MALFORMED, &reason)?;
                 }
             }
         }
@@ -130,6 +130,11 @@ impl<F> Feed<F> for File<F> {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn leave_out(&mut self, kind: &'static str, reason: &str) -> Result<(), Error> {
+        let place = self.run.as_ref().filter(|run| run.row > 0).map(|run| run.block.places.at(run.row - 1));
+        self.rejected.note(self.number, &place.unwrap_or(At::File), kind, reason)
     }
 
     fn close(&mut self) {

@@ -45,6 +45,10 @@ impl<F> Feed<F> for Forgiving<F> {
         self.feed.name()
     }
 
+    fn leave_out(&mut self, kind: &'static str, reason: &str) -> Result<(), Error> {
+        self.feed.leave_out(kind, reason)
+    }
+
     fn close(&mut self) {
         self.feed.close();
     }

@@ -12,6 +12,8 @@ pub struct Ids {
     numbers: HashMap<Box<str>, u32>,
     names: Names,
     key: Option<Key>,
+    /// Checksums of the names, by number.
+    sums: Vec<u32>,
 }
 
 impl Ids {
@@ -30,7 +32,13 @@ impl Ids {
             None => self.names.push(id),
         };
         self.numbers.insert(id.into(), number);
+        self.sums.push(crc32fast::hash(id.as_bytes()));
         number
+    }
+
+    /// The checksum of a name by its number.
+    pub(crate) fn sum(&self, number: u32) -> u32 {
+        self.sums.get(number as usize).copied().unwrap_or_default()
     }
 
     /// True if names are hashes, and ids are to be shown nowhere.

@@ -13,7 +13,7 @@ use thalweg::asof::{AsOf, Names, RowBatch, Stamped};
 use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Next, Portable, Source};
 
-use super::feed::Feed;
+use super::feed::{Feed, Summed};
 use super::ids::Ids;
 use crate::error::Error;
 
@@ -37,6 +37,11 @@ pub struct Pace {
     pub until: Option<u64>,
     /// A run that is asked to end before its input does will be gone on with.
     pub kept: bool,
+    /// Where inputs grow, a row further (ns) behind the newest one than this is left out, `late`.
+    pub behind: Option<i64>,
+    /// Where inputs grow, a row further (ns) ahead of all before it in its input than this is left out, `out_of_range`, unless the one before
+    /// it was too and lies within the same distance: time has gone on then.
+    pub ahead: Option<i64>,
 }
 
 /// A feed with its next row.
@@ -46,8 +51,14 @@ struct Input<F> {
     /// Rows taken, and how many of them a run before this one handed out.
     taken: u64,
     begun: u64,
-    /// Rows that are to come again before others, if they are.
+    /// Rows that are to come again before others, if they are, and their checksum.
     again: u64,
+    again_sum: u32,
+    /// Checksum of the rows taken, of a run that will be gone on with.
+    sum: u32,
+    /// The latest stamp of its rows that were not left out, and that of the row before, if it was for being ahead.
+    newest: Option<i64>,
+    doubted: Option<i64>,
     /// Nothing there at present.
     dry: bool,
     /// Nothing there any more.
@@ -66,15 +77,16 @@ pub struct Merge<F> {
     drained: bool,
     ended: bool,
     position: u64,
-    /// The latest stamp handed out.
+    /// The latest stamp handed out, and that of a row that was not taken back.
     last: Option<i64>,
+    newest: Option<i64>,
     /// When the first row not scored yet was handed out, and the last.
     unscored: Option<(Instant, Instant)>,
     /// The first row's moment and stamp: the schedule of a paced run.
     started: Option<(Instant, i64)>,
 }
 
-impl<F: Stamped> Merge<F> {
+impl<F: Stamped + Summed> Merge<F> {
     /// Merges feeds; `stop` ends a source that goes on as its inputs grow.
     pub fn new(
         name: String,
@@ -86,7 +98,19 @@ impl<F: Stamped> Merge<F> {
     ) -> Self {
         let inputs = feeds
             .into_iter()
-            .map(|feed| Input { feed, head: None, taken: 0, begun: 0, again: 0, dry: false, ended: false })
+            .map(|feed| Input {
+                feed,
+                head: None,
+                taken: 0,
+                begun: 0,
+                again: 0,
+                again_sum: 0,
+                sum: 0,
+                newest: None,
+                doubted: None,
+                dry: false,
+                ended: false,
+            })
             .collect();
         Merge {
             name,
@@ -100,6 +124,7 @@ impl<F: Stamped> Merge<F> {
             ended: false,
             position: 0,
             last: None,
+            newest: None,
             unscored: None,
             started: None,
         }
@@ -147,7 +172,9 @@ impl<F: Stamped> Merge<F> {
     /// A position in other files.
     pub fn catch_up(&mut self, position: &Position) -> Result<(), BoxError> {
         self.check(position)?;
-        self.inputs.iter_mut().zip(&position.places).for_each(|(input, place)| input.again = place.records);
+        for (input, place) in self.inputs.iter_mut().zip(&position.places) {
+            (input.again, input.again_sum) = (place.records, place.sum);
+        }
         Ok(())
     }
 
@@ -159,6 +186,54 @@ impl<F: Stamped> Merge<F> {
         }
         let names = expected.collect::<Vec<_>>().join(", ");
         Err(format!("{}: found a start at {position}, expected places in {names}", self.name).into())
+    }
+
+    /// Counts a row. The last of those that come again must bring their checksum to what it was.
+    fn take(&mut self, i: usize, (fact, diff): &(F, i32)) -> Result<(), Error> {
+        let input = &mut self.inputs[i];
+        input.taken += 1;
+        if self.pace.kept {
+            let mut sum = crc32fast::Hasher::new_with_initial(input.sum);
+            fact.add_to(&mut sum, &|number| self.ids.sum(number));
+            sum.update(&diff.to_le_bytes());
+            input.sum = sum.finalize();
+            if input.taken == input.again && input.sum != input.again_sum {
+                let found = format!("other rows among the first {}", input.taken);
+                let expected = "those that the run before this one read: put the file back as it was";
+                return Err(Error::unsupported(Path::new(input.feed.name()), found, expected));
+            }
+        }
+        Ok(())
+    }
+
+    /// True if the row taken last is handed out; one whose stamp is too far from those before it is a dead letter.
+    fn wanted(&mut self, i: usize, t: i64, again: bool) -> Result<bool, Error> {
+        if !self.follow {
+            return Ok(true);
+        }
+        let input = &mut self.inputs[i];
+        if let Some((ahead, newest)) = self.pace.ahead.zip(input.newest)
+            && t.saturating_sub(newest) > ahead
+        {
+            let before = input.doubted.replace(t);
+            if before.is_none_or(|before| t.abs_diff(before) > ahead.unsigned_abs()) {
+                let reason = format!("t: found {}, more than {} after all rows before it", shown(t), shown(ahead));
+                input.feed.leave_out("out_of_range", &reason)?;
+                return Ok(false);
+            }
+        }
+        input.doubted = None;
+        input.newest = input.newest.max(Some(t));
+        // What comes again concerns nothing that is open if it was late before.
+        if let Some((behind, newest)) = self.pace.behind.zip(self.newest).filter(|_| !again)
+            && t < newest.saturating_sub(behind)
+        {
+            let reason =
+                format!("t: found {}, more than {} before the newest, {}", shown(t), shown(behind), shown(newest));
+            input.feed.leave_out("late", &reason)?;
+            return Ok(false);
+        }
+        Ok(true)
     }
 
     /// True if a row of this stamp may go out by now.
@@ -198,9 +273,10 @@ impl<F: Stamped> Merge<F> {
             }
             let Some(row) = self.inputs[i].head.take() else { continue };
             self.position += 1;
-            self.inputs[i].taken += 1;
-            if self.position > self.pace.start_offset {
+            self.take(i, &row)?;
+            if self.position > self.pace.start_offset && self.wanted(i, t, again)? {
                 self.last = self.last.max(Some(t));
+                self.newest = self.newest.max(Some(t).filter(|_| row.1 > 0));
                 rows.push(row);
             }
             if again && !self.again() {
@@ -216,8 +292,8 @@ impl<F: Stamped> Merge<F> {
             let short = self.inputs.iter().find(|input| input.taken < input.again);
             let (found, expected) = short.map_or((0, 0), |input| (input.taken, input.again));
             let name = short.map_or("", |input| input.feed.name());
-            let what = format!("found an end after {found} rows, expected the {expected} of a run before this one");
-            return Err(Error::unsupported(Path::new(name), what, "the same rows"));
+            let expected = format!("the {expected} that the run before this one read: put the file back as it was");
+            return Err(Error::unsupported(Path::new(name), format!("an end after {found} rows"), expected));
         }
         if over {
             self.ended = true;
@@ -239,11 +315,17 @@ impl<F: Stamped> Merge<F> {
     }
 }
 
+/// A time (ns) as dead letters name it.
+fn shown(t: i64) -> String {
+    let (seconds, rest) = (t.div_euclid(1_000_000_000), t.rem_euclid(1_000_000_000));
+    if rest == 0 { format!("{seconds} s") } else { format!("{:.3} s", t as f64 * 1e-9) }
+}
+
 fn stamp(fact: &impl Stamped) -> i64 {
     fact.t().unwrap_or(i64::MIN)
 }
 
-impl<F: Stamped + Portable> Source for Merge<F> {
+impl<F: Stamped + Summed + Portable> Source for Merge<F> {
     type Item = RowBatch<F>;
 
     fn name(&self) -> String {
@@ -255,8 +337,8 @@ impl<F: Stamped + Portable> Source for Merge<F> {
     }
 
     fn position(&self) -> Option<Position> {
-        let place = |input: &Input<F>| Place { input: input.feed.name().into(), records: input.taken };
-        Some(Position { items: self.position, places: self.inputs.iter().map(place).collect() })
+        let place = |input: &Input<F>| Place { input: input.feed.name().into(), records: input.taken, sum: input.sum };
+        Some(Position { items: self.position, places: self.inputs.iter().map(place).collect(), newest: None })
     }
 
     fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {

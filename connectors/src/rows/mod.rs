@@ -9,7 +9,7 @@ mod merge;
 mod open;
 mod rejected;
 
-pub use feed::Feed;
+pub use feed::{Feed, Summed};
 pub use hash::Key;
 pub use ids::Ids;
 pub use merge::{Merge, Pace};

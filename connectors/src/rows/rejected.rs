@@ -1,5 +1,6 @@
-//! The dead-letter file: every malformed row by file, line and reason, published beside the output if there is any.
+//! The dead-letter file: every row that was left out by file, line and reason, published beside the output if there is any.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,10 @@ use crate::out::publish::StagedFile;
 /// The first line of a file of dead letters.
 const HEADER: &[u8] = b"file,line,reason\n";
 
-/// Malformed rows, kept on disk a file of input apart, so that their order in the end depends on no order of reading.
+/// The kind of rows that cannot be read.
+pub(super) const MALFORMED: &str = "malformed";
+
+/// Rows that were left out, kept on disk a file of input apart, so that their order in the end depends on no order of reading.
 #[derive(Debug)]
 pub struct Rejected {
     destination: PathBuf,
@@ -23,7 +27,7 @@ pub struct Rejected {
 #[derive(Debug, Default)]
 struct State {
     files: Vec<(String, Option<BufWriter<File>>)>,
-    dropped: Dropped,
+    dropped: BTreeMap<&'static str, Dropped>,
 }
 
 impl Rejected {
@@ -44,13 +48,13 @@ impl Rejected {
         state.files.len() - 1
     }
 
-    /// Notes a malformed row.
-    pub(crate) fn note(&self, file: usize, at: &At, reason: &str) -> Result<(), Error> {
+    /// Notes a row that is left out; `kind` is what it is counted as.
+    pub(crate) fn note(&self, file: usize, at: &At, kind: &'static str, reason: &str) -> Result<(), Error> {
         let io = |e| Error::io(&self.destination, e);
         let mut state = self.state();
         let State { files, dropped } = &mut *state;
         let Some((name, spool)) = files.get_mut(file) else { return Ok(()) };
-        dropped.one(|| format!("{name}: {at}: {reason}"));
+        dropped.entry(kind).or_default().one(|| format!("{name}: {at}: {reason}"));
         if spool.is_none() {
             *spool = Some(BufWriter::new(tempfile::tempfile().map_err(io)?));
         }
@@ -58,14 +62,14 @@ impl Rejected {
         writeln!(spool, "{},{},{}", quoted(name), line_of(at), quoted(reason)).map_err(io)
     }
 
-    /// Malformed rows so far, and the first of them.
-    pub fn dropped(&self) -> Dropped {
+    /// Rows left out so far by what they are counted as, and the first of each.
+    pub fn dropped(&self) -> BTreeMap<&'static str, Dropped> {
         self.state().dropped.clone()
     }
 
-    /// Malformed rows so far.
+    /// Rows left out so far.
     pub fn count(&self) -> u64 {
-        self.state().dropped.count
+        self.state().dropped.values().map(|dropped| dropped.count).sum()
     }
 
     /// True if an older run's dead letters stand at the destination: another file of that name is somebody's own.
@@ -79,7 +83,7 @@ impl Rejected {
     fn stage(&self) -> Result<Option<StagedFile>, Error> {
         let io = |e| Error::io(&self.destination, e);
         let mut state = self.state();
-        if state.dropped.count == 0 {
+        if state.dropped.is_empty() {
             return Ok(None);
         }
         if self.destination.exists() && !self.is_ours() {
@@ -112,7 +116,7 @@ fn quoted(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into() }
 }
 
-/// A sink that publishes the malformed rows with the output, and takes away those of an older run.
+/// A sink that publishes the rows left out with the output, and takes away those of an older run.
 pub struct WithRejected<S> {
     sink: S,
     rejected: std::sync::Arc<Rejected>,

@@ -123,7 +123,8 @@ fn rows_go_on_behind_any_position() {
         source.start_at(&position).unwrap();
         assert_eq!(rows(source), whole[taken..], "behind {position}");
     }
-    let elsewhere = Position { items: 1, places: vec![Place { input: "other.csv".into(), records: 1 }] };
+    let elsewhere =
+        Position { items: 1, places: vec![Place { input: "other.csv".into(), records: 1, sum: 0 }], newest: None };
     assert!(
         open(None)
             .start_at(&elsewhere)
@@ -213,4 +214,116 @@ fn a_followed_folder_goes_on_in_the_order_in_which_its_files_came() {
         let found: Vec<_> = rest.iter().map(|_| next(&mut source)).collect();
         assert_eq!(found, rest, "behind {}", given[at].1);
     }
+}
+
+#[test]
+fn frames_that_come_too_late_or_from_a_clock_that_jumps_are_left_out_alike_from_any_position() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("frames.csv");
+    // A wild stamp, one that is too late, one of a clock that has gone back within what is allowed, and a gap that the next frame confirms.
+    let times = [0.0, 1.0, 2.0, 500.0, 3.0, 0.5, 2.5, 4.0, 900.0, 901.0, 902.0];
+    let rows = times.iter().enumerate().map(|(frame, time)| format!("{frame},{time},{frame},0,0\n"));
+    std::fs::write(&path, format!("frame,time,x,y,z\n{}", rows.collect::<String>())).unwrap();
+    let open = || {
+        let options = FilesOptions {
+            follow: true,
+            lateness: Some(1_000_000_000),
+            ahead: Some(100_000_000_000),
+            sums: true,
+            stop: Arc::new(true.into()),
+            ..FilesOptions::default()
+        };
+        let notices = options.read.notices.clone();
+        (files(&[&path], options), notices)
+    };
+    let (source, notices) = open();
+    let given: Vec<i64> = all(source).into_iter().map(|(frame, _)| frame.id).collect();
+    assert_eq!(given, [0, 1, 2, 4, 6, 7, 9, 10]);
+    let drops = notices.drops();
+    assert_eq!((drops["late"].count, drops["out_of_range"].count), (1, 2));
+    assert!(drops["late"].first.contains("frame 5") && drops["late"].first.contains("more than 1 s before the newest"));
+    assert!(drops["out_of_range"].first.contains("frame 3") && drops["out_of_range"].first.contains("time 500.000 s"));
+    check("by event time", || open().0, seen);
+}
+
+#[test]
+fn rows_that_come_too_late_or_from_a_clock_that_jumps_are_dead_letters() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let times = [0, 10, 20, 9_000_000, 30, 5, 15, 100_000, 100_010, 100_020];
+    let rows = times.iter().map(|t| format!("{t},a,b\n")).collect::<String>();
+    std::fs::write(path("contacts.csv"), format!("t,i,j\n{rows}")).unwrap();
+    let second = 1_000_000_000;
+    let options = |follow| contacts::FilesOptions {
+        contacts: vec![path("contacts.csv")],
+        follow,
+        ..contacts::FilesOptions::default()
+    };
+    let given = |follow: bool, pace: Pace| {
+        let rejected = Arc::new(Rejected::beside("out.csv"));
+        let source = contacts::source(&options(follow), None, pace, &Arc::new(follow.into()), &rejected).unwrap();
+        let rows = all(source).into_iter().flat_map(|(batch, _)| batch.rows);
+        let stamps = rows.filter_map(|(fact, _)| thalweg::asof::Stamped::t(&fact)).map(|t| t / second);
+        (stamps.collect::<Vec<_>>(), rejected.dropped())
+    };
+    let pace = Pace { behind: Some(20 * second), ahead: Some(1_000 * second), ..Pace::default() };
+    let (stamps, dropped) = given(true, pace);
+    assert_eq!(stamps, [0, 10, 20, 30, 15, 100_010, 100_020]);
+    assert_eq!((dropped["late"].count, dropped["out_of_range"].count), (1, 2));
+    assert!(
+        dropped["late"].first.ends_with("contacts.csv: line 7: t: found 5 s, more than 20 s before the newest, 30 s")
+    );
+    assert!(dropped["out_of_range"].first.contains("contacts.csv: line 5: t: found 9000000 s"), "{dropped:?}");
+    // An input that ends is taken whole, in any order.
+    let (stamps, dropped) = given(false, pace);
+    assert_eq!((stamps, dropped.len()), (times.to_vec(), 0));
+}
+
+#[test]
+fn of_a_followed_folder_the_newest_file_can_be_had_and_a_run_that_goes_on_leaves_out_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (scans, list) = (folder.path().join("scans"), folder.path().join("arrivals.jsonl"));
+    std::fs::create_dir(&scans).unwrap();
+    let scan = |number: u32| {
+        let bytes = [number as f32, 0.0, 0.0, 0.5].map(f32::to_le_bytes);
+        std::fs::write(scans.join(format!("{number}.bin")), bytes.as_flattened()).unwrap();
+    };
+    let open = || {
+        let options = FilesOptions {
+            follow: true,
+            settle: std::time::Duration::ZERO,
+            newest: true,
+            arrivals: Some(list.clone()),
+            ..FilesOptions::default()
+        };
+        let notices = options.read.notices.clone();
+        (files(&[&scans], options), notices)
+    };
+    let next = |source: &mut Files| {
+        for _ in 0..1000 {
+            match source.next().unwrap() {
+                Next::Item(frame) => return (frame.id, frame.x[0]),
+                Next::Idle => std::thread::sleep(std::time::Duration::from_millis(5)),
+                Next::End => break,
+            }
+        }
+        panic!("found no frame");
+    };
+    (0..6).for_each(scan);
+    let (mut source, notices) = open();
+    assert_eq!(next(&mut source), (5, 5.0));
+    let behind = source.position().unwrap();
+    (6..9).for_each(scan);
+    std::thread::sleep(std::time::Duration::from_millis(60));
+    assert_eq!(next(&mut source), (8, 8.0));
+    let drops = notices.drops();
+    assert_eq!(drops["overrun"].count, 7);
+    assert!(drops["overrun"].first.ends_with("0.bin: newer files had come before it could be read"), "{drops:?}");
+    drop(source);
+    // The eighth was read before, though a newer one has come since.
+    scan(9);
+    let (mut source, notices) = open();
+    source.start_at(&behind).unwrap();
+    assert_eq!((next(&mut source), next(&mut source)), ((8, 8.0), (9, 9.0)));
+    assert!(notices.drops().is_empty(), "{notices:?}");
 }

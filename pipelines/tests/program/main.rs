@@ -2,6 +2,7 @@
 
 mod cases;
 mod contract;
+mod damage;
 mod durable;
 mod gnn;
 mod map;

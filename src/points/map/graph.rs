@@ -23,7 +23,7 @@ pub struct MapChanges {
     pub lists: ListChanges,
 }
 
-/// The whole graph after a frame.
+/// The whole graph after a frame; empty after one that is read again ([`Frame::again`](crate::Frame::again)).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MapGraph {
     /// The frame's number.
@@ -102,6 +102,9 @@ impl Part for MapGraph {
 
     fn of(knn: &mut VoxelKnn, edit: &VoxelChanges, stats: &Stats) -> Result<Self, Error> {
         stats.time("knn", || knn.apply(&edit.removed, &edit.inserted).map(drop))?;
+        if edit.again {
+            return Ok(MapGraph { frame: edit.frame, ..MapGraph::default() });
+        }
         let mut lists = IdLists::default();
         let id = stats.time("lists", || {
             let id = knn.lists(&mut lists);

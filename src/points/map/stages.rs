@@ -169,13 +169,14 @@ enum Letter {
 impl Occupancy {
     fn take(&mut self, mut newest: FrameCells) -> Step {
         let (removed, inserted) = self.window.push(std::mem::take(&mut newest.cells));
-        let (frame, grid) = (newest.frame.id, newest.grid);
+        let (frame, again, grid) = (newest.frame.id, newest.frame.again, newest.grid);
         let snapshot = self.ids.as_mut().map(|ids| {
             update_ids(ids, &removed, &inserted);
+            let ids = if again { Vec::new() } else { ids.clone() };
             let voxels = ids.iter().map(|&id| self.window.voxel(id).unwrap_or_default()).collect();
-            Arc::new(Snapshot { newest, ids: ids.clone(), voxels })
+            Arc::new(Snapshot { newest, ids, voxels })
         });
-        Step { changes: VoxelChanges { frame, grid, removed, inserted }, snapshot }
+        Step { changes: VoxelChanges { frame, again, grid, removed, inserted }, snapshot }
     }
 }
 

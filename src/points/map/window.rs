@@ -24,6 +24,8 @@ pub struct Voxel {
 pub struct VoxelChanges {
     /// The frame's number.
     pub frame: i64,
+    /// True for a frame that is read again ([`Frame::again`](crate::Frame::again)).
+    pub again: bool,
     /// The grid.
     pub grid: Grid,
     /// Ids of voxels that no live frame holds a point of any more, ascending.

@@ -136,13 +136,19 @@ impl SegmentationModel {
         })
     }
 
-    /// Labels every point of a graph's frame; the graph must be the one that the model was trained for.
+    /// Labels every point of a graph's frame; the graph must be the one that the model was trained for. A frame that is read again
+    /// ([`Frame::again`](crate::Frame::again)) gets no labels.
     ///
     /// # Errors
     /// [`Error::Value`] if the graph has another k than the model asks for.
     pub fn segment(&self, graph: &KnnGraph, stats: &Stats) -> Result<Segmentation, BoxError> {
         let config = self.config();
         let nodes = &graph.nodes;
+        if nodes.frame.again {
+            let (frame, classes) = (Arc::clone(&nodes.frame), Arc::clone(&self.inner.classes));
+            let (class, confidence, instance) = Default::default();
+            return Ok(Segmentation { frame, class, confidence, instance, classes });
+        }
         let expected = config.k.min(nodes.len().saturating_sub(1));
         if graph.k != expected {
             let expected = format!("{} neighbours a node (k = {}) for model {}", expected, config.k, self.inner.name);
