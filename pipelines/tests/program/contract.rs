@@ -307,3 +307,42 @@ fn labels_of_an_evaluation_may_lie_elsewhere() {
     let says = code(&["eval", "segment", "--input", "drive", "--truth", "truth.csv"], at, 1);
     assert!(says.contains("truth.csv: the file: found point 999999999 of frame 0, expected one of its"), "{says}");
 }
+
+/// `(class, confidence, instance)` of every row of a table of labels.
+fn labels(file: &Path) -> Vec<(u8, f32, u32)> {
+    let text = fs::read_to_string(file).unwrap();
+    let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+    let place = |name: &str| header.iter().position(|column| *column == name).unwrap();
+    let (class, confidence, instance) = (place("class"), place("confidence"), place("instance"));
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        (cells[class].parse().unwrap(), cells[confidence].parse().unwrap(), cells[instance].parse().unwrap())
+    };
+    text.lines().skip(1).map(row).collect()
+}
+
+#[test]
+fn points_below_the_wanted_confidence_have_no_class_and_objects_have_one() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    let run = |name: &str, more: &[&str]| {
+        let line = ["run", "segment", "--input", "sim:street", "--set", "frames=1", "--output", name];
+        code(&[&line[..], more].concat(), at, 0);
+        labels(&at.join(name))
+    };
+    let all = run("all.csv", &[]);
+    let mut of_object = std::collections::BTreeMap::new();
+    for &(class, _, instance) in all.iter().filter(|(_, _, instance)| *instance > 0) {
+        assert_eq!(*of_object.entry(instance).or_insert(class), class, "object {instance}");
+    }
+    assert!(of_object.len() > 10, "{} objects", of_object.len());
+    let some = run("some.csv", &["--set", "abstain=0.6", "--workers", "2"]);
+    assert_eq!(some.len(), all.len());
+    assert!(all.iter().any(|(_, confidence, _)| *confidence < 0.6));
+    for (point, (&whole, &(class, confidence, instance))) in all.iter().zip(&some).enumerate() {
+        assert_eq!(confidence.to_bits(), whole.1.to_bits(), "point {point}");
+        let expected = if confidence < 0.6 { 0 } else { whole.0 };
+        assert_eq!((class, instance > 0), (expected, expected > 0 && whole.2 > 0), "point {point}");
+    }
+    code(&["run", "segment", "--input", "sim:street", "--output", "o.csv", "--set", "abstain=1.5"], at, 78);
+}
