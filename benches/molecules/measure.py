@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "training"), str(ROOT / "training" / "molecules")]
+sys.path[:0] = [str(ROOT / "training" / "molecules"), str(ROOT / "training")]
 from equivariant import PaiNNInteraction, PaiNNMixing  # noqa: E402
 from fit_rmd17 import load  # noqa: E402
 from potential import open_potential  # noqa: E402
