@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "training" / "molecules"), str(ROOT / "training")]
+sys.path[:0] = [str(ROOT / "benches"), str(ROOT / "training" / "molecules"), str(ROOT / "training")]
+import cases  # noqa: E402
 from equivariant import PaiNNInteraction, PaiNNMixing  # noqa: E402
 from fit_rmd17 import load  # noqa: E402
 from potential import open_potential  # noqa: E402
@@ -99,16 +100,12 @@ def main():
                 peers[threads, "same"].append(same(model, z, few))
                 peers[threads, "painn"].append(painn(network, np.asarray(z), few))
     middle = lambda values: round(statistics.median(values), 1)
-    cases = [{
+    figures = [{
         "case": f"aspirin, energies and forces, {threads} threads", "unit": "frames a second", "ours": middle(runs),
         "peers": {"the same model in PyTorch": middle(peers[threads, "same"]), "PaiNN in PyTorch": middle(peers[threads, "painn"])},
         "goal": 2000 if threads == 2 else None,
     } for threads, runs in ours.items()]
-    out = ROOT / "target" / "bench" / "molecules.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(cases, indent=1) + "\n")
-    for case in cases:
-        print(f"{case['case']:45} {case['ours']:8.1f} {case['unit']}  {case['peers']}")
+    cases.write("molecules", figures)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ import torch
 from torch_geometric.nn import PointNetConv
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "training"))
+sys.path[:0] = [str(ROOT / "benches"), str(ROOT / "training")]
+import cases  # noqa: E402
 import data  # noqa: E402
 import network  # noqa: E402
 from graph import build_pyramid  # noqa: E402
@@ -85,22 +86,18 @@ def main():
                 torch.set_num_threads(threads)
                 for name, model in (("pyg", pyg), ("numba", own)):
                     peers[threads, name].append(peer(model, prepared))
-    cases = []
+    figures = []
     for threads, runs in results.items():
         middle = lambda stage, share: round(statistics.median(run[stage][share] for run in runs), 1)
         where = f"sim:street, {threads} threads"
         timed = {name: round(statistics.median(peers[threads, name]), 1) for name in ("pyg", "numba")}
         named = {"PyTorch, PyG's PointNetConv": timed["pyg"], "PyTorch, the training's layer": timed["numba"]}
-        cases.append({"case": f"{where}, layers alone, p50", "unit": "ms", "ours": middle("layers", "p50"), "peers": named, "goal": None})
+        figures.append({"case": f"{where}, layers alone, p50", "unit": "ms", "ours": middle("layers", "p50"), "peers": named, "goal": None})
         for share in ("p50", "p99"):
-            cases.append({"case": f"{where}, arrival to hand-over, {share}", "unit": "ms", "ours": middle("total", share), "peers": {},
+            figures.append({"case": f"{where}, arrival to hand-over, {share}", "unit": "ms", "ours": middle("total", share), "peers": {},
                           "goal": 100 if threads == 2 and share == "p99" else None})
         print(threads, {stage: middle(stage, "p50") for stage in runs[0]})
-    out = ROOT / "target" / "bench" / "segment.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(cases, indent=1) + "\n")
-    for case in cases:
-        print(f"{case['case']:50} {case['ours']:8.1f} ms  {case['peers']}")
+    cases.write("segment", figures)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 //! [`points`] reads frames, [`contacts`] rows of contacts and tests, [`graph`] rows of edges and nodes, all over the table formats of `tables`; [`sim`] makes inputs;
 //! [`out`] writes; [`inspect()`] says what a path is.
 
+mod clock;
 pub mod contacts;
 pub mod error;
 mod files;

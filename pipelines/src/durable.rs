@@ -27,7 +27,7 @@ use crate::pipeline::Context;
 use crate::quarantine::Quarantine;
 use crate::settings::Settings;
 use crate::written::Read;
-use crate::{models, output, supervised};
+use crate::{input, models, output, supervised};
 
 /// How long a source that goes on may take to find again what was read before.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -44,7 +44,7 @@ pub const SECONDS: Key = Key {
 const HOW: [&str; 10] =
     ["workers", "processes", "hosts", "process", "json", "rate", "checkpoint", "allow_model_change", "config", "set"];
 /// Keys of that kind.
-const HOW_KEYS: [&str; 4] = [SECONDS.name, output::FRAMES.name, output::SECONDS.name, "settle"];
+const HOW_KEYS: [&str; 4] = [SECONDS.name, output::FRAMES.name, output::SECONDS.name, input::SETTLE.name];
 /// The entry of the model.
 const MODEL: &str = "model";
 
@@ -143,7 +143,8 @@ impl Durable {
         let drain = Arc::clone(&context.drain);
         let quarantine = supervised::supervised().then(|| Quarantine::open(folder)).transpose()?;
         let (marks, notices) = (Marks::default(), context.notices.clone());
-        let settle = settings.set.get("settle").and_then(|seconds| seconds.parse().ok()).unwrap_or(2.0);
+        let settle = settings.set.get(input::SETTLE.name).map_or(input::SETTLE.default, String::as_str);
+        let settle = settle.parse().unwrap_or_default();
         let settle = Duration::try_from_secs_f64(settle).unwrap_or_default();
         let patience = (settings.rate <= 0.0).then_some(PATIENCE + settle);
         Ok(Durable::Kept(Box::new(Kept { checkpoints, from, marks, every, drain, quarantine, notices, patience })))

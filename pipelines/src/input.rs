@@ -101,10 +101,7 @@ impl Reading {
         if settings.follow {
             let seconds: f64 = keys.take(&SETTLE, |s| (0.0..=86_400.0).contains(s));
             reading.settle = Duration::from_secs_f64(seconds);
-            let ns = |seconds: f64| (seconds * 1e9).round() as i64;
-            let late: Maybe<f64> = keys.take(&LATENESS, |s: &Maybe<f64>| s.0.is_some_and(|s| (0.0..=9e9).contains(&s)));
-            let ahead: Maybe<f64> = keys.take(&AHEAD, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
-            (reading.lateness, reading.ahead) = (late.0.map(ns), ahead.0.map(ns));
+            (reading.lateness, reading.ahead) = (keys.nanoseconds(&LATENESS, true), keys.nanoseconds(&AHEAD, false));
             reading.newest = keys.take(&LOAD, |load: &String| load == "lossless" || load == "newest") == "newest";
             let file = |input: &&String| input.starts_with("sim:") || *input == "-" || Path::new(input).is_file();
             if let Some(input) = settings.input.iter().find(file).filter(|_| reading.newest) {

@@ -54,6 +54,13 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// Takes `key`, seconds, as nanoseconds; none where it is not set. `zero` says whether 0 will do.
+    pub fn nanoseconds(&mut self, key: &Key, zero: bool) -> Option<i64> {
+        let fits = |s: f64| (0.0..=9e9).contains(&s) && (zero || s > 0.0);
+        let seconds: Maybe<f64> = self.take(key, |s: &Maybe<f64>| s.0.is_some_and(fits));
+        seconds.0.map(|seconds| (seconds * 1e9).round() as i64)
+    }
+
     /// True if `key` was set and not taken yet.
     pub fn has(&self, key: &Key) -> bool {
         self.left.contains_key(key.name)

@@ -6,7 +6,7 @@ use thalweg::asof::AsOf;
 use thalweg_connectors::rows::{Key as IdKey, Pace};
 
 use crate::failure::Failure;
-use crate::keys::{Key, Keys, Maybe};
+use crate::keys::{Key, Keys};
 use crate::settings::Settings;
 
 /// Hides ids.
@@ -33,8 +33,7 @@ pub fn id_key(file: Option<&Path>) -> Result<Option<IdKey>, Failure> {
 
 /// Takes a window: how long before the as-of time rows count (ns); none for all of them.
 pub fn window(keys: &mut Keys<'_>, key: &Key) -> Option<i64> {
-    let window: Maybe<f64> = keys.take(key, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
-    window.0.map(|seconds| (seconds * 1e9).round() as i64)
+    keys.nanoseconds(key, false)
 }
 
 /// How far behind answers are revised.
@@ -55,7 +54,6 @@ pub const AHEAD: Key = Key {
 
 /// Takes `lateness` and `ahead` (ns), which a run that follows has: how far behind answers are revised, and the pace's bounds.
 pub fn times(keys: &mut Keys<'_>, settings: &Settings, window: Option<i64>) -> (Option<i64>, Pace) {
-    let ns = |seconds: f64| (seconds * 1e9).round() as i64;
     if !settings.follow {
         keys.refuse(&[&LATENESS, &AHEAD], "--follow beside it: an input that ends is taken whole, in any order");
         return (None, Pace::default());
@@ -63,11 +61,9 @@ pub fn times(keys: &mut Keys<'_>, settings: &Settings, window: Option<i64>) -> (
     if window.is_none() {
         keys.refuse(&[&LATENESS], "--set window=... beside it: without one nothing is ever too late");
     }
-    let least: Maybe<f64> = keys.take(&LATENESS, |s: &Maybe<f64>| s.0.is_some_and(|s| (0.0..=9e9).contains(&s)));
-    let ahead: Maybe<f64> = keys.take(&AHEAD, |s: &Maybe<f64>| s.0.is_some_and(|s| s > 0.0 && s <= 9e9));
-    let lateness = least.0.map(ns);
+    let (lateness, ahead) = (keys.nanoseconds(&LATENESS, true), keys.nanoseconds(&AHEAD, false));
     let behind = window.map(|window| window.saturating_add(lateness.unwrap_or(window)));
-    (lateness, Pace { behind, ahead: ahead.0.map(ns), ..Pace::default() })
+    (lateness, Pace { behind, ahead, ..Pace::default() })
 }
 
 /// The times to answer for.

@@ -54,6 +54,14 @@ impl Matrix {
         &mut self.data[i * self.cols..(i + 1) * self.cols]
     }
 
+    /// `count` rows from `first` on, `[count, cols]`.
+    ///
+    /// # Panics
+    /// If there are no such rows.
+    pub(crate) fn some_rows(&self, first: usize, count: usize) -> &[f32] {
+        &self.data[first * self.cols..][..count * self.cols]
+    }
+
     /// Everything, row-major.
     pub fn data(&self) -> &[f32] {
         &self.data
@@ -76,7 +84,7 @@ impl Matrix {
 
     /// `max(v, 0)` in place.
     pub fn relu(mut self) -> Self {
-        self.data.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { 0.0 });
+        relu(&mut self.data);
         self
     }
 
@@ -86,10 +94,7 @@ impl Matrix {
     /// [`Error::Shape`] if `other` has another shape.
     pub fn add_relu(mut self, other: &Matrix) -> Result<Self, Error> {
         Error::unless_same("a sum of matrices", other.shape(), self.shape())?;
-        for (v, o) in self.data.iter_mut().zip(&other.data) {
-            let sum = *v + o;
-            *v = if sum > 0.0 { sum } else { 0.0 };
-        }
+        add_relu(&mut self.data, &other.data);
         Ok(self)
     }
 
@@ -105,6 +110,19 @@ impl Matrix {
             data.extend_from_slice(other.row(i));
         }
         Ok(Matrix { rows: self.rows, cols: self.cols + other.cols, data })
+    }
+}
+
+/// `max(v, 0)` over all of `a`.
+pub(crate) fn relu(a: &mut [f32]) {
+    a.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { 0.0 });
+}
+
+/// `max(a + b, 0)`, over `a`.
+pub(crate) fn add_relu(a: &mut [f32], b: &[f32]) {
+    for (a, b) in a.iter_mut().zip(b) {
+        let sum = *a + b;
+        *a = if sum > 0.0 { sum } else { 0.0 };
     }
 }
 

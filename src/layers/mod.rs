@@ -64,6 +64,7 @@ pub use layer::{Layer, Mismatch, Of, Rows, Shape, Structure};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use matrix::Matrix;
+pub(crate) use matrix::{add_relu, relu};
 pub use mlp::Mlp;
 pub use neighbors::Neighbors;
 pub use nn_conv::NnConv;

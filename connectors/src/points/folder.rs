@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Frame, Next, Source};
 
+use crate::clock::Clock;
 use crate::error::{At, Error};
 use crate::on_error::OnError;
 use crate::points::files_options::FilesOptions;
@@ -51,9 +52,8 @@ pub struct Files {
     begun: Option<Position>,
     /// Checksum of the frames handed out so far.
     sum: u32,
-    /// The latest event time (ns) so far, and that of the frame before, if it was left out for being ahead.
-    newest: Option<i64>,
-    doubted: Option<i64>,
+    /// Event time so far.
+    clock: Clock,
     /// What was handed out last, and the frames of it so far.
     place: Option<Place>,
     /// The last frame that an input numbered itself.
@@ -95,8 +95,7 @@ impl Files {
             position: 0,
             begun: None,
             sum: 0,
-            newest: None,
-            doubted: None,
+            clock: Clock::default(),
             place: None,
             last: None,
             counted: None,
@@ -237,28 +236,22 @@ impl Files {
     fn in_time(&mut self, frame: &Frame) -> bool {
         let Some(t) = frame.time_ns.filter(|_| self.options.follow) else { return true };
         let seconds = |ns: i64| ns as f64 * 1e-9;
-        let Some(newest) = self.newest else {
-            self.newest = Some(t);
-            return true;
-        };
         let left_out = |reason, what: String| {
             let text = format!("{}: time {:.3} s: {what}", frame.name(), seconds(t));
             self.options.read.notices.dropped(reason, || text.clone());
         };
-        if let Some(ahead) = self.options.ahead.filter(|ahead| t.saturating_sub(newest) > *ahead) {
-            let before = self.doubted.replace(t);
-            if before.is_none_or(|before| t.abs_diff(before) > ahead.unsigned_abs()) {
-                left_out("out_of_range", format!("more than {} s after all before it", seconds(ahead)));
-                return false;
-            }
+        if self.clock.leaps(t, self.options.ahead) {
+            let ahead = seconds(self.options.ahead.unwrap_or_default());
+            left_out("out_of_range", format!("more than {ahead} s after all before it"));
+            return false;
         }
-        self.doubted = None;
-        if let Some(lateness) = self.options.lateness.filter(|lateness| t < newest.saturating_sub(*lateness)) {
+        if let Some((lateness, newest)) = self.options.lateness.zip(self.clock.newest)
+            && t < newest.saturating_sub(lateness)
+        {
             let (lateness, newest) = (seconds(lateness), seconds(newest));
             left_out("late", format!("more than {lateness} s before the newest, {newest:.3} s"));
             return false;
         }
-        self.newest = Some(newest.max(t));
         true
     }
 
@@ -284,7 +277,7 @@ impl Files {
     fn compare(&mut self) -> Result<(), BoxError> {
         if let Some(begun) = self.begun.as_ref().filter(|begun| begun.items == self.position) {
             self.sum = begun.places.first().map_or(0, |place| place.sum);
-            self.newest = begun.newest;
+            self.clock = Clock::at(begun.newest);
             let here = self.position();
             here.map_or(Ok(()), |here| here.check(begun))?;
         }
@@ -366,7 +359,7 @@ impl Source for Files {
 
     fn position(&self) -> Option<Position> {
         let place = self.place.clone().map(|place| Place { sum: self.sum, ..place });
-        Some(Position { items: self.position, places: place.into_iter().collect(), newest: self.newest })
+        Some(Position { items: self.position, places: place.into_iter().collect(), newest: self.clock.newest })
     }
 
     fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {

@@ -15,6 +15,7 @@ use thalweg::{BoxError, Next, Portable, Source};
 
 use super::feed::{Feed, Summed};
 use super::ids::Ids;
+use crate::clock::Clock;
 use crate::error::Error;
 
 /// Most rows in a batch, and the longest it is waited for.
@@ -56,9 +57,8 @@ struct Input<F> {
     again_sum: u32,
     /// Checksum of the rows taken, of a run that will be gone on with.
     sum: u32,
-    /// The latest stamp of its rows that were not left out, and that of the row before, if it was for being ahead.
-    newest: Option<i64>,
-    doubted: Option<i64>,
+    /// The time of its rows.
+    clock: Clock,
     /// Nothing there at present.
     dry: bool,
     /// Nothing there any more.
@@ -106,8 +106,7 @@ impl<F: Stamped + Summed> Merge<F> {
                 again: 0,
                 again_sum: 0,
                 sum: 0,
-                newest: None,
-                doubted: None,
+                clock: Clock::default(),
                 dry: false,
                 ended: false,
             })
@@ -212,18 +211,14 @@ impl<F: Stamped + Summed> Merge<F> {
             return Ok(true);
         }
         let input = &mut self.inputs[i];
-        if let Some((ahead, newest)) = self.pace.ahead.zip(input.newest)
-            && t.saturating_sub(newest) > ahead
-        {
-            let before = input.doubted.replace(t);
-            if before.is_none_or(|before| t.abs_diff(before) > ahead.unsigned_abs()) {
-                let reason = format!("t: found {}, more than {} after all rows before it", shown(t), shown(ahead));
-                input.feed.leave_out("out_of_range", &reason)?;
-                return Ok(false);
-            }
+        if input.clock.leaps(t, self.pace.ahead) {
+            let ahead = shown(self.pace.ahead.unwrap_or_default());
+            input.feed.leave_out(
+                "out_of_range",
+                &format!("t: found {}, more than {ahead} after all rows before it", shown(t)),
+            )?;
+            return Ok(false);
         }
-        input.doubted = None;
-        input.newest = input.newest.max(Some(t));
         // What comes again concerns nothing that is open if it was late before.
         if let Some((behind, newest)) = self.pace.behind.zip(self.newest).filter(|_| !again)
             && t < newest.saturating_sub(behind)

@@ -29,6 +29,18 @@ fn all<S: Source>(mut source: S) -> Vec<(S::Item, Position)> {
     }
 }
 
+/// Number and first x of the next frame of a followed folder, which must come soon.
+fn next(source: &mut Files) -> (i64, f32) {
+    for _ in 0..1000 {
+        match source.next().unwrap() {
+            Next::Item(frame) => return (frame.id, frame.x[0]),
+            Next::Idle => std::thread::sleep(std::time::Duration::from_millis(5)),
+            Next::End => break,
+        }
+    }
+    panic!("found no frame");
+}
+
 /// Starts at the position behind each item in turn.
 fn check<S: Source, T: PartialEq + Debug>(what: &str, open: impl Fn() -> S, view: impl Fn(&S::Item) -> T) {
     let whole = all(open());
@@ -176,16 +188,6 @@ fn a_followed_folder_goes_on_in_the_order_in_which_its_files_came() {
         };
         (files(&[&scans], options), stop)
     };
-    let next = |source: &mut Files| {
-        for _ in 0..1000 {
-            match source.next().unwrap() {
-                Next::Item(frame) => return (frame.id, frame.x[0]),
-                Next::Idle => std::thread::sleep(std::time::Duration::from_millis(5)),
-                Next::End => break,
-            }
-        }
-        panic!("found no frame");
-    };
     let (mut source, _) = open();
     let mut given = Vec::new();
     // Against the order of names; one cannot be read when it comes, and is written anew after the run.
@@ -298,16 +300,6 @@ fn of_a_followed_folder_the_newest_file_can_be_had_and_a_run_that_goes_on_leaves
         };
         let notices = options.read.notices.clone();
         (files(&[&scans], options), notices)
-    };
-    let next = |source: &mut Files| {
-        for _ in 0..1000 {
-            match source.next().unwrap() {
-                Next::Item(frame) => return (frame.id, frame.x[0]),
-                Next::Idle => std::thread::sleep(std::time::Duration::from_millis(5)),
-                Next::End => break,
-            }
-        }
-        panic!("found no frame");
     };
     (0..6).for_each(scan);
     let (mut source, notices) = open();

@@ -4,7 +4,7 @@ use super::config::Config;
 use super::features::GEOMETRY;
 use super::pyramid::{Level, Pyramid};
 use crate::Error;
-use crate::layers::{Linear, Matrix, PointNetConv, Weights};
+use crate::layers::{Linear, Matrix, PointNetConv, Weights, add_relu, relu};
 use crate::networks::Inputs;
 use crate::share::over_rows;
 
@@ -30,9 +30,6 @@ impl Block {
 
     fn forward(&self, h: &Matrix, level: &Level, edge: f64, threads: usize) -> Result<Matrix, Error> {
         let channels = h.cols();
-        let rows = |m: &Matrix, first: usize, len: usize| -> std::ops::Range<usize> {
-            first * m.cols()..first * m.cols() + len / channels * m.cols()
-        };
         let mut messages = Matrix::zeros(h.rows(), channels);
         over_rows(
             threads,
@@ -40,13 +37,13 @@ impl Block {
             channels,
             CHUNK,
             || (),
-            |(), first, out| self.conv.sources().forward_block(&h.data()[rows(h, first, out.len())], out),
+            |(), first, out| self.conv.sources().forward_block(h.some_rows(first, out.len() / channels), out),
         )?;
         let mut next = Matrix::zeros(h.rows(), channels);
         let scratch = || (vec![0.0; CHUNK * channels], vec![0.0; CHUNK * channels], Vec::new());
         over_rows(threads, next.data_mut(), channels, CHUNK, scratch, |(t, most, offsets), first, out| {
             let (t, most) = (&mut t[..out.len()], &mut most[..out.len()]);
-            let own = &h.data()[rows(h, first, out.len())];
+            let own = h.some_rows(first, out.len() / channels);
             most.fill(0.0);
             let scale = (1.0 / edge) as f32;
             self.conv.maxima_of(first, &messages, level.positions(), scale, |i| level.list(i), offsets, most)?;
@@ -58,19 +55,6 @@ impl Block {
         })?;
         Ok(next)
     }
-}
-
-/// `relu(a + b)`, over `a`.
-fn add_relu(a: &mut [f32], b: &[f32]) {
-    for (a, b) in a.iter_mut().zip(b) {
-        let sum = *a + b;
-        *a = if sum > 0.0 { sum } else { 0.0 };
-    }
-}
-
-/// `max(v, 0)` over all of `a`.
-fn relu(a: &mut [f32]) {
-    a.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { 0.0 });
 }
 
 /// What one level of the U needs.
@@ -176,7 +160,7 @@ impl GraphUNet {
             |t, first, out| {
                 let rows = out.len() / narrow;
                 let t = &mut t[..rows * wide];
-                hidden.forward_block(&h.data()[first * h.cols()..][..rows * h.cols()], t)?;
+                hidden.forward_block(h.some_rows(first, rows), t)?;
                 relu(t);
                 classes.forward_block(t, out)
             },
@@ -262,9 +246,7 @@ fn descend(
         outputs,
         CHUNK,
         || (),
-        |(), first, out| {
-            up.forward_block(&above.data()[first * above.cols()..][..out.len() / outputs * above.cols()], out)
-        },
+        |(), first, out| up.forward_block(above.some_rows(first, out.len() / outputs), out),
     )?;
     let mut h = Matrix::zeros(own.rows(), outputs);
     over_rows(
@@ -274,7 +256,7 @@ fn descend(
         CHUNK,
         || (),
         |(), first, out| {
-            skip.forward_block(&own.data()[first * own.cols()..][..out.len() / outputs * own.cols()], out)?;
+            skip.forward_block(own.some_rows(first, out.len() / outputs), out)?;
             for (i, row) in (first..).zip(out.chunks_exact_mut(outputs)) {
                 add_relu(row, lifted.row(parent[i] as usize));
             }
