@@ -304,15 +304,45 @@ def folded_weights(model):
             for b, block in enumerate(blocks):
                 put_block(f"dec.{l}.block.{b}", block)
         put("head.0", model.head.linear, model.head.norm)
-        out["head.1.weight"] = model.classes.weight.float().contiguous()
-        out["head.1.bias"] = model.classes.bias.float().contiguous()
+        out["head.1.weight"] = model.classes.weight.float().clone()
+        out["head.1.bias"] = model.classes.bias.float().clone()
     return out
 
 
-def export(model, path, extra):
-    """Writes the safetensors file; metadata `thalweg` is the configuration and `extra` as JSON."""
+def export(model, path, extra, bare=None):
+    """Writes the safetensors file; metadata `thalweg` is the configuration and `extra` as JSON.
+
+    `bare` are the folded weights for frames without intensity, where they have statistics of their own.
+    """
+    weights = folded_weights(model)
+    if bare is not None:
+        extra = {**extra, "without_intensity": True}
+        weights |= {f"{BARE}.{name}": tensor for name, tensor in bare.items()}
     text = json.dumps({"architecture": "GraphUNet", **model.config, **extra}, sort_keys=True)
-    save_file(folded_weights(model), path, metadata={"thalweg": text})
+    save_file(weights, path, metadata={"thalweg": text})
+
+
+# begins the names of the weights for frames without intensity
+BARE = "without_intensity"
+
+
+def has_intensity(levels, config):
+    """Whether the frame has intensity, as its features say."""
+    if "has_intensity" not in config["inputs"]:
+        return True
+    column = GEOMETRY + len(config["columns"]) + config["inputs"].index("has_intensity")
+    return bool((levels[0]["features"][:, column] != 0).any())
+
+
+class ByIntensity(nn.Module):
+    """Two sets of weights: which of them answers is the frame's to say."""
+
+    def __init__(self, with_intensity, without, config):
+        super().__init__()
+        self.sets, self.config = nn.ModuleList([without, with_intensity]), config
+
+    def forward(self, levels):
+        return self.sets[has_intensity(levels, self.config)](levels)
 
 
 def load(path):
@@ -320,6 +350,14 @@ def load(path):
     with safe_open(path, "pt") as file:
         config = json.loads(file.metadata()["thalweg"])
         weights = {name: file.get_tensor(name) for name in file.keys()}
+    bare = {name.removeprefix(f"{BARE}."): weights.pop(name) for name in list(weights) if name.startswith(f"{BARE}.")}
+    model = from_weights(path, config, weights)
+    if bare:
+        model = ByIntensity(model, from_weights(path, config, bare), config).eval()
+    return model, config
+
+
+def from_weights(path, config, weights):
     model = GraphUNet(config, folded=True).eval()
 
     def take(name, module, normalisation=None):
@@ -349,4 +387,4 @@ def load(path):
     model.classes.bias.data.copy_(weights.pop("head.1.bias"))
     if weights:
         raise ValueError(f"{path}: tensors without a place: {sorted(weights)}")
-    return model, config
+    return model

@@ -2,6 +2,7 @@
 
     python training/train.py driving --seed 1 --steps 1000
     python training/train.py airborne --seed 1 --steps 1200
+    python training/train.py driving-open --own simulated/ --leave-out 28,29,30 --licence "MIT OR Apache-2.0: simulated drives" --steps 1000
     python training/train.py driving --own drives/ --leave-out 08 --output mine.safetensors
 
 Resumes from models/checkpoints/ when a run of the same name and seed was cut off, also with more steps than before. Every sample is a function of
@@ -11,6 +12,7 @@ Resumes from models/checkpoints/ when a run of the same name and seed was cut of
 import argparse
 import copy
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ import data
 from evaluate import DATA, ROOT, fit_temperature, open_models, prepare, run
 from graph import build_pyramid
 from losses import distillation_loss, segmentation_loss
-from network import GraphUNet, export, tensors
+from network import GraphUNet, export, folded_weights, has_intensity, tensors
 from settings import MODELS, SETS, VALIDATION_SEQUENCES
 
 LICENCE = {
@@ -37,9 +39,9 @@ TRAINED_ON = {
 class Samples(torch.utils.data.Dataset):
     def __init__(self, name, config, frames, objects, seed, steps, start):
         self.config, self.seed = config, seed
-        self.frames = augment.pools_of(frames) if name == "driving" else frames
+        self.frames = augment.pools_of(frames) if name != "airborne" else frames
         self.start, self.steps = start, steps
-        self.classes = [c["id"] for c in config["classes"]] + (list(SETS) if name == "driving" else [])
+        self.classes = [c["id"] for c in config["classes"]] + (list(SETS) if name != "airborne" else [])
         self.objects = objects
 
     def __len__(self):
@@ -48,13 +50,14 @@ class Samples(torch.utils.data.Dataset):
     def __getitem__(self, i):
         rng = np.random.default_rng([self.seed, self.start + i])
         parts, points = [], 0
+        bare = self.objects is None and rng.random() < 0.3  # all windows alike: the normalisation goes over them together
         # one scan, or windows of tiles until there are about as many points as in a small scan
         while points < 25000 and len(parts) < 4:
             if self.objects is not None:
                 sample = augment.driving_sample(rng, self.frames, self.objects)
                 points = np.inf
             else:
-                sample = augment.airborne_sample(rng, self.frames)
+                sample = augment.airborne_sample(rng, self.frames, bare)
                 points += len(sample[0])
             positions, extras, labels = sample
             if len(positions) < 200:
@@ -126,7 +129,9 @@ def main():
     parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--data", default=DATA)
     parser.add_argument("--leave-out", default=",".join(VALIDATION_SEQUENCES),
-                        help="driving: the drives to validate on, comma-separated; empty trains on all nine")
+                        help="the drives to validate on, comma-separated; empty trains on all there is, the validation tiles of airborne too")
+    parser.add_argument("--temperature", type=float, default=1.0,
+                        help="what the logits are divided by, where no drive is left out to fit it on")
     parser.add_argument("--own", help="driving: folder of drives of your own in KITTI's layout, which are trained on instead of KITTI")
     parser.add_argument("--licence", help="what the file says of its weights' licence, where the data are your own")
     parser.add_argument("--simulated", help="driving: folder of drives that `thalweg simulate street` wrote")
@@ -142,13 +147,16 @@ def main():
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     name, config = options.name, MODELS[options.name]
+    driving = name != "airborne"
+    if name == "driving-open" and not options.own:
+        parser.error("driving-open learns from --own drives alone, such as `thalweg simulate street` writes")
     output = Path(options.output or ROOT / "models" / f"{name}.safetensors")
     checkpoint = ROOT / "models" / "checkpoints" / f"{output.stem}-{options.seed}.pt"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
 
     left_out = [drive for drive in options.leave_out.split(",") if drive]
     objects, members = None, torch.zeros(0, len(config["classes"]))
-    if name == "driving" and options.own:
+    if driving and options.own:
         drives = sorted(p.parent.name for p in Path(options.own).glob("*/velodyne"))
         left_out = [d for d in left_out if d in drives]
         frames = data.kitti_frames(options.own, "own", but=left_out)
@@ -158,7 +166,7 @@ def main():
     else:
         frames = data.load(name, options.data, "train", left_out)
         held = data.load(name, options.data, "validation", left_out)
-    if name == "driving":
+    if driving:
         held = held[::3]
         objects = augment.objects_of(frames)
         members = torch.tensor([[float(c["id"] in s) for c in config["classes"]] for s in SETS.values()])
@@ -167,7 +175,7 @@ def main():
     place = {i: g for g, group in enumerate(config["groups"]) for i in group["ids"]}
     group_of, groups = torch.tensor([place[i] for i in ids]), len(config["groups"])
     weight = class_weights(frames, ids)
-    if name == "driving" and not options.own:
+    if driving and not options.own:
         for c, more in augment.boxed_objects(data.raw_frames(options.data)).items():
             objects.setdefault(c, []).extend(more)
         frames = frames + data.nuscenes_images(options.data, "train")
@@ -198,7 +206,7 @@ def main():
 
     samples = Samples(name, config, frames, objects, options.seed, options.steps, start)
     loader = torch.utils.data.DataLoader(samples, None, num_workers=options.loaders, prefetch_factor=4)
-    began, total, recent = time.time(), 0.0, []
+    began, total, recent = time.time(), 0.0, {True: deque(maxlen=40), False: deque(maxlen=40)}
     for step, (levels, target, count) in enumerate(loader, start + 1):
         model.train()
         logits = model(levels)
@@ -218,24 +226,29 @@ def main():
             for a, p in zip(average.parameters(), model.parameters()):
                 a.lerp_(p, 1 - decay)
         total += loss.item()
-        recent = recent[-39:] + [levels]
+        recent[has_intensity(levels, config)].append(levels)
         if step % 50 == 0:
             print(f"step {step} loss {total / 50:.3f} {time.time() - began:.0f} s", flush=True)
             total = 0.0
         if step % options.every == 0 or step == options.steps:
-            settle_norms(average, recent)
+            bare = None
+            if len(recent[False]) >= 10:
+                settle_norms(average, recent[False])
+                bare = folded_weights(average)
+            settle_norms(average, recent[True])
             scores, kept = run(average, held, config)
             text = "  ".join(f"{k}: {s.means()[0]:.3f} / {s.means()[1]:.3f}" for k, s in scores.items())
-            print(f"step {step} validation mIoU groups / classes  {text}", flush=True)
+            print(f"step {step} validation mIoU groups / classes  {text or '-'}", flush=True)
             extra = {
-                "temperature": round(fit_temperature(kept, config), 4),
+                "temperature": round(fit_temperature(kept, config), 4) if kept else options.temperature,
                 "licence": (options.licence or "your own data") if options.own else LICENCE[name],
                 "trained_on": (options.own or TRAINED_ON[name]) + f"; seed {options.seed}, {step} of {options.steps} steps",
             }
-            export(average, output, extra)
+            export(average, output, extra, bare)
             torch.save({"step": step, "model": model.state_dict(), "average": average.state_dict(),
                         "optimiser": optimiser.state_dict(), "random": torch.get_rng_state()}, checkpoint)
-    print(scores["all"].table())
+    if held:
+        print(scores["all"].table())
 
 
 if __name__ == "__main__":

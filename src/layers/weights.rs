@@ -90,6 +90,11 @@ impl<'a> Weights<'a> {
         self.tensors.tensor(&format!("{}{name}", self.prefix))
     }
 
+    /// How messages call the model.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
     /// The names of the tensors that nobody has taken, in alphabetical order.
     pub fn untaken(&self) -> Vec<&str> {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);

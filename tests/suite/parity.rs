@@ -33,45 +33,77 @@ fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     }
 }
 
+/// The tensors of a fixture's network, under names that begin with `prefix`.
+fn network_of<'a>(file: &'a SafeTensors, prefix: &str) -> HashMap<String, TensorView<'a>> {
+    let own = |(key, view): (&str, TensorView<'a>)| {
+        let key = format!("{prefix}{}", key.strip_prefix("weights.")?);
+        Some((key, TensorView::new(Dtype::F32, view.shape().to_vec(), view.data()).unwrap()))
+    };
+    file.iter().filter_map(own).collect()
+}
+
+/// The graph of a fixture's cloud.
+fn graph_of(file: &SafeTensors, config: &Config, with_intensity: bool) -> KnnGraph {
+    let cloud = floats(file, "points");
+    let column = |axis: usize| cloud.iter().skip(axis).step_by(3).copied().collect::<Vec<_>>();
+    let (x, y, z) = (column(0), column(1), column(2));
+    let found = voxels(&x, &y, &z, config.s0);
+    let pick = |v: &[f32]| found.representative.iter().map(|&i| v[i as usize]).collect::<Vec<_>>();
+    let (nx, ny, nz) = (pick(&x), pick(&y), pick(&z));
+    let lists = knn_graph(Points3::new(&nx, &ny, &nz).unwrap(), config.k).unwrap();
+    let intensity = with_intensity.then(|| pick(&floats(file, "intensity")));
+    let nodes = Nodes {
+        frame: Arc::new(Frame { x, y, z, ..Frame::default() }),
+        point: found.representative,
+        x: nx,
+        y: ny,
+        z: nz,
+        of_point: found.of_point,
+        intensity,
+        returns: None,
+    };
+    KnnGraph { nodes: Arc::new(nodes), k: lists.k, neighbor: lists.neighbor, d2: lists.d2 }
+}
+
+#[test]
+fn frames_without_intensity_are_answered_by_weights_of_their_own() {
+    let (main, second) = (fixture("graph_unet_5.safetensors"), fixture("graph_unet_600.safetensors"));
+    let (main, file) = (SafeTensors::deserialize(&main).unwrap(), SafeTensors::deserialize(&second).unwrap());
+    let text = SafeTensors::read_metadata(&second).unwrap().1.metadata().clone().unwrap()["thalweg"].clone();
+    let load = |tensors: HashMap<String, TensorView>, text: &str| {
+        let metadata = HashMap::from([("thalweg".to_string(), text.to_string())]);
+        let bytes = safetensors::serialize(&tensors, Some(metadata)).unwrap();
+        let weights = Weights::read("two sets", &bytes).unwrap();
+        let config = Config::read(&weights, Some(text)).unwrap();
+        GraphUNet::load(&weights, config)
+    };
+    let both_text = text.replacen('{', r#"{"without_intensity": true, "#, 1);
+    let mut both = network_of(&main, "");
+    assert!(load(both.clone(), &both_text).unwrap_err().to_string().contains("stem.weight"), "a set is missing");
+    both.extend(network_of(&file, "without_intensity."));
+    let both = load(both, &both_text).unwrap();
+    let alone = [&main, &file].map(|file| load(network_of(file, ""), &text).unwrap());
+    for (with_intensity, alone) in [(true, &alone[0]), (false, &alone[1])] {
+        let graph = graph_of(&file, both.config(), with_intensity);
+        let pyramid = Pyramid::build(&graph, both.config(), 1, &mut Clock::default()).unwrap();
+        assert_eq!(both.forward(&pyramid, 2).unwrap(), alone.forward(&pyramid, 1).unwrap(), "{with_intensity}");
+    }
+}
+
 #[test]
 fn graph_unet_gives_the_logits_of_pytorch_geometric() {
     for (name, points) in [("graph_unet_600", 600), ("graph_unet_5", 5), ("graph_unet_1", 1)] {
         let bytes = fixture(&format!("{name}.safetensors"));
         let file = SafeTensors::deserialize(&bytes).unwrap();
         let metadata = SafeTensors::read_metadata(&bytes).unwrap().1.metadata().clone().unwrap();
-        let own: HashMap<String, TensorView> = file
-            .iter()
-            .filter_map(|(key, view)| {
-                let key = key.strip_prefix("weights.")?.to_string();
-                Some((key, TensorView::new(Dtype::F32, view.shape().to_vec(), view.data()).unwrap()))
-            })
-            .collect();
+        let own = network_of(&file, "");
         let model = safetensors::serialize(&own, Some(metadata.clone())).unwrap();
         let weights = Weights::read(name, &model).unwrap();
         let config = Config::read(&weights, metadata.get("thalweg").map(String::as_str)).unwrap();
 
-        let cloud = floats(&file, "points");
-        let column = |axis: usize| cloud.iter().skip(axis).step_by(3).copied().collect::<Vec<_>>();
-        let (x, y, z) = (column(0), column(1), column(2));
-        assert_eq!(x.len(), points);
-        let found = voxels(&x, &y, &z, config.s0);
-        assert_eq!(found.of_point, ints(&file, "node_of"), "{name}: nodes of the points");
-        let pick = |v: &[f32]| found.representative.iter().map(|&i| v[i as usize]).collect::<Vec<_>>();
-        let (nx, ny, nz) = (pick(&x), pick(&y), pick(&z));
-        let lists = knn_graph(Points3::new(&nx, &ny, &nz).unwrap(), config.k).unwrap();
-        let intensity = Some(pick(&floats(&file, "intensity")));
-        let frame = Frame { x, y, z, ..Frame::default() };
-        let nodes = Nodes {
-            frame: Arc::new(frame),
-            point: found.representative,
-            x: nx,
-            y: ny,
-            z: nz,
-            of_point: found.of_point,
-            intensity,
-            returns: None,
-        };
-        let graph = KnnGraph { nodes: Arc::new(nodes), k: lists.k, neighbor: lists.neighbor, d2: lists.d2 };
+        let graph = graph_of(&file, &config, true);
+        assert_eq!(graph.nodes.frame.x.len(), points);
+        assert_eq!(graph.nodes.of_point, ints(&file, "node_of"), "{name}: nodes of the points");
         let pyramid = Pyramid::build(&graph, &config, 1, &mut Clock::default()).unwrap();
         for (l, level) in pyramid.levels.iter().enumerate() {
             assert_eq!(level.neighbor, ints(&file, &format!("level.{l}.neighbours")), "{name}: lists of level {l}");

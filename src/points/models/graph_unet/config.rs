@@ -46,7 +46,9 @@ pub enum Input {
     Range,
     /// Reflectivity, 0–1; 0 where absent.
     Intensity,
-    /// 1 where the frame has intensities.
+    /// Intensity over the median of the frame's nodes, at most 4; 0 where absent.
+    RelativeIntensity,
+    /// 1 where the frame has intensities, which are not all 0.
     HasIntensity,
     /// Return number / number of returns; 0 where absent.
     ReturnRatio,
@@ -95,6 +97,10 @@ pub struct Config {
     pub decision: Decision,
     /// Divides the logits before the softmax.
     pub temperature: f32,
+    /// Whether the file has a second set of weights, under names that begin with `without_intensity.`, for frames without intensity: the
+    /// statistics of the normalisation that is folded into the weights are others there.
+    #[serde(default)]
+    pub without_intensity: bool,
     /// Licence of the weights.
     #[serde(default)]
     pub licence: String,
@@ -157,6 +163,9 @@ impl Config {
         }
         if self.inputs.len() != self.input_scales.len() {
             return fail("input_scales", self.input_scales.len().to_string(), "one for each of `inputs`");
+        }
+        if self.without_intensity && !self.inputs.contains(&Input::HasIntensity) {
+            return fail("without_intensity", "true".into(), "`has_intensity` among `inputs`");
         }
         if let Some(scale) = self.input_scales.iter().find(|scale| !scale.is_finite()) {
             return fail("input_scales", scale.to_string(), "finite numbers");

@@ -1,6 +1,6 @@
 //! The network's forward pass: logits `[level-0 nodes, classes]` from a pyramid.
 
-use super::config::Config;
+use super::config::{Config, Input};
 use super::features::GEOMETRY;
 use super::pyramid::{Level, Pyramid};
 use crate::Error;
@@ -72,16 +72,20 @@ struct Rung {
 pub struct GraphUNet {
     pub(super) inputs: Inputs,
     config: Config,
+    weights: Trained,
+    /// The weights for frames without intensity, where the file has such.
+    bare: Option<Trained>,
+}
+
+/// One set of weights.
+#[derive(Clone, Debug)]
+struct Trained {
     rungs: Vec<Rung>,
     head: (Linear, Linear),
 }
 
-impl GraphUNet {
-    /// Takes the weights that the configuration asks for.
-    ///
-    /// # Errors
-    /// A tensor that is missing or has another shape.
-    pub fn load(weights: &Weights, config: Config) -> Result<Self, Error> {
+impl Trained {
+    fn load(weights: &Weights, config: &Config) -> Result<Self, Error> {
         let features = GEOMETRY + config.columns.len();
         let blocks = |way: &str, l: usize, count: usize, channels: usize| {
             (0..count)
@@ -111,7 +115,22 @@ impl GraphUNet {
             Linear::load(weights, "head.0", bottom, config.head, true)?,
             Linear::load(weights, "head.1", config.head, config.classes.len(), true)?,
         );
-        Ok(GraphUNet { inputs: GraphUNet::contract(&config.inputs), config, rungs, head })
+        Ok(Trained { rungs, head })
+    }
+}
+
+impl GraphUNet {
+    /// Takes the weights that the configuration asks for.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape.
+    pub fn load(weights: &Weights, config: Config) -> Result<Self, Error> {
+        let trained = Trained::load(weights, &config)?;
+        let bare = match config.without_intensity {
+            true => Some(Trained::load(&weights.part(weights.model(), "without_intensity.")?, &config)?),
+            false => None,
+        };
+        Ok(GraphUNet { inputs: GraphUNet::contract(&config.inputs), config, weights: trained, bare })
     }
 
     /// Its configuration.
@@ -119,15 +138,27 @@ impl GraphUNet {
         &self.config
     }
 
+    /// The set of weights that a frame asks for: whether it has intensity stands in its features.
+    fn weights_for(&self, pyramid: &Pyramid) -> &Trained {
+        let Some(bare) = &self.bare else { return &self.weights };
+        let has = self.config.inputs.iter().position(|input| *input == Input::HasIntensity);
+        let column = GEOMETRY + self.config.columns.len() + has.unwrap_or(0);
+        let features = pyramid.levels.first().map(|level| &level.features);
+        let told =
+            features.is_some_and(|rows| (0..rows.rows()).any(|i| rows.row(i).get(column).is_some_and(|&v| v != 0.0)));
+        if told { &self.weights } else { bare }
+    }
+
     /// Logits `[level-0 nodes, classes]`, by `threads` threads.
     ///
     /// # Errors
     /// [`Error::Shape`] if the pyramid is not the one that the network was made for, or does not fit together.
     pub fn forward(&self, pyramid: &Pyramid, threads: usize) -> Result<Matrix, Error> {
-        Error::unless_same("levels of the pyramid", pyramid.levels.len(), self.rungs.len())?;
+        Error::unless_same("levels of the pyramid", pyramid.levels.len(), self.config.levels)?;
         pyramid.check()?;
-        let mut skips: Vec<Matrix> = Vec::with_capacity(self.rungs.len());
-        for (l, (rung, level)) in self.rungs.iter().zip(&pyramid.levels).enumerate() {
+        let Trained { rungs, head } = self.weights_for(pyramid);
+        let mut skips: Vec<Matrix> = Vec::with_capacity(rungs.len());
+        for (l, (rung, level)) in rungs.iter().zip(&pyramid.levels).enumerate() {
             let below = skips.last().map(|below| (below, Children::of(&pyramid.levels[l - 1].parent, level.len())));
             let mut h = enter(&rung.enter, below, level, threads)?;
             for block in &rung.up {
@@ -136,7 +167,7 @@ impl GraphUNet {
             skips.push(h);
         }
         let mut h = skips.pop().unwrap_or_default();
-        for (l, (rung, level)) in self.rungs.iter().zip(&pyramid.levels).enumerate().rev() {
+        for (l, (rung, level)) in rungs.iter().zip(&pyramid.levels).enumerate().rev() {
             let (Some((skip, up, blocks)), Some(own)) =
                 (&rung.down, if rung.down.is_some() { skips.pop() } else { None })
             else {
@@ -147,7 +178,7 @@ impl GraphUNet {
                 h = block.forward(&h, level, self.config.edge(l), threads)?;
             }
         }
-        let (hidden, classes) = &self.head;
+        let (hidden, classes) = head;
         let (wide, narrow) = (hidden.weight().rows(), classes.weight().rows());
         Error::unless_same("the input of the head", h.cols(), hidden.weight().cols())?;
         let mut logits = Matrix::zeros(h.rows(), narrow);
