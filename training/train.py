@@ -161,7 +161,7 @@ def main():
         left_out = [d for d in left_out if d in drives]
         frames = data.kitti_frames(options.own, "own", but=left_out)
         held = data.kitti_frames(options.own, "own", but=[d for d in drives if d not in left_out])
-        if not frames or not held:
+        if not frames or (options.leave_out and not held):
             parser.error(f"{options.own}: found the drives {drives}, expected some to train on and some to --leave-out")
     else:
         frames = data.load(name, options.data, "train", left_out)

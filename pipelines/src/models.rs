@@ -15,7 +15,7 @@ pub type Shipped = (&'static str, &'static str, &'static [u8]);
 pub const SEGMENT: [Shipped; 2] = [
     (
         "driving",
-        "19 SemanticKITTI classes, spinning sensor on a vehicle; NON-COMMERCIAL (trained on KITTI / SemanticKITTI)",
+        "19 SemanticKITTI classes, spinning sensor on a vehicle; NON-COMMERCIAL (trained on KITTI, SemanticKITTI, nuScenes)",
         include_bytes!("../../models/driving.safetensors"),
     ),
     (

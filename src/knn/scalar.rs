@@ -29,6 +29,7 @@ fn pack<T: Copy>(v: &[T; LANES], mask: u32, to: &mut [T]) {
 impl Isa for Scalar {
     type F = [f32; LANES];
 
+    #[inline(never)] // a job within a job is a function of its own, as with the other instruction sets: half the code to compile
     fn run<J: Job>(self, job: J) -> J::Out {
         job.run(self)
     }
@@ -80,6 +81,7 @@ impl Isa for Scalar {
     fn pack_ids(self, v: &[u32; LANES], mask: u32, to: &mut [u32]) {
         pack(v, mask, to);
     }
+    #[inline(never)]
     fn select<const R: usize>(self, d2: &[f32], id: &[u32], out: &mut Keys) {
         out[..R].fill(SENTINEL);
         for (&d2, &id) in d2.iter().zip(id) {

@@ -67,6 +67,11 @@ impl Matrix {
         &self.data
     }
 
+    /// Its memory.
+    pub(crate) fn into_data(self) -> Vec<f32> {
+        self.data
+    }
+
     /// Everything, row-major.
     pub fn data_mut(&mut self) -> &mut [f32] {
         &mut self.data

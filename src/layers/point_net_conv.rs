@@ -6,7 +6,7 @@
 use super::aggregate::Folded;
 use super::part::{BATCH, Loops, Part};
 use super::signature::Signature;
-use super::simd::widened;
+use super::simd::{ahead, widened};
 use super::{Aggregation, Args, Layer, Linear, Matrix, Mismatch, Mlp, Of, RowWise, Rows, Shape, Structure, Weights};
 use crate::Error;
 
@@ -201,6 +201,11 @@ impl PointNetConv {
         let Positions { x: px, y: py, z: pz } = positions;
         for (i, row) in (first..).zip(out.chunks_exact_mut(self.outputs.max(1))) {
             let list = lists(i);
+            if i + AHEAD < px.len() {
+                // the rows of a large frame do not fit into the cache, and lie anywhere
+                let soon = lists(i + AHEAD).iter().filter_map(|&j| messages.data().get(j as usize * self.outputs..));
+                soon.for_each(|row| ahead(&row[..self.outputs.min(row.len())]));
+            }
             if let Some(j) = list.iter().find(|&&j| j as usize >= px.len()) {
                 let (found, expected) = (format!("neighbour {j}"), format!("one of {} nodes", px.len()));
                 return Err(Error::Shape { what: format!("PointNetConv: list of node {i}"), found, expected });
@@ -221,6 +226,9 @@ impl PointNetConv {
         Ok(())
     }
 }
+
+/// How many nodes before its turn a node's messages are asked for.
+const AHEAD: usize = 2;
 
 /// `p_j − p_i`.
 fn offset(source: &[f32], own: &[f32]) -> [f32; 3] {
@@ -266,33 +274,52 @@ impl Layer for PointNetConv {
 }
 
 widened! {
-    /// `out[c] = max_j (messages[j, c] + (P[0, c] dx + P[1, c] dy + P[2, c] dz))`, eight channels at a time in registers.
+    /// `out[c] = max_j (messages[j, c] + (P[0, c] dx + P[1, c] dy + P[2, c] dz))`, in registers as long as they last.
     fn edge_max(list: &[u32], offsets: &[[f32; 3]], messages: &[f32], positions: &[f32], out: &mut [f32]) {
-        const LANES: usize = 8;
-        let channels = out.len();
-        let (px, rest) = positions.split_at(channels);
-        let (py, pz) = rest.split_at(channels);
         let mut start = 0;
-        while start < channels {
-            let lanes = LANES.min(channels - start);
-            let load = |from: &[f32]| -> [f32; LANES] {
-                match from[start..].first_chunk::<LANES>() {
-                    Some(whole) => *whole,
-                    None => std::array::from_fn(|l| from.get(start + l).copied().unwrap_or(0.0)),
-                }
-            };
-            let (px, py, pz) = (load(px), load(py), load(pz));
-            let mut best = [f32::NEG_INFINITY; LANES];
-            for (&j, d) in list.iter().zip(offsets) {
-                let row = &messages[j as usize * channels..][..channels];
-                let a = load(row);
-                for l in 0..LANES {
-                    let v = a[l] + (px[l] * d[0] + py[l] * d[1] + pz[l] * d[2]);
-                    best[l] = if v > best[l] { v } else { best[l] };
-                }
-            }
-            out[start..start + lanes].copy_from_slice(&best[..lanes]);
-            start += LANES;
+        while start + WIDE <= out.len() {
+            channels_max::<WIDE>(list, offsets, messages, positions, start, out);
+            start += WIDE;
+        }
+        while start < out.len() {
+            channels_max::<NARROW>(list, offsets, messages, positions, start, out);
+            start += NARROW;
         }
     }
+}
+
+/// Channels at a time: two registers of AVX2 share what is made once an edge; one for what is left.
+const WIDE: usize = 16;
+const NARROW: usize = 8;
+
+/// `LANES` channels of [`edge_max`] from `start` on, or as many as there are.
+#[inline(always)]
+fn channels_max<const LANES: usize>(
+    list: &[u32],
+    offsets: &[[f32; 3]],
+    messages: &[f32],
+    positions: &[f32],
+    start: usize,
+    out: &mut [f32],
+) {
+    let channels = out.len();
+    let lanes = LANES.min(channels - start);
+    let load = |from: &[f32]| -> [f32; LANES] {
+        match from[start..].first_chunk::<LANES>() {
+            Some(whole) => *whole,
+            None => std::array::from_fn(|l| from.get(start + l).copied().unwrap_or(0.0)),
+        }
+    };
+    let (px, rest) = positions.split_at(channels);
+    let (py, pz) = rest.split_at(channels);
+    let (px, py, pz) = (load(px), load(py), load(pz));
+    let mut best = [f32::NEG_INFINITY; LANES];
+    for (&j, d) in list.iter().zip(offsets) {
+        let a = load(&messages[j as usize * channels..][..channels]);
+        for l in 0..LANES {
+            let v = a[l] + (px[l] * d[0] + py[l] * d[1] + pz[l] * d[2]);
+            best[l] = if v > best[l] { v } else { best[l] };
+        }
+    }
+    out[start..start + lanes].copy_from_slice(&best[..lanes]);
 }

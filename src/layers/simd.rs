@@ -22,6 +22,18 @@ pub fn dense_path() -> &'static str {
     "scalar"
 }
 
+/// Asks for the memory of a row that is read soon.
+#[inline(always)]
+pub(crate) fn ahead(row: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(16) {
+        // SAFETY: a prefetch reads nothing that the program sees, whatever the address.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
+
 /// Defines a function whose body is also compiled for AVX2, and picked where the processor has it.
 macro_rules! widened {
     ($(#[$meta:meta])* $vis:vis fn $name:ident $(<const $n:ident: usize>)? ($($arg:ident: $type:ty),* $(,)?) $body:block) => {

@@ -39,31 +39,6 @@ pub struct TrainedRange {
     pub most: f64,
 }
 
-const fn range(measure: Measure, least: f64, most: f64) -> TrainedRange {
-    TrainedRange { measure, least, most }
-}
-
-/// KITTI's drives with a margin: 41,000 to 67,000 nodes, 37 to 68 m, ground at −1.85 to −1.59 m, .67 to .96 of the columns flat.
-const DRIVING: [TrainedRange; 4] = [
-    range(Measure::Nodes, 5000.0, 5e6),
-    range(Measure::Reach, 25.0, 120.0),
-    range(Measure::Flatness, 0.5, 1.0),
-    range(Measure::Ground, -2.3, -1.1),
-];
-
-/// The tiles of training with a margin: 49 to 980 m, .06 to 33 points a square metre, .12 to .21 of the points in a tenth of the cells.
-const AIRBORNE: [TrainedRange; 3] =
-    [range(Measure::Extent, 30.0, 1e5), range(Measure::Density, 0.03, 200.0), range(Measure::Crowding, 0.0, 0.4)];
-
-/// The ranges of a shipped model by its name; none for others, whose files may have their own.
-pub(super) fn shipped(name: &str) -> &'static [TrainedRange] {
-    match name {
-        "driving" => &DRIVING,
-        "airborne" => &AIRBORNE,
-        _ => &[],
-    }
-}
-
 /// What of a frame is outside of the ranges, in words; nothing of a frame without nodes.
 pub(super) fn outside(ranges: &[TrainedRange], nodes: &Nodes) -> Vec<String> {
     if nodes.is_empty() || ranges.is_empty() {

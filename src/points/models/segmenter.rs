@@ -125,11 +125,10 @@ impl SegmentationModel {
         &self.inner.classes
     }
 
-    /// What of a frame is unlike the frames that the model was trained on, in words; `None` if nothing is, or nothing is known of the training.
+    /// What of a frame is unlike the frames that the model was trained on, in words; `None` if nothing is, or the file says
+    /// nothing of its training.
     pub fn unlike(&self, nodes: &Nodes) -> Option<String> {
-        let own = &self.config().trained_range;
-        let ranges = if own.is_empty() { domain::shipped(&self.inner.name) } else { own };
-        let found = domain::outside(ranges, nodes);
+        let found = domain::outside(&self.config().trained_range, nodes);
         (!found.is_empty()).then(|| {
             let (name, found) = (&self.inner.name, found.join("; "));
             format!("model {name}: the input is unlike its training data, so its labels may be wrong: {found}")

@@ -107,7 +107,7 @@ pub struct Config {
     /// What they were trained on.
     #[serde(default)]
     pub trained_on: String,
-    /// What its inputs were like in training; where it says nothing a shipped model has its own.
+    /// What its inputs were like in training.
     #[serde(default)]
     pub trained_range: Vec<TrainedRange>,
 }

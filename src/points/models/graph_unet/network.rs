@@ -28,9 +28,16 @@ impl Block {
         })
     }
 
-    fn forward(&self, h: &Matrix, level: &Level, edge: f64, threads: usize) -> Result<Matrix, Error> {
+    fn forward(
+        &self,
+        h: &Matrix,
+        level: &Level,
+        edge: f64,
+        threads: usize,
+        spare: &mut Spare,
+    ) -> Result<Matrix, Error> {
         let channels = h.cols();
-        let mut messages = Matrix::zeros(h.rows(), channels);
+        let mut messages = spare.matrix(h.rows(), channels);
         over_rows(
             threads,
             messages.data_mut(),
@@ -39,7 +46,7 @@ impl Block {
             || (),
             |(), first, out| self.conv.sources().forward_block(h.some_rows(first, out.len() / channels), out),
         )?;
-        let mut next = Matrix::zeros(h.rows(), channels);
+        let mut next = spare.matrix(h.rows(), channels);
         let scratch = || (vec![0.0; CHUNK * channels], vec![0.0; CHUNK * channels], Vec::new());
         over_rows(threads, next.data_mut(), channels, CHUNK, scratch, |(t, most, offsets), first, out| {
             let (t, most) = (&mut t[..out.len()], &mut most[..out.len()]);
@@ -53,7 +60,28 @@ impl Block {
             add_relu(out, own);
             Ok(())
         })?;
+        spare.keep(messages);
         Ok(next)
+    }
+}
+
+/// Memory of matrices that are done with, for those to come: fresh memory costs as much as a tenth of the layers.
+#[derive(Default)]
+struct Spare(Vec<Vec<f32>>);
+
+impl Spare {
+    /// A matrix that holds anything.
+    fn matrix(&mut self, rows: usize, cols: usize) -> Matrix {
+        let values = rows * cols;
+        let fits = (0..self.0.len()).filter(|&i| self.0[i].capacity() >= values);
+        let tightest = fits.min_by_key(|&i| self.0[i].capacity());
+        let mut data = tightest.map_or_else(|| Vec::with_capacity(values), |i| self.0.swap_remove(i));
+        data.resize(values, 0.0);
+        Matrix::from_rows(rows, cols, data).unwrap_or_default()
+    }
+
+    fn keep(&mut self, matrix: Matrix) {
+        self.0.push(matrix.into_data());
     }
 }
 
@@ -158,11 +186,13 @@ impl GraphUNet {
         pyramid.check()?;
         let Trained { rungs, head } = self.weights_for(pyramid);
         let mut skips: Vec<Matrix> = Vec::with_capacity(rungs.len());
+        let mut spare = Spare::default();
         for (l, (rung, level)) in rungs.iter().zip(&pyramid.levels).enumerate() {
             let below = skips.last().map(|below| (below, Children::of(&pyramid.levels[l - 1].parent, level.len())));
-            let mut h = enter(&rung.enter, below, level, threads)?;
+            let mut h = enter(&rung.enter, below, level, threads, &mut spare)?;
             for block in &rung.up {
-                h = block.forward(&h, level, self.config.edge(l), threads)?;
+                let next = block.forward(&h, level, self.config.edge(l), threads, &mut spare)?;
+                spare.keep(std::mem::replace(&mut h, next));
             }
             skips.push(h);
         }
@@ -173,9 +203,12 @@ impl GraphUNet {
             else {
                 continue;
             };
-            h = descend(skip, up, &own, &h, &level.parent, threads)?;
+            let down = descend(skip, up, &own, &h, &level.parent, threads, &mut spare)?;
+            spare.keep(own);
+            spare.keep(std::mem::replace(&mut h, down));
             for block in blocks {
-                h = block.forward(&h, level, self.config.edge(l), threads)?;
+                let next = block.forward(&h, level, self.config.edge(l), threads, &mut spare)?;
+                spare.keep(std::mem::replace(&mut h, next));
             }
         }
         let (hidden, classes) = head;
@@ -226,12 +259,18 @@ impl Children {
 }
 
 /// `relu(W [max over the children, features])`; at level 0, where nothing is below, `relu(W features)`.
-fn enter(layer: &Linear, below: Option<(&Matrix, Children)>, level: &Level, threads: usize) -> Result<Matrix, Error> {
+fn enter(
+    layer: &Linear,
+    below: Option<(&Matrix, Children)>,
+    level: &Level,
+    threads: usize,
+    spare: &mut Spare,
+) -> Result<Matrix, Error> {
     let features = &level.features;
     let pooled = below.as_ref().map_or(0, |(below, _)| below.cols());
     let (width, outputs) = (pooled + features.cols(), layer.weight().rows());
     Error::unless_same("the features of a level", width, layer.weight().cols())?;
-    let mut h = Matrix::zeros(level.len(), outputs);
+    let mut h = spare.matrix(level.len(), outputs);
     over_rows(
         threads,
         h.data_mut(),
@@ -268,9 +307,10 @@ fn descend(
     above: &Matrix,
     parent: &[u32],
     threads: usize,
+    spare: &mut Spare,
 ) -> Result<Matrix, Error> {
     let outputs = skip.weight().rows();
-    let mut lifted = Matrix::zeros(above.rows(), outputs);
+    let mut lifted = spare.matrix(above.rows(), outputs);
     over_rows(
         threads,
         lifted.data_mut(),
@@ -279,7 +319,7 @@ fn descend(
         || (),
         |(), first, out| up.forward_block(above.some_rows(first, out.len() / outputs), out),
     )?;
-    let mut h = Matrix::zeros(own.rows(), outputs);
+    let mut h = spare.matrix(own.rows(), outputs);
     over_rows(
         threads,
         h.data_mut(),
@@ -294,5 +334,6 @@ fn descend(
             Ok(())
         },
     )?;
+    spare.keep(lifted);
     Ok(h)
 }
