@@ -67,7 +67,8 @@ def main():
         subprocess.run([binary, "simulate", "street", "--output", f"{folder}/drive", "--set", f"frames={FRAMES}"], check=True, capture_output=True)
         own, config = network.load(ROOT / "models" / "driving.safetensors")
         pyg, _ = network.load(ROOT / "models" / "driving.safetensors")
-        for blocks in (*pyg.encoder, *pyg.decoder):
+        with_intensity = pyg.sets[True]  # the simulated frames have intensity
+        for blocks in (*with_intensity.encoder, *with_intensity.decoder):
             for b, block in enumerate(blocks):
                 blocks[b] = WithPyG(block)
         prepared = []
