@@ -116,6 +116,7 @@ impl EdgeConv {
         let mut aggregate = vec![0.0; self.outputs];
         for place in 0..part.rows() {
             let (list, row) = (part.list(place), centre.row_mut(place));
+            part.ahead(place, &neighbour);
             if list.is_empty() {
                 row.fill(0.0);
                 continue;

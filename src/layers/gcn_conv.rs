@@ -99,6 +99,7 @@ impl GcnConv {
         let (mut list, mut numbers, mut factors) = (Vec::new(), Vec::new(), Vec::new());
         move |place, row| {
             let mut own = None;
+            part.ahead(place, x);
             if self.loops {
                 own = part.with_loop(place, &mut list, &mut numbers);
             } else {

@@ -102,6 +102,7 @@ impl Layer for GinConv {
                 let mut sums = Matrix::zeros(part.rows(), self.inputs);
                 for place in 0..part.rows() {
                     let (list, row) = (part.list(place), sums.row_mut(place));
+                    part.ahead(place, &x);
                     if self.aggregation == Aggregation::Max {
                         row.fill(f32::NEG_INFINITY);
                     }

@@ -73,6 +73,7 @@ impl GraphConv {
         let mut out = self.neighbours.start(part.rows());
         self.neighbours.add_made(&mut out, |place, row| {
             let list = part.list(place);
+            part.ahead(place, &x);
             if self.aggregation == Aggregation::Max {
                 row.fill(f32::NEG_INFINITY);
             }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::simd::ahead;
 use crate::Error;
 
 /// `[rows, cols]`, row-major.
@@ -65,6 +66,11 @@ impl Matrix {
     /// Everything, row-major.
     pub fn data(&self) -> &[f32] {
         &self.data
+    }
+
+    /// Asks for the memory of rows that are read soon; those that are not there are passed over.
+    pub(crate) fn ahead(&self, rows: &[u32]) {
+        rows.iter().filter_map(|&row| self.data.get(row as usize * self.cols..)).for_each(|row| ahead(row, self.cols));
     }
 
     /// Its memory.

@@ -17,6 +17,9 @@ pub(super) const LOOP: usize = usize::MAX;
 /// Edges of a batch: a multiple of the dense kernel's rows, and few enough to stay in the cache.
 pub(super) const BATCH: usize = 192;
 
+/// How many lists before its turn the rows of a list are asked for.
+pub(super) const AHEAD: usize = 2;
+
 /// An edge into a wanted row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Edge {
@@ -103,6 +106,13 @@ impl<'a> Part<'a> {
         match &self.subset {
             None => self.graph.of(place),
             Some(subset) => &subset.src[subset.offset[place]..subset.offset[place + 1]],
+        }
+    }
+
+    /// Asks for the rows of `x` that the list after the next one takes: of a large graph they do not fit into the cache, and lie anywhere.
+    pub fn ahead(&self, place: usize, x: &Matrix) {
+        if place + AHEAD < self.rows() {
+            x.ahead(self.list(place + AHEAD));
         }
     }
 

@@ -4,9 +4,9 @@
 //! begins with a linear layer; its feature part `Wn x_j` is a product per node, and only the position part is done per edge.
 
 use super::aggregate::Folded;
-use super::part::{BATCH, Loops, Part};
+use super::part::{AHEAD, BATCH, Loops, Part};
 use super::signature::Signature;
-use super::simd::{ahead, widened};
+use super::simd::widened;
 use super::{Aggregation, Args, Layer, Linear, Matrix, Mismatch, Mlp, Of, RowWise, Rows, Shape, Structure, Weights};
 use crate::Error;
 
@@ -124,6 +124,7 @@ impl PointNetConv {
             let own = positions.row(part.dst(place));
             offsets.clear();
             offsets.extend(list.iter().map(|&j| offset(positions.row(j as usize), own)));
+            part.ahead(place, messages);
             let row = out.row_mut(place);
             edge_max(&list, &offsets, messages.data(), self.positions.data(), row);
             if let Some(bias) = &self.bias {
@@ -202,9 +203,7 @@ impl PointNetConv {
         for (i, row) in (first..).zip(out.chunks_exact_mut(self.outputs.max(1))) {
             let list = lists(i);
             if i + AHEAD < px.len() {
-                // the rows of a large frame do not fit into the cache, and lie anywhere
-                let soon = lists(i + AHEAD).iter().filter_map(|&j| messages.data().get(j as usize * self.outputs..));
-                soon.for_each(|row| ahead(&row[..self.outputs.min(row.len())]));
+                messages.ahead(lists(i + AHEAD));
             }
             if let Some(j) = list.iter().find(|&&j| j as usize >= px.len()) {
                 let (found, expected) = (format!("neighbour {j}"), format!("one of {} nodes", px.len()));
@@ -226,9 +225,6 @@ impl PointNetConv {
         Ok(())
     }
 }
-
-/// How many nodes before its turn a node's messages are asked for.
-const AHEAD: usize = 2;
 
 /// `p_j − p_i`.
 fn offset(source: &[f32], own: &[f32]) -> [f32; 3] {

@@ -65,6 +65,7 @@ impl SageConv {
     /// The aggregate of the sources of the row at `place`, made in zeros.
     fn aggregate(&self, part: &Part, x: &Matrix, place: usize, row: &mut [f32]) {
         let list = part.list(place);
+        part.ahead(place, x);
         if self.aggregation == Aggregation::Max {
             row.fill(f32::NEG_INFINITY);
         }

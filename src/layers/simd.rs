@@ -22,9 +22,10 @@ pub fn dense_path() -> &'static str {
     "scalar"
 }
 
-/// Asks for the memory of a row that is read soon.
+/// Asks for the memory of the first `count` values of a row that is read soon.
 #[inline(always)]
-pub(crate) fn ahead(row: &[f32]) {
+pub(super) fn ahead(row: &[f32], count: usize) {
+    let row = &row[..count.min(row.len())];
     #[cfg(target_arch = "x86_64")]
     for line in row.chunks(16) {
         // SAFETY: a prefetch reads nothing that the program sees, whatever the address.
