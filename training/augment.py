@@ -246,8 +246,8 @@ def driving_sample(rng, pools, objects):
     return positions.astype(np.float32), _varied_intensity(rng, extras, 0.5 if "sim" in kinds_in else 0.2), labels
 
 
-def airborne_sample(rng, frames, bare=False):
-    """A random window of a random tile: dense ones at any thinning, decimated ones as they are or a little thinner; without intensity if `bare`."""
+def airborne_sample(rng, frames):
+    """A random window of a random tile: dense ones at any thinning, decimated ones as they are or a little thinner."""
     dense = [f for f in frames if f.group == "dense"]
     sparse = [f for f in frames if f.group == "decimated"]
     if rng.random() < 0.6:
@@ -280,13 +280,6 @@ def airborne_sample(rng, frames, bare=False):
     positions += rng.normal(0, rng.choice([0.01, 0.04]), positions.shape)
     positions[:, :2] += rng.uniform(0, 48, 2)
     extras = {k: v[index] for k, v in frame.extras.items()}
-    dropped = []
     if rng.random() < 0.15:
-        dropped += ["return_ratio", "returns", "has_returns"]
-    if bare:
-        dropped += ["relative_intensity", "has_intensity"]
-    value = extras["relative_intensity"] ** np.float32(rng.uniform(0.7, 1.4)) * np.float32(rng.uniform(0.85, 1.2))
-    extras["relative_intensity"] = value * rng.normal(1, 0.1, len(value)).clip(0.5, 1.5).astype(np.float32)
-    for name in dropped:
-        extras[name] = np.zeros_like(extras[name])
+        extras = {k: np.zeros_like(v) for k, v in extras.items()}
     return positions.astype(np.float32), extras, frame.labels[index]

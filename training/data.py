@@ -119,21 +119,12 @@ def airborne_extras(return_number, number_of_returns):
     }
 
 
-def relative_intensity(raw):
-    """Intensity over the tile's median, at most 4: surveys differ in their scales. Zeros where all of it is 0."""
-    median = np.median(raw)
-    value = np.minimum(raw / median, 4) if median > 0 else np.zeros(len(raw))
-    has = np.full(len(raw), raw.any(), np.float32)
-    return {"relative_intensity": value.astype(np.float32), "has_intensity": has}
-
-
 def read_tile(path):
     """`(positions, extras, classification)`: x, y, z less trunc(min / 1000) * 1000 per axis, in f32."""
     las = laspy.read(path)
     world = np.stack([las.x, las.y, las.z], 1).astype(np.float64)
     positions = (world - np.trunc(world.min(0) / 1000) * 1000).astype(np.float32)
     extras = airborne_extras(np.asarray(las.return_number), np.asarray(las.number_of_returns))
-    extras |= relative_intensity(np.asarray(las.intensity, np.float64))
     return positions, extras, np.asarray(las.classification, np.uint8)
 
 

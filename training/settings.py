@@ -62,8 +62,8 @@ AIRBORNE = {
     "head": 32,
     "columns": [4.0, 16.0, 48.0],
     "hag_scale": 8.0,
-    "inputs": ["return_ratio", "returns", "has_returns", "relative_intensity", "has_intensity"],
-    "input_scales": [1.0, 0.25, 1.0, 0.5, 1.0],
+    "inputs": ["return_ratio", "returns", "has_returns"],
+    "input_scales": [1.0, 0.25, 1.0],
     "classes": [
         {"id": 2, "name": "Ground"},
         {"id": 3, "name": "Low Vegetation"},

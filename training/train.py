@@ -50,14 +50,13 @@ class Samples(torch.utils.data.Dataset):
     def __getitem__(self, i):
         rng = np.random.default_rng([self.seed, self.start + i])
         parts, points = [], 0
-        bare = self.objects is None and rng.random() < 0.3  # all windows alike: the normalisation goes over them together
         # one scan, or windows of tiles until there are about as many points as in a small scan
         while points < 25000 and len(parts) < 4:
             if self.objects is not None:
                 sample = augment.driving_sample(rng, self.frames, self.objects)
                 points = np.inf
             else:
-                sample = augment.airborne_sample(rng, self.frames, bare)
+                sample = augment.airborne_sample(rng, self.frames)
                 points += len(sample[0])
             positions, extras, labels = sample
             if len(positions) < 200:

@@ -46,8 +46,6 @@ pub enum Input {
     Range,
     /// Reflectivity, 0–1; 0 where absent.
     Intensity,
-    /// Intensity over the median of the frame's nodes, at most 4; 0 where absent.
-    RelativeIntensity,
     /// 1 where the frame has intensities, which are not all 0.
     HasIntensity,
     /// Return number / number of returns; 0 where absent.

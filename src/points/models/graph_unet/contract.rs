@@ -17,7 +17,7 @@ const COLUMNS: [&str; 6] = ["x", "y", "z", "intensity", "return_number", "return
 fn asked(inputs: &[Input]) -> usize {
     let of = |input: &Input| match input {
         Input::Z | Input::AboveGround | Input::Range => 3,
-        Input::Intensity | Input::RelativeIntensity | Input::HasIntensity => 4,
+        Input::Intensity | Input::HasIntensity => 4,
         Input::ReturnRatio | Input::Returns | Input::HasReturns => 6,
     };
     inputs.iter().map(of).max().unwrap_or(3)

@@ -113,7 +113,6 @@ pub(super) fn scalars(nodes: &Nodes, config: &Config) -> Matrix {
     let mut out = Matrix::zeros(nodes.len(), config.inputs.len());
     // a column of nothing but zeros is how many recorders write that there is none
     let told = nodes.intensity.as_ref().is_some_and(|v| v.iter().any(|&v| v != 0.0));
-    let middle = LazyCell::new(|| nodes.intensity.as_deref().map_or(0.0, median));
     let ground = LazyCell::new(|| Ground::of(Positions { x: &nodes.x, y: &nodes.y, z: &nodes.z }).level());
     for i in 0..nodes.len() {
         for ((out, input), scale) in out.row_mut(i).iter_mut().zip(&config.inputs).zip(&config.input_scales) {
@@ -122,7 +121,6 @@ pub(super) fn scalars(nodes: &Nodes, config: &Config) -> Matrix {
                 Input::AboveGround => nodes.z[i] - *ground,
                 Input::Range => (nodes.x[i] * nodes.x[i] + nodes.y[i] * nodes.y[i]).sqrt(),
                 Input::Intensity => nodes.intensity.as_ref().map_or(0.0, |v| v[i]),
-                Input::RelativeIntensity => nodes.intensity.as_ref().map_or(0.0, |v| relative(v[i], *middle)),
                 Input::HasIntensity => f32::from(u8::from(told)),
                 Input::ReturnRatio => nodes.returns.as_ref().map_or(0.0, |r| ratio(r.number[i], r.count[i])),
                 Input::Returns => nodes.returns.as_ref().map_or(0.0, |r| f32::from(r.count[i])),
@@ -132,17 +130,6 @@ pub(super) fn scalars(nodes: &Nodes, config: &Config) -> Matrix {
         }
     }
     out
-}
-
-/// The middle of the finite values, the upper one of two; 0 of none.
-fn median(values: &[f32]) -> f32 {
-    let mut finite: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    let middle = finite.len() / 2;
-    if finite.is_empty() { 0.0 } else { *finite.select_nth_unstable_by(middle, f32::total_cmp).1 }
-}
-
-fn relative(intensity: f32, median: f32) -> f32 {
-    if median > 0.0 { (intensity / median).min(4.0) } else { 0.0 }
 }
 
 fn ratio(number: u8, count: u8) -> f32 {
