@@ -139,13 +139,16 @@ def airborne_frames(root, tiles):
 
 
 def load(name, root, split, left_out=VALIDATION_SEQUENCES):
-    """Frames of `split` ("train" or "validation") of the model `name`; `left_out` are the validation drives, or `VALIDATION`, or none."""
+    """Frames of `split` ("train" or "validation") of the model `name`.
+
+    `left_out` are the validation drives; for airborne it says whether the validation tiles are left out. With none, all is trained on.
+    """
     if name != "airborne":
         chosen = [s for s in SEQUENCES if s not in left_out] if split == "train" else left_out
         return driving_frames(root, chosen)
-    held = VALIDATION_TILES if left_out else {}
-    whole = {density: TRAIN_TILES[density] + ([] if held else VALIDATION_TILES[density]) for density in TRAIN_TILES}
-    return airborne_frames(root, whole if split == "train" else held)
+    if split == "validation":
+        return airborne_frames(root, VALIDATION_TILES) if left_out else []
+    return airborne_frames(root, TRAIN_TILES) + ([] if left_out else airborne_frames(root, VALIDATION_TILES))
 
 
 def node_labels(labels, node_of, nodes, classes):

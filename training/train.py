@@ -156,6 +156,7 @@ def main():
     left_out = [drive for drive in options.leave_out.split(",") if drive]
     objects, members = None, torch.zeros(0, len(config["classes"]))
     if driving and options.own:
+        config = {key: value for key, value in config.items() if key != "trained_range"}  # KITTI's, which says nothing of these
         drives = sorted(p.parent.name for p in Path(options.own).glob("*/velodyne"))
         left_out = [d for d in left_out if d in drives]
         frames = data.kitti_frames(options.own, "own", but=left_out)
@@ -234,7 +235,7 @@ def main():
             if len(recent[False]) >= 10:
                 settle_norms(average, recent[False])
                 bare = folded_weights(average)
-            settle_norms(average, recent[True])
+            settle_norms(average, recent[True] or recent[False])
             scores, kept = run(average, held, config)
             text = "  ".join(f"{k}: {s.means()[0]:.3f} / {s.means()[1]:.3f}" for k, s in scores.items())
             print(f"step {step} validation mIoU groups / classes  {text or '-'}", flush=True)

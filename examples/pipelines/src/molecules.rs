@@ -9,11 +9,12 @@ use thalweg::molecules::Molecule;
 use thalweg::networks::{GraphNetwork, Network};
 use thalweg::{BoxError, Pipeline};
 use thalweg_connectors::arrow::array::{ArrayRef, Float32Array, Int64Array};
+use thalweg_connectors::molecules::elements::symbol;
 use thalweg_connectors::molecules::{Molecules, MoleculesOptions};
 use thalweg_connectors::out::records::ColumnsSink;
 
-/// Atomic numbers in the order of the network's inputs: H, C, N, O.
-const ELEMENTS: [u8; 4] = [1, 6, 7, 8];
+/// In the order of the network's inputs.
+const ELEMENTS: [&str; 4] = ["H", "C", "N", "O"];
 
 /// One energy (eV) a molecule of an XYZ file.
 pub fn run(xyz: &Path, model: &Path, output: &Path) -> Result<(), BoxError> {
@@ -28,8 +29,10 @@ pub fn run(xyz: &Path, model: &Path, output: &Path) -> Result<(), BoxError> {
 /// Both ways between all atoms within 5 Å; an edge's attributes are its length in a basis of sixteen Gaussians.
 fn graph(molecule: Molecule) -> Result<Graph, BoxError> {
     let frame = molecule.frame;
-    let one_hot = |z: &u8| match ELEMENTS.map(|element| f32::from(u8::from(element == *z))) {
-        [0.0, 0.0, 0.0, 0.0] => Err(format!("molecule {frame}: found element {z}, expected 1, 6, 7 or 8")),
+    let one_hot = |&z: &u8| match ELEMENTS.map(|element| f32::from(u8::from(symbol(z) == Some(element)))) {
+        [0.0, 0.0, 0.0, 0.0] => {
+            Err(format!("molecule {frame}: found element {}, expected H, C, N or O", symbol(z).unwrap_or("?")))
+        }
         one_hot => Ok(one_hot),
     };
     let x: Vec<[f32; 4]> = molecule.z.iter().map(one_hot).collect::<Result<_, _>>()?;

@@ -108,5 +108,8 @@ fn molecules_have_one_energy_each() {
     let torn = folder.path().join("torn.xyz");
     std::fs::write(&torn, "3\n\nH 0 0 0\nXe 1 0 0\n").unwrap();
     let error = crate::molecules::run(&torn, &data("molecule.safetensors"), &output).unwrap_err().to_string();
-    assert!(error.contains("torn.xyz") && error.contains("expected"), "{error}");
+    assert!(error.contains("torn.xyz: line 5: found the end of the file, expected the line of atom 3 of 3"), "{error}");
+    std::fs::write(&torn, "2\n\nH 0 0 0\nXe 1 0 0\n").unwrap();
+    let error = crate::molecules::run(&torn, &data("molecule.safetensors"), &output).unwrap_err().to_string();
+    assert!(error.contains("molecule 0: found element Xe, expected H, C, N or O"), "{error}");
 }
