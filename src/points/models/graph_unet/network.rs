@@ -155,7 +155,10 @@ impl GraphUNet {
     pub fn load(weights: &Weights, config: Config) -> Result<Self, Error> {
         let trained = Trained::load(weights, &config)?;
         let bare = match config.without_intensity {
-            true => Some(Trained::load(&weights.part(weights.model(), "without_intensity.")?, &config)?),
+            true => {
+                let name = format!("{}, without_intensity", weights.model());
+                Some(Trained::load(&weights.part(&name, "without_intensity.")?, &config)?)
+            }
             false => None,
         };
         Ok(GraphUNet { inputs: GraphUNet::contract(&config.inputs), config, weights: trained, bare })
