@@ -10,6 +10,7 @@ use super::harmonics::{COUNT, DEGREE, gradients, harmonics};
 use super::radial::radial;
 use super::read::{PairClass, Readout, Sizes};
 use super::topology::length2;
+use crate::layers::widened;
 
 /// Degrees of the harmonics.
 const DEGREES: usize = 4;
@@ -38,6 +39,9 @@ pub(super) struct Atom<'a> {
     u_bar: Vec<f64>,
     b: Vec<f64>,
     side: Vec<f64>,
+    /// Results: the energy, and `dE/dd` of each neighbour.
+    energy: f64,
+    pulls: Vec<[f64; 3]>,
 }
 
 impl<'a> Atom<'a> {
@@ -53,6 +57,8 @@ impl<'a> Atom<'a> {
             u_bar: zeros(coupling.rows * k),
             b: zeros(coupling.invariants * k),
             side: zeros(DEGREES * k),
+            energy: 0.0,
+            pulls: Vec::new(),
         }
     }
 
@@ -64,17 +70,13 @@ impl<'a> Atom<'a> {
         readout: &Readout,
         mut gradient: impl FnMut(usize, [f64; 3]),
     ) -> f64 {
-        self.density(neighbours);
-        self.invariants();
-        let energy = self.read_out(readout);
-        self.backward();
-        for (n, (_, class)) in neighbours.iter().enumerate() {
-            gradient(n, self.pull(n, class));
-        }
-        energy
+        passes(self, neighbours, readout);
+        self.pulls.iter().enumerate().for_each(|(n, pull)| gradient(n, *pull));
+        self.energy
     }
 
     /// Fills `A`, the first rows of `u`.
+    #[inline(always)]
     fn density(&mut self, neighbours: &[([f64; 3], &PairClass)]) {
         let (k, kept) = (self.sizes.channels, self.sizes.kept);
         self.u.fill(0.0);
@@ -100,6 +102,7 @@ impl<'a> Atom<'a> {
     }
 
     /// Fills the rest of `u`, and `b`.
+    #[inline(always)]
     fn invariants(&mut self) {
         let k = self.sizes.channels;
         let (a, rest) = self.u.split_at_mut(COUNT * k);
@@ -115,6 +118,7 @@ impl<'a> Atom<'a> {
     }
 
     /// The energy; `b` becomes `dE/dB`.
+    #[inline(always)]
     fn read_out(&mut self, readout: &Readout) -> f64 {
         let width = self.b.len();
         let row = |h: usize| &readout.weight[h * width..][..width];
@@ -135,6 +139,7 @@ impl<'a> Atom<'a> {
     }
 
     /// Fills `dE/dA`, the first rows of `u_bar`.
+    #[inline(always)]
     fn backward(&mut self) {
         let k = self.sizes.channels;
         self.u_bar.fill(0.0);
@@ -152,6 +157,7 @@ impl<'a> Atom<'a> {
     }
 
     /// `dE/dd` of neighbour `n`.
+    #[inline(always)]
     fn pull(&mut self, n: usize, class: &PairClass) -> [f64; 3] {
         let (k, around) = (self.sizes.channels, &self.around[n]);
         self.side.fill(0.0);
@@ -170,14 +176,32 @@ impl<'a> Atom<'a> {
     }
 }
 
+widened! {
+    /// Both passes; fills `energy` and `pulls`.
+    fn passes(atom: &mut Atom<'_>, neighbours: &[([f64; 3], &PairClass)], readout: &Readout) {
+        atom.density(neighbours);
+        atom.invariants();
+        atom.energy = atom.read_out(readout);
+        atom.backward();
+        atom.pulls.clear();
+        for (n, (_, class)) in neighbours.iter().enumerate() {
+            let pull = atom.pull(n, class);
+            atom.pulls.push(pull);
+        }
+    }
+}
+
+#[inline(always)]
 fn add(out: &mut [f64], c: f64, x: &[f64]) {
     out.iter_mut().zip(x).for_each(|(out, x)| *out += c * x);
 }
 
+#[inline(always)]
 fn add_product(out: &mut [f64], c: f64, x: &[f64], y: &[f64]) {
     out.iter_mut().zip(x.iter().zip(y)).for_each(|(out, (x, y))| *out += c * x * y);
 }
 
+#[inline(always)]
 fn dot(x: &[f64], y: &[f64]) -> f64 {
     let mut sums = [0.0; LANES];
     let (x, y) = (x.chunks_exact(LANES), y.chunks_exact(LANES));
