@@ -20,11 +20,12 @@ pub trait Sink<T>: Send {
     /// A destination that cannot be written; the run ends with it.
     fn write(&mut self, epoch: Epoch, item: T) -> Result<(), BoxError>;
 
-    /// Called every fifth of a second or so while no item comes, for what goes by the clock: a sink without end publishes by time.
+    /// Called every fifth of a second or so while no item comes, for what goes by the clock: a sink without end publishes by time. All epochs
+    /// before `complete` have come, those without an item among them.
     ///
     /// # Errors
     /// A destination that cannot be written; the run ends with it.
-    fn tick(&mut self) -> Result<(), BoxError> {
+    fn tick(&mut self, _complete: Epoch) -> Result<(), BoxError> {
         Ok(())
     }
 
@@ -45,8 +46,8 @@ impl<T, S: Sink<T> + ?Sized> Sink<T> for Box<S> {
     fn write(&mut self, epoch: Epoch, item: T) -> Result<(), BoxError> {
         (**self).write(epoch, item)
     }
-    fn tick(&mut self) -> Result<(), BoxError> {
-        (**self).tick()
+    fn tick(&mut self, complete: Epoch) -> Result<(), BoxError> {
+        (**self).tick(complete)
     }
     fn finish(&mut self) -> Result<(), BoxError> {
         (**self).finish()

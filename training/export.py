@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch.nn.utils import parametrize
 
 from export_layers import LAYERS, ExportError
-from export_steps import Steps, check_modules, wanted_channels, widths_of
+from export_steps import Steps, check_layers, check_modules, wanted_channels, widths_of
 from export_trace import INPUTS, Root, arguments_of, probe, sizes_of, small_graph, trace
 
 __all__ = ["ExportError", "export"]
@@ -88,14 +88,21 @@ def prepared(module):
 def asks_for_edges(module):
     """Whether a layer of the network was made for edge attributes."""
     for part in module.modules():
-        if type(part) in LAYERS and "edge_attr" in LAYERS[type(part)].inputs and "edge_attr" in widths_of(part):
-            return bool(widths_of(part)["edge_attr"])
+        if type(part) not in LAYERS or "edge_attr" not in LAYERS[type(part)].inputs:
+            continue
+        try:
+            widths = widths_of(part)
+        except ExportError:
+            continue  # it is refused by name where forward calls it
+        if "edge_attr" in widths:
+            return bool(widths["edge_attr"])
     return False
 
 
 def channels_of(graph, placeholder, columns, option):
     wanted = wanted_channels(graph, placeholder)
     if columns is None and wanted is None:
+        check_layers(graph)
         raise ExportError(f"no layer says how many channels {placeholder.name} has; name them with {option}=[...]")
     if columns is not None and wanted is not None and len(columns) != wanted:
         raise ExportError(f"{option} has {len(columns)} names, and the network takes {wanted} channels")

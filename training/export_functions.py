@@ -139,6 +139,8 @@ class Functions:
         found = {key: number(self.resolved(argument)) for key, argument in found.items()}
         if "dim" in found:
             self.check_last(found.pop("dim"), subject)
+        if layer == "Softplus" and found["beta"] == 0:
+            raise ExportError("beta is 0, and another number is supported")
         self.channels(subject)
         return self.add(node.name, layer, found, [self.value(subject)])
 

@@ -29,6 +29,7 @@ class Layer:
     inputs: tuple[str, ...] = ("x",)  # the arguments of forward that are values, in the file's order
     nested: tuple[str, ...] = ()  # attributes that hold a network of their own, run on rows
     widths: Callable[[dict, dict], dict] = lambda args, nested: {}  # channels of inputs, beyond `in_channels` and `edge_dim`
+    check: Callable[[dict, dict], None] = lambda args, nested: None  # of nested networks: `(layers, channels in, channels out)`
     aggregations: tuple[str, ...] = ()  # what `aggr` may be; the first is the default
     ignored: tuple[str, ...] = ()  # other arguments of forward that change nothing
     unused: Callable[[nn.Module], tuple[str, ...]] = lambda module: ()  # parameters that forward does not look at
@@ -62,6 +63,17 @@ def attention(m, first):
     }
 
 
+def fill_value(args):
+    """The argument `fill_value` as the file has it: it is of no account where no edge with features is added."""
+    fill = args["fill_value"]
+    if args["edge_dim"] is None or not args["add_self_loops"] or (isinstance(fill, str) and fill == "mean"):
+        return "mean"
+    if isinstance(fill, (int, float)):
+        return float(fill)
+    what = "a tensor" if isinstance(fill, torch.Tensor) else repr(fill)
+    raise ExportError(f'fill_value is {what}; "mean" and a number can be expressed')
+
+
 def one_kind(m):
     if m.lin is None:
         raise ExportError("in_channels is a pair (bipartite message passing), and the file knows one kind of nodes")
@@ -71,19 +83,62 @@ def one_kind(m):
 def batch_norm(m):
     if m.running_mean is None:
         raise ExportError("it has no running statistics, so a row would depend on the other rows")
+    if not (m.running_var + m.eps > 0).all():
+        raise ExportError(f"a channel's running variance and eps={m.eps} add up to nothing above 0")
     return {"in_channels": m.num_features, "eps": m.eps}
+
+
+def above_zero(name, value):
+    if not value > 0:
+        raise ExportError(f"{name} is {value}, and a number above 0 is supported")
+    return value
 
 
 def layer_norm(m):
     if len(m.normalized_shape) != 1:
         raise ExportError(f"normalized_shape is {list(m.normalized_shape)}, and only one dimension is supported")
-    return {"in_channels": m.normalized_shape[0], "eps": m.eps}
+    return {"in_channels": m.normalized_shape[0], "eps": above_zero("eps", m.eps)}
 
 
 def node_norm(m):
     if m.mode != "node":
         raise ExportError('with mode="graph" a row would depend on all other rows; use mode="node"')
-    return {"in_channels": m.in_channels, "eps": m.eps}
+    return {"in_channels": m.in_channels, "eps": above_zero("eps", m.eps)}
+
+
+def softplus(m):
+    if m.beta == 0:
+        raise ExportError("beta is 0, and another number is supported")
+    return {"beta": m.beta, "threshold": m.threshold}
+
+
+def cg_conv(m):
+    if m.batch_norm:
+        batch_norm(m.bn)
+        if m.bn.weight is None or m.bn.eps != 1e-5:
+            raise ExportError("its batch norm was changed; the one that CGConv makes is supported")
+    return {
+        "channels": m.lin_f.weight.shape[0], "dim": m.dim, "batch_norm": m.batch_norm, "bias": has(m.lin_f.bias),
+    }
+
+
+def mixing(m):
+    if m.epsilon < 0:
+        raise ExportError(f"epsilon is {m.epsilon}, and 0 or more is supported")
+    return {"n_atom_basis": m.n_atom_basis, "epsilon": m.epsilon}
+
+
+def point_net(args, nested):
+    rows = nested["local_nn"][0] if "local_nn" in nested else []
+    if not rows or rows[0]["layer"] != "Linear":
+        raise ExportError("its local_nn must begin with a Linear of in_channels + 3")
+
+
+def point_transformer(args, nested):
+    out = args["out_channels"]
+    for name, takes in (("pos_nn", 3), ("attn_nn", out)):
+        if name in nested and nested[name][1:] != (takes, out):
+            raise ExportError(f"its {name} goes from {nested[name][1]} to {nested[name][2]} channels; {takes} to {out} is supported")
 
 
 def embedding(m):
@@ -120,7 +175,7 @@ LAYERS = {
     gnn.GCNConv: Layer(
         lambda m: {
             "in_channels": columns(m.lin), "out_channels": m.out_channels, "improved": m.improved,
-            "add_self_loops": m.add_self_loops, "normalize": m.normalize, "bias": has(m.bias),
+            "add_self_loops": m.add_self_loops and m.normalize, "normalize": m.normalize, "bias": has(m.bias),
         },
         inputs=("x", "edge_weight"), aggregations=("add",),
     ),
@@ -154,7 +209,7 @@ LAYERS = {
         lambda m: {}, nested=("nn",), widths=lambda args, nn: {"x": half(nn["nn"])}, aggregations=("max", "add", "mean")
     ),
     gnn.PointNetConv: Layer(
-        lambda m: {"add_self_loops": m.add_self_loops}, inputs=("x", "pos"), nested=("local_nn", "global_nn"),
+        lambda m: {"add_self_loops": m.add_self_loops}, inputs=("x", "pos"), nested=("local_nn", "global_nn"), check=point_net,
         widths=lambda args, nn: {"x": nn["local_nn"] - 3, "pos": 3} if "local_nn" in nn else {"pos": 3},
         aggregations=("max", "add", "mean"),
     ),
@@ -163,7 +218,7 @@ LAYERS = {
             "in_channels": columns(m.lin), "out_channels": m.out_channels, "add_self_loops": m.add_self_loops,
         },
         inputs=("x", "pos"), nested=("pos_nn", "attn_nn"), widths=lambda args, nn: {"pos": nn["pos_nn"]},
-        aggregations=("add",),
+        aggregations=("add",), check=point_transformer,
     ),
     gnn.NNConv: Layer(
         lambda m: {
@@ -173,15 +228,12 @@ LAYERS = {
         inputs=EDGES, nested=("nn",), widths=lambda args, nn: {"edge_attr": nn["nn"]}, aggregations=AGGREGATIONS,
     ),
     gnn.CGConv: Layer(
-        lambda m: {
-            "channels": m.lin_f.weight.shape[0], "dim": m.dim, "batch_norm": m.batch_norm, "bias": has(m.lin_f.bias),
-        },
-        inputs=EDGES, widths=lambda args, nn: {"x": args["channels"], "edge_attr": args["dim"]}, aggregations=AGGREGATIONS,
+        cg_conv, inputs=EDGES, widths=lambda args, nn: {"x": args["channels"], "edge_attr": args["dim"]}, aggregations=AGGREGATIONS,
     ),
     CFConv: Layer(
         lambda m: {
             "in_channels": columns(m.lin1), "out_channels": m.lin2.weight.shape[0], "num_filters": columns(m.lin2),
-            "cutoff": m.cutoff,
+            "cutoff": above_zero("cutoff", m.cutoff),
         },
         inputs=("x", "edge_weight", "edge_attr"), nested=("nn",), widths=lambda args, nn: {"edge_attr": nn["nn"]},
         aggregations=("add",),
@@ -198,7 +250,7 @@ LAYERS = {
         widths=lambda args, nn: {**vectors(args), "filters": 3 * args["n_atom_basis"], "directions": 3},
     ),
     PaiNNMixing: Layer(
-        attributes("n_atom_basis", "epsilon"), inputs=("q", "mu"), outputs=2, widths=lambda args, nn: vectors(args)
+        mixing, inputs=("q", "mu"), outputs=2, widths=lambda args, nn: vectors(args)
     ),
     nn.Linear: Layer(linear, inputs=("input",)),
     gnn.Linear: Layer(linear),
@@ -209,7 +261,7 @@ LAYERS = {
     nn.SiLU: on_rows("SiLU"),
     nn.Sigmoid: on_rows("Sigmoid"),
     nn.Tanh: on_rows("Tanh"),
-    nn.Softplus: on_rows("Softplus", ["beta", "threshold"]),
+    nn.Softplus: Layer(softplus, inputs=("input",)),
     nn.PReLU: Layer(prelu, inputs=("input",)),
     nn.Softmax: on_rows("Softmax"),
     nn.LogSoftmax: on_rows("LogSoftmax"),
@@ -228,6 +280,9 @@ LAYERS = {
     gnn.MaxAggregation: Layer(name="global_max_pool", **POOL),
 }
 POOLS = ("global_add_pool", "global_mean_pool", "global_max_pool")
+
+# Steps that a network inside a layer cannot have, in words.
+NOT_NESTED = {"Scale": "a product with a number", "Shift": "a sum with a number", "Columns": "a slice of the channels"}
 
 # Modules that hand their first argument on.
 IDENTITIES = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.AlphaDropout, nn.FeatureAlphaDropout)

@@ -8,12 +8,13 @@ from torch import nn
 from torch.fx import Node
 
 from export_functions import RESHAPED, UNCHANGED, Constant, Functions, Pieces, Refusal, Structure, Value
-from export_layers import FUNCTIONS, IDENTITIES, LAYERS, POOLS, REFUSED, ExportError, tensors_of
+from export_layers import (
+    FUNCTIONS, IDENTITIES, LAYERS, NOT_NESTED, POOLS, REFUSED, ExportError, fill_value, tensors_of)
 from export_trace import Rows, call_name, called, probe, trace, user_name
 
 
 def nested_rows(module):
-    """A network that a layer runs on rows: `(list of layers, tensors by relative name, channels of its input)`."""
+    """A network that a layer runs on rows: `(list of layers, tensors by relative name, channels in, channels out)`."""
     root = Rows(module)
     graph = trace(root)
     x = next(node for node in graph.graph.nodes if node.op == "placeholder")
@@ -27,6 +28,8 @@ def nested_rows(module):
     for step in steps.steps:
         if step["inputs"] != [before]:
             raise ExportError("it is no plain chain of layers")
+        if step["layer"] in (*NOT_NESTED, *POOLS):
+            raise ExportError(f"{NOT_NESTED.get(step['layer'], step['layer'])} cannot stand in it; it is a chain of row-wise layers")
         before = step["name"]
         rows.append({"layer": step["layer"], "args": step["args"]})
         prefix = step.get("weights", step["name"])
@@ -34,7 +37,8 @@ def nested_rows(module):
             rows[-1]["weights"] = prefix
     if output != Value(before):
         raise ExportError("it is no plain chain of layers")
-    return rows, steps.tensors, width
+    last = next(node for node in graph.graph.nodes if node.op == "output").args[0]
+    return rows, steps.tensors, width, steps.channels(last)
 
 
 def described(module):
@@ -48,7 +52,9 @@ def described(module):
                 nested[name] = nested_rows(inner)
             except ExportError as error:
                 raise ExportError(f"its {name}: {error}") from error
-    return entry, entry.args(module), nested
+    args = entry.args(module)
+    entry.check(args, {name: (rows, *widths) for name, (rows, _, *widths) in nested.items()})
+    return entry, args, nested
 
 
 def widths_of(module):
@@ -59,7 +65,7 @@ def widths_of(module):
         out["edge_weight"] = 1
     if args.get("edge_dim"):
         out["edge_attr"] = args["edge_dim"]
-    return out | entry.widths(args, {name: width for name, (_, _, width) in nested.items()})
+    return out | entry.widths(args, {name: width for name, (_, _, width, _) in nested.items()})
 
 
 def message_passing(module, entry):
@@ -84,6 +90,16 @@ def check_modules(graph):
                     message_passing(module, LAYERS[type(module)])
                 except ExportError as error:
                     raise ExportError(f"{called(graph, node)}: {error}") from error
+
+
+def check_layers(graph):
+    """Refuses layers whose arguments or networks cannot be expressed."""
+    for node in graph.graph.nodes:
+        if node.op == "call_module" and type(module := graph.get_submodule(node.target)) in LAYERS:
+            try:
+                described(module)
+            except ExportError as error:
+                raise ExportError(f"{called(graph, node)}: {error}") from error
 
 
 def bound(module, node):
@@ -244,6 +260,9 @@ class Steps(Functions):
 
     def add(self, name, layer, args, inputs, weights=None):
         """Adds a step; its output."""
+        for key, number in args.items():
+            if isinstance(number, (int, float)) and not abs(number) <= torch.finfo(torch.float32).max:
+                raise ExportError(f"{key} is {number}, and a finite number of f32 is supported")
         unique, n = name, 2
         while unique in self.names:
             unique, n = f"{name}@{n}", n + 1
@@ -287,8 +306,8 @@ class Steps(Functions):
                 raise ExportError("it is given edge attributes, but was made without edge_dim")
             elif args.get("edge_dim") is not None and "edge_attr" not in given:
                 args, dropped = args | {"edge_dim": None}, (*dropped, "lin_edge", "att_edge")
-            if not isinstance(args.get("fill_value", "mean"), (str, float, int)):
-                raise ExportError("fill_value is a tensor; a number or a name is supported")
+            if "fill_value" in args:
+                args |= {"fill_value": fill_value(args)}
             if "edge_weight" in given and self.channels(given["edge_weight"]) != 1:
                 raise ExportError(f"its edge weights have {self.channels(given['edge_weight'])} channels, and one is supported")
         if isinstance(module, nn.GRUCell) and "hx" not in given:
@@ -302,7 +321,7 @@ class Steps(Functions):
         for key, tensor in tensors_of(module, entry).items():
             if key.split(".")[0] not in skipped:
                 self.tensors[f"{weights}.{key}"] = tensor
-        for name, (rows, tensors, _) in nested.items():
+        for name, (rows, tensors, *_) in nested.items():
             for key, tensor in tensors.items():
                 self.tensors[f"{weights}.{joined(name, key)}"] = tensor
             args[name] = [row | ({"weights": joined(name, row["weights"])} if "weights" in row else {}) for row in rows]

@@ -289,6 +289,10 @@ pub fn settings(matches: &ArgMatches) -> Result<Settings, Failure> {
         None => (Table::new(), "options".to_string()),
     };
     if let Some(pipeline) = one("pipeline") {
+        if let Some(other) = table.get("pipeline").and_then(Value::as_str).filter(|other| *other != pipeline) {
+            let found = format!("{place}: pipeline: found {other} beside `run {pipeline}`");
+            return Err(Failure::config(format!("{found}, expected the same, or none in the file")));
+        }
         table.insert("pipeline".into(), Value::String(pipeline));
     }
     for option in OPTIONS.iter().filter(|option| option.name != "config") {

@@ -13,7 +13,7 @@ use thalweg_connectors::points::joints::joints;
 use thalweg_connectors::points::truth::WithTruth;
 
 use crate::failure::Failure;
-use crate::plot;
+use crate::{output, plot};
 
 /// Size of a panel.
 const SIZE: [u32; 2] = [1000, 1000];
@@ -32,6 +32,8 @@ pub fn classes(classes: &Classes) -> plot::ClassTable {
 /// # Errors
 /// An input that cannot be read, or has no frame.
 pub fn draw(input: &Path, labels: Option<&Path>, output: &Path) -> Result<(), Failure> {
+    let read: Vec<_> = [("the input", input)].into_iter().chain(labels.map(|path| ("the labels", path))).collect();
+    output::picture("output", output, &read)?;
     if is_molecule(input) {
         return molecule(input, output);
     }

@@ -69,6 +69,8 @@ pub struct Kept {
     notices: Notices,
     /// How long the source may find nothing before what was read before is missed; `None` for one that waits by itself.
     patience: Option<Duration>,
+    /// The run had come to its end, and its input has changed since.
+    more: bool,
 }
 
 /// Takes the key.
@@ -101,11 +103,6 @@ impl Durable {
             return Ok(Durable::Nothing);
         };
         let output = output::destination(settings)?;
-        if !output.ends_with('/') || settings.output_format.is_some() {
-            return Err(Failure::config(format!(
-                "output: found {output}, expected a folder of segments, a name ending in /: --checkpoint is for these"
-            )));
-        }
         settings.refuse(&["loop"], "a loop has no position to go on from")?;
         let identity = identity(settings, pipeline, model)?;
         let checkpoints = Checkpoints::open(folder)?;
@@ -140,6 +137,17 @@ impl Durable {
                 from
             }
         };
+        let (mut from, input) = (from, content(settings));
+        let more = from.complete && from.input.is_some_and(|before| before != input);
+        if more {
+            let text = format!(
+                "the input has changed since the run came to its end at checkpoint {}: it goes on",
+                from.number
+            );
+            context.notices.warn(folder, text);
+            from.complete = false;
+        }
+        from.input = Some(input);
         let drain = Arc::clone(&context.drain);
         let quarantine = supervised::supervised().then(|| Quarantine::open(folder)).transpose()?;
         let (marks, notices) = (Marks::default(), context.notices.clone());
@@ -147,7 +155,17 @@ impl Durable {
         let settle = settle.parse().unwrap_or_default();
         let settle = Duration::try_from_secs_f64(settle).unwrap_or_default();
         let patience = (settings.rate <= 0.0).then_some(PATIENCE + settle);
-        Ok(Durable::Kept(Box::new(Kept { checkpoints, from, marks, every, drain, quarantine, notices, patience })))
+        Ok(Durable::Kept(Box::new(Kept {
+            checkpoints,
+            from,
+            marks,
+            every,
+            drain,
+            quarantine,
+            notices,
+            patience,
+            more,
+        })))
     }
 
     /// The number of items that a run before this one had read.
@@ -164,6 +182,23 @@ impl Durable {
         self.kept().is_some_and(|kept| kept.from.complete)
     }
 
+    /// Refuses to go on behind the end of a run whose output is a final state, which more input would make another one.
+    ///
+    /// # Errors
+    /// An input that has changed since (exit 1).
+    pub fn is_final(&self, settings: &Settings) -> Result<(), Failure> {
+        if !self.kept().is_some_and(|kept| kept.more) {
+            return Ok(());
+        }
+        let (output, folder) =
+            (output::destination(settings)?, settings.checkpoint.as_deref().unwrap_or(Path::new("")));
+        Err(Failure::run(format!(
+            "{}: found another input than that of the run that has come to its end, expected the same: what stands in {output} is \
+             that input's answer. Begin anew without both, or use --set emit=changes",
+            folder.display()
+        )))
+    }
+
     /// Frames from where the run goes on; `retained` of those before are read again.
     ///
     /// # Errors
@@ -178,11 +213,12 @@ impl Durable {
         Ok(Marked { quarantine, ..self.marked(source, retained, again) })
     }
 
-    /// Rows, those from before where the run goes on as one batch.
+    /// Rows, those from before where the run goes on as one batch. `finals` is whether a run that follows them writes final tables alone, so that
+    /// it can go on behind any batch: what is not final will come again.
     ///
     /// # Errors
     /// Rows of other files.
-    pub fn rows<F>(&self, mut source: Merge<F>) -> Result<Marked<Merge<F>>, Failure>
+    pub fn rows<F>(&self, mut source: Merge<F>, finals: bool) -> Result<Marked<Merge<F>>, Failure>
     where
         Merge<F>: Source<Item: Read>,
         F: Stamped + Summed,
@@ -191,7 +227,7 @@ impl Durable {
         if let Some(kept) = self.kept().filter(|_| again) {
             source.catch_up(&kept.from.position).map_err(Failure::run)?;
         }
-        Ok(self.marked(source, 0, again))
+        Ok(Marked { finals, ..self.marked(source, 0, again) })
     }
 
     fn marked<S>(&self, source: S, retained: usize, again: bool) -> Marked<S> {
@@ -205,7 +241,20 @@ impl Durable {
         let patience = self.kept().and_then(|kept| kept.patience);
         let stop = self.kept().map(|kept| Arc::clone(&kept.drain)).unwrap_or_default();
         let recent = VecDeque::new();
-        Marked { source, marks, retained, recent, restart, before, goal, patience, since: None, stop, quarantine: None }
+        Marked {
+            source,
+            marks,
+            retained,
+            recent,
+            restart,
+            before,
+            goal,
+            patience,
+            since: None,
+            stop,
+            quarantine: None,
+            finals: false,
+        }
     }
 
     /// The sink of a table; with checkpoints one that commits.
@@ -231,6 +280,27 @@ impl Durable {
         let told = |error| format!("{error}: put it back as it was, or begin anew without {output} and {anew}");
         Ok(Box::new(sink.map_err(|error| Failure::run(told(error)))?))
     }
+}
+
+/// A checksum of what the input is: names and lengths of its files, those in folders two deep.
+fn content(settings: &Settings) -> u32 {
+    fn add(sum: &mut crc32fast::Hasher, path: &Path, deep: u32) {
+        sum.update(path.as_os_str().as_encoded_bytes());
+        // What cannot be looked at now is said by whoever reads it.
+        let Ok(kind) = std::fs::metadata(path) else { return };
+        if !kind.is_dir() {
+            return sum.update(&kind.len().to_le_bytes());
+        }
+        let mut inside: Vec<_> =
+            std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+        inside.sort_unstable();
+        inside.iter().filter(|_| deep > 0).for_each(|path| add(sum, path, deep - 1));
+    }
+    let mut sum = crc32fast::Hasher::new();
+    let inputs =
+        settings.reads().into_iter().filter(|(what, _)| !matches!(*what, "the model" | "the truth" | "the key"));
+    inputs.for_each(|(_, path)| add(&mut sum, path, 2));
+    sum.finalize()
 }
 
 /// What must be the same for a run to go on: the options that were given, the keys, the model.
@@ -268,6 +338,8 @@ pub struct Marked<S> {
     stop: Arc<AtomicBool>,
     /// Items that are left out because they kill.
     quarantine: Option<(Quarantine, Notices)>,
+    /// Whether a run can go on behind any item.
+    finals: bool,
 }
 
 impl<S: Source<Item: Read>> Marked<S> {
@@ -349,7 +421,7 @@ impl<S: Source<Item: Read>> Source for Marked<S> {
                     self.goal = None;
                     marks.again_until(marks.count() + 1);
                 }
-                marks.push(Mark { position, restart, whole: item.whole() });
+                marks.push(Mark { position, restart, whole: item.whole() || self.finals });
             }
             Next::End => self.lacks(true)?,
             Next::Idle => self.lacks(false)?,

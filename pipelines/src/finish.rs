@@ -49,8 +49,8 @@ impl<T: Rows, S: Sink<T>> Sink<T> for Careful<S> {
         self.sink.write(epoch, item)
     }
 
-    fn tick(&mut self) -> Result<(), BoxError> {
-        self.sink.tick()
+    fn tick(&mut self, complete: Epoch) -> Result<(), BoxError> {
+        self.sink.tick(complete)
     }
 
     fn finish(&mut self) -> Result<(), BoxError> {

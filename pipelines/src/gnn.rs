@@ -106,7 +106,7 @@ impl Asked {
         if listed(&EMIT) {
             changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
             key = rows::hash_ids(&mut keys);
-            roll = output::roll(&mut keys);
+            roll = output::roll(&mut keys, settings);
             every = durable::seconds(&mut keys, settings);
             (lateness, times) = rows::times(&mut keys, settings, window);
         }
@@ -191,7 +191,14 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     };
     let durable = Durable::open(settings, context, asked.every, "gnn", Some(asked.network.name()))?;
     let (called, options) = (source.name(), asked.options(settings, context, &source));
-    let (source, done) = (durable.rows(source)?, durable.done());
+    if !asked.changes {
+        durable.is_final(settings)?;
+        if settings.follow && asked.window.is_none() && !context.follows() {
+            let text = "rows are written when the run ends, for they are its final state: --set emit=changes writes them as they come";
+            context.notices.warn(Path::new(output::destination(settings)?), text);
+        }
+    }
+    let (source, done) = (durable.rows(source, settings.follow && !asked.changes)?, durable.done());
     let sink = if asked.changes {
         durable.table(settings, answer_changes_schema(), answer_changes_batches, asked.roll)?
     } else {

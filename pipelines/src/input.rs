@@ -8,6 +8,7 @@ use thalweg::points::radar::JOINTS;
 use thalweg::{BoxError, Frame, Report, Source};
 use thalweg_connectors::contacts::{TableOptions, TimeUnit};
 use thalweg_connectors::out::checkpoint::ARRIVALS;
+use thalweg_connectors::out::store::Store;
 use thalweg_connectors::points::files_options::FilesOptions;
 use thalweg_connectors::points::folder::{self, Files, Input};
 use thalweg_connectors::points::map_origin::{MapOrigin, WorldOrigin};
@@ -208,7 +209,7 @@ pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result
     let tables =
         TableOptions { columns: points::column_names(settings.columns.clone())?, time_unit: reading.time_unit };
     let options = FilesOptions {
-        read: reading.options(context, tables),
+        read: ReadOptions { skip: on_error(settings) == OnError::Skip, ..reading.options(context, tables) },
         format: settings.format.as_deref().map(registry::by_name).transpose()?,
         start_offset: settings.start_offset,
         until: settings.until,
@@ -224,6 +225,12 @@ pub fn open(settings: &Settings, reading: &Reading, context: &Context) -> Result
         poses: reading.voxel.is_some(),
         stop: context.drain.clone(),
     };
+    let folders = settings.input.iter().filter(|input| Path::new(input).is_dir()).count();
+    if reading.voxel.is_some() && folders > 1 {
+        context.notices.say(format!(
+            "input: found {folders} folders for one map: they are laid over one another, as if their poses had one origin"
+        ));
+    }
     let drive = reading.drive;
     let sensor = reading.sensor;
     let first = open_all(&settings.input, drive, sensor, &options)?;
@@ -252,7 +259,7 @@ fn arrivals(settings: &Settings) -> Result<Option<PathBuf>, Failure> {
             settings.input.len()
         )));
     }
-    Ok(Some(folder.join(ARRIVALS)))
+    Ok(Some(Store::at(folder)?.local(ARRIVALS)))
 }
 
 /// What becomes of a file that cannot be read: it ends a run, unless the run goes on for ever.

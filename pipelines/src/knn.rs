@@ -85,7 +85,7 @@ impl Asked {
             keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes"
         };
         let reading = Reading::take(&mut keys, settings).of_nodes(nodes, VOXEL);
-        let roll = output::roll(&mut keys);
+        let roll = output::roll(&mut keys, settings);
         let every = durable::seconds(&mut keys, settings);
         keys.done()?;
         Ok(Asked { k, nodes, changes, reading, roll, every })

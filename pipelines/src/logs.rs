@@ -37,6 +37,11 @@ pub fn usual(settings: &Settings) -> LevelFilter {
     if long && !follows && !std::io::stderr().is_terminal() { LevelFilter::INFO } else { LevelFilter::OFF }
 }
 
+/// How much a process of a service's pipeline says where it is not told: the leader as much as the service.
+pub fn of_service(settings: &Settings) -> LevelFilter {
+    if settings.process.is_some_and(|process| process > 0) { LevelFilter::OFF } else { LevelFilter::INFO }
+}
+
 /// Turns log lines on.
 ///
 /// # Errors

@@ -21,10 +21,14 @@ use thalweg_connectors::out::checkpoint;
 use thalweg_pipelines::keys::Keys;
 use thalweg_pipelines::pipeline::{Context, Measured, Ready};
 use thalweg_pipelines::secret::Secret;
+use thalweg_pipelines::serve::Counters;
+use thalweg_pipelines::serve::apart::{self, Telling, Told};
+use thalweg_pipelines::supervise::Launch;
 use thalweg_pipelines::written::Written;
 use thalweg_pipelines::{
     Failure, Settings, draw, finish, list, logs, processes, registry, serve, supervise, supervised,
 };
+use tracing::info_span;
 
 /// Frames come and go by tens of megabytes: an allocator that keeps such blocks spares the page faults of mapping them anew.
 #[global_allocator]
@@ -49,7 +53,11 @@ fn main() -> ExitCode {
         // The supervisor says what it sees of its processes.
         Err(failure @ Failure::Lost(_)) if supervised::supervised() => ExitCode::from(failure.code()),
         Err(failure) => {
-            failure.to_string().lines().for_each(|line| eprintln!("thalweg: {line}"));
+            match apart::member() {
+                // The service says what it is told.
+                Some(_) => Told::Failed(failure.to_string()).say(),
+                None => failure.to_string().lines().for_each(|line| eprintln!("thalweg: {line}")),
+            }
             ExitCode::from(failure.code())
         }
     }
@@ -90,7 +98,7 @@ fn say(text: &str) -> Result<(), Failure> {
 }
 
 fn warn(text: &str) {
-    eprintln!("thalweg: warning: {text}");
+    if apart::member().is_some() { tracing::warn!("{text}") } else { eprintln!("thalweg: warning: {text}") }
 }
 
 fn chosen(settings: &Settings) -> Result<&'static Ready, Failure> {
@@ -104,7 +112,9 @@ fn run(settings: Settings) -> Result<(), Failure> {
         return supervised(&settings, ready);
     }
     supervised::watch_supervisor();
-    logs::begin(logs::usual(&settings))?;
+    let member = apart::member();
+    logs::begin(if member.is_some() { logs::of_service(&settings) } else { logs::usual(&settings) })?;
+    let _in = member.map(|name| info_span!("pipeline", %name).entered());
     let tables = [&settings.contacts, &settings.tests, &settings.edges, &settings.nodes];
     let unit = if tables.iter().all(|paths| paths.is_empty()) { "frames" } else { "rows" };
     let (mut context, progress) = context(unit, settings.follow)?;
@@ -142,7 +152,7 @@ fn supervised(settings: &Settings, ready: &Ready) -> Result<(), Failure> {
         return Err(Failure::Config(problems));
     }
     let stop = signals()?;
-    match supervise::supervise(settings, &stop, warn)? {
+    match supervise::supervise(&Launch::again(settings), settings, &stop, |seen| warn(&seen.to_string()))? {
         0 => Ok(()),
         code => std::process::exit(i32::from(code)),
     }
@@ -153,7 +163,10 @@ fn tell(report: &Report) {
     report.warnings.iter().for_each(|warning| warn(warning));
     for (reason, count) in &report.dropped {
         let first = report.first_dropped.get(reason).cloned().unwrap_or_default();
-        eprintln!("thalweg: dropped {}", finish::line(reason, &Dropped { count: *count, first }));
+        match apart::member() {
+            Some(_) => tracing::warn!(%reason, count, first, "dropped"),
+            None => eprintln!("thalweg: dropped {}", finish::line(reason, &Dropped { count: *count, first })),
+        }
     }
 }
 
@@ -178,6 +191,15 @@ fn inspect(path: &Path, json: bool) -> Result<(), Failure> {
 
 /// The rows of a folder of segments as one file.
 fn read(folder: &Path, output: &Path) -> Result<(), Failure> {
+    // What stands in the folder is what is read, whatever its name.
+    if output
+        .parent()
+        .and_then(|parent| parent.canonicalize().ok())
+        .is_some_and(|at| folder.canonicalize().is_ok_and(|own| at == own))
+    {
+        let found = format!("{}, which lies in the folder that is read", output.display());
+        return Err(Failure::config(format!("output: found {found}, expected a place of its own")));
+    }
     let rows = thalweg_connectors::out::read::rows(folder, output)?;
     if std::io::stderr().is_terminal() {
         eprintln!("{rows} rows: {}", output.display());
@@ -275,10 +297,16 @@ fn signals() -> Result<Arc<AtomicBool>, Failure> {
 fn context(unit: &'static str, follow: bool) -> Result<(Context, ProgressBar), Failure> {
     let drain = signals()?;
     let (bar, written) = (progress::bar(), Arc::new(Written::default()));
-    let notices = Notices::spoken(warn);
-    let (shown, counted, noted, said) = (bar.clone(), Arc::clone(&written), notices.clone(), RefCell::new(None));
+    let span = tracing::Span::current();
+    let notices = Notices::spoken(move |text| span.in_scope(|| warn(text)));
+    let (shown, counted, noted) = (bar.clone(), Arc::clone(&written), notices.clone());
+    let (said, told) = (RefCell::new(None), RefCell::new(None));
     let watch = Box::new(move |stats: Arc<Stats>| {
         progress::watch(&shown, Arc::clone(&stats), Arc::clone(&counted), unit, follow);
+        if apart::member().is_some() {
+            let (stats, written, notices) = (Arc::clone(&stats), Arc::clone(&counted), noted.clone());
+            *told.borrow_mut() = Telling::begin(Counters { stats, written, notices }).ok();
+        }
         // Without a thread for them there are no such lines.
         *said.borrow_mut() = logs::Watch::begin(stats, Arc::clone(&counted), noted.clone(), follow).ok();
     });

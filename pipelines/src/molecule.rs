@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thalweg::molecules::{Evaluated, Molecule, Potential};
 use thalweg::{Report, Source};
-use thalweg_connectors::molecules::{Molecules, MoleculesOptions};
+use thalweg_connectors::molecules::{Molecules, MoleculesOptions, UNIT_NAMES, Unit};
 use thalweg_connectors::out::energies::{ENERGIES, Energy, VALUES, energy_schema, value_schema};
 use thalweg_connectors::out::segments::Roll;
 
@@ -21,18 +21,9 @@ use crate::{finish, input, models, options, output};
 pub(crate) const UNIT: Key = Key {
     name: "unit",
     default: "the model's own",
-    expected: "kcal/mol, eV, meV, kJ/mol or hartree",
+    expected: UNIT_NAMES,
     what: "with a model of a property, the unit of the column value",
 };
-
-/// Units of energy, and what one of them is in eV (CODATA 2018; 1 cal = 4.184 J).
-const UNITS: [(&str, f64); 5] = [
-    ("kcal/mol", 4184.0 / 96_485.332_123_31),
-    ("eV", 1.0),
-    ("meV", 1e-3),
-    ("kJ/mol", 1000.0 / 96_485.332_123_31),
-    ("hartree", 27.211_386_245_988),
-];
 
 const KEYS: Listed = &[&UNIT, &output::FRAMES, &output::SECONDS, &durable::SECONDS];
 
@@ -57,7 +48,7 @@ pub const READY: Ready = Ready {
 /// What the settings ask for.
 pub(crate) struct Asked {
     /// The unit that a property is wanted in.
-    unit: Option<&'static str>,
+    unit: Option<Unit>,
     roll: Roll,
     every: Duration,
 }
@@ -65,14 +56,13 @@ pub(crate) struct Asked {
 impl Asked {
     pub fn of(settings: &Settings, listed: Listed) -> Result<Asked, Failure> {
         let mut keys = Keys::of(&settings.set, listed);
-        let unit = keys.take_or(&UNIT, String::new(), |unit: &String| UNITS.iter().any(|(name, _)| name == unit));
+        let unit = keys.take_or(&UNIT, String::new(), |unit: &String| Unit::by_name(unit).is_some());
         let (mut roll, mut every) = (Roll::default(), Duration::default());
         if listed.iter().any(|key| key.name == output::FRAMES.name) {
-            (roll, every) = (output::roll(&mut keys), durable::seconds(&mut keys, settings));
+            (roll, every) = (output::roll(&mut keys, settings), durable::seconds(&mut keys, settings));
         }
         keys.done()?;
-        let unit = UNITS.iter().find(|(name, _)| *name == unit).map(|(name, _)| *name);
-        Ok(Asked { unit, roll, every })
+        Ok(Asked { unit: Unit::by_name(&unit), roll, every })
     }
 
     /// The unit of the values that a potential gives, and what its own are to be multiplied by.
@@ -80,19 +70,25 @@ impl Asked {
     /// # Errors
     /// A unit beside a potential of energies and forces, which are eV and eV/Å; a potential of an unknown one.
     pub fn scale(&self, potential: &Potential) -> Result<(&'static str, f64), Failure> {
-        let own = UNITS.iter().find(|(name, _)| *name == potential.unit());
-        let own = own.ok_or_else(|| Failure::config(format!("model: found the unit {}", potential.unit())))?;
+        let own = unit(potential)?;
         match self.unit {
-            Some(unit) if own.0 == "eV" => Err(Failure::config(format!(
-                "--set unit: found {unit}, expected a model of a property beside it: energies are eV, forces eV/Å"
+            Some(wanted) if own.name == "eV" => Err(Failure::config(format!(
+                "--set unit: found {}, expected a model of a property beside it: energies are eV, forces eV/Å",
+                wanted.name
             ))),
-            Some(unit) => {
-                let wanted = UNITS.iter().find(|(name, _)| *name == unit).unwrap_or(own);
-                Ok((wanted.0, own.1 / wanted.1))
-            }
-            None => Ok((own.0, 1.0)),
+            Some(wanted) => Ok((wanted.name, own.per(wanted))),
+            None => Ok((own.name, 1.0)),
         }
     }
+}
+
+/// The unit of what a potential gives: eV of energies and forces, another one of a property.
+///
+/// # Errors
+/// An unknown one.
+pub(crate) fn unit(potential: &Potential) -> Result<Unit, Failure> {
+    let unknown = || Failure::config(format!("model: found the unit {}, expected {UNIT_NAMES}", potential.unit()));
+    Unit::by_name(potential.unit()).ok_or_else(unknown)
 }
 
 /// The model that the settings name, else the first.
@@ -101,8 +97,14 @@ pub(crate) fn model(settings: &Settings) -> Result<(String, Arc<Potential>), Fai
     Ok((name.into(), Arc::new(models::potential(name)?)))
 }
 
-/// The frames.
-pub(crate) fn open(settings: &Settings, context: &Context) -> Result<Box<dyn Source<Item = Molecule>>, Failure> {
+/// The frames for a potential; `unit` is that of a true `value`, where one is wanted. A property is one of many molecules, energies and
+/// forces are mostly of one that moves.
+pub(crate) fn open(
+    settings: &Settings,
+    context: &Context,
+    potential: &Potential,
+    unit: Option<Unit>,
+) -> Result<Box<dyn Source<Item = Molecule>>, Failure> {
     if settings.input.is_empty() {
         return Err(Failure::Usage("--input: found none, expected a file .xyz, .extxyz, .sdf or .mol".into()));
     }
@@ -113,6 +115,8 @@ pub(crate) fn open(settings: &Settings, context: &Context) -> Result<Box<dyn Sou
     let format = settings.format.as_ref().map(|name| name.parse().map_err(|()| unknown(name))).transpose()?;
     let options = MoleculesOptions {
         format,
+        trajectory: potential.unit() == "eV",
+        unit,
         start_offset: settings.start_offset,
         until: settings.until,
         on_error: input::on_error(settings),
@@ -129,7 +133,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let (name, potential) = model(settings)?;
     let (unit, scale) = asked.scale(&potential)?;
     let mut durable = Durable::open(settings, context, asked.every, "molecule", Some(&name))?;
-    let source = durable.frames(open(settings, context)?, 0)?;
+    let source = durable.frames(open(settings, context, &potential, None)?, 0)?;
     let done = durable.done();
     let energies = unit == "eV" && asked.unit.is_none();
     let sink = if energies {

@@ -115,7 +115,7 @@ pub static OPTIONS: &[CliOption] = &[
         "checkpoint",
         Takes::One,
         "DIR",
-        "Keep checkpoints in this folder: the same command goes on where it was killed (with an output ending in /)",
+        "Keep checkpoints in this folder, or s3://BUCKET/PREFIX: the same command goes on where it was killed (with an output ending in /)",
     ),
     option("allow_model_change", Takes::Nothing, "", "Go on from a checkpoint with another model from there on"),
     option("set", Takes::Pairs, "KEY=VALUE", "A key of the pipeline's own, repeatable"),

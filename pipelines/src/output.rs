@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thalweg::Sink;
-use thalweg_connectors::out::records::TableSink;
+use thalweg_connectors::out::records::{Ending, TableSink};
 use thalweg_connectors::out::segments::{Roll, SegmentSink};
+use thalweg_connectors::out::store::is_bucket;
 use thalweg_connectors::out::writer::{Batches, SchemaRef};
 use thalweg_connectors::points::registry;
 
@@ -30,7 +31,10 @@ pub const SECONDS: Key = Key {
 };
 
 /// When a segment of a folder is full.
-pub fn roll(keys: &mut Keys<'_>) -> Roll {
+pub fn roll(keys: &mut Keys<'_>, settings: &Settings) -> Roll {
+    if !settings.output.as_deref().is_some_and(|output| output.ends_with('/')) {
+        keys.refuse(&[&FRAMES, &SECONDS], "an output ending in / beside it: one file has no segments");
+    }
     Roll { items: keys.take(&FRAMES, |n| *n > 0), age: Duration::from_secs(keys.take(&SECONDS, |n| *n > 0)) }
 }
 
@@ -49,6 +53,47 @@ pub fn table<T: 'static>(
         return Ok(Box::new(SegmentSink::create(Path::new(output), schema, batches, roll)?));
     }
     Ok(Box::new(TableSink::create(Path::new(output), schema, batches)?))
+}
+
+/// What is wrong with an output beyond what a pipeline says of it, without opening anything.
+pub fn problems(settings: &Settings) -> Vec<String> {
+    let Some(output) = settings.output.as_deref() else { return Vec::new() };
+    let mut problems = Vec::new();
+    let folder = output.ends_with('/');
+    if settings.checkpoint.is_some() && (!folder || settings.output_format.is_some()) {
+        let found = match settings.output_format {
+            Some(_) if folder => format!("output_format beside checkpoint and {output}"),
+            _ => output.to_string(),
+        };
+        problems.push(format!(
+            "output: found {found}, expected a folder of segments, a name ending in /: --checkpoint is for these"
+        ));
+    }
+    if !folder && is_bucket(Path::new(output)) {
+        let expected = "a name ending in /: what a bucket takes is a folder of segments";
+        problems.push(format!("output: found {output}, expected {expected}"));
+    } else if !folder && settings.output_format.is_none() {
+        problems.extend(Ending::of(Path::new(output)).err().map(|error| error.to_string()));
+    }
+    if let Some(checkpoint) = &settings.checkpoint {
+        let same = |path: &Path| place(checkpoint).is_some_and(|own| place(path) == Some(own));
+        if same(Path::new(output)) {
+            problems.push(format!(
+                "checkpoint: found {}, which is the output, expected a folder of its own",
+                checkpoint.display()
+            ));
+        }
+        for (what, _) in settings.reads().into_iter().filter(|(_, path)| same(path)) {
+            problems.push(format!(
+                "checkpoint: found {}, which is {what}, expected a folder of its own",
+                checkpoint.display()
+            ));
+        }
+    }
+    if let Err(Failure::Config(more)) = apart(settings) {
+        problems.extend(more);
+    }
+    problems
 }
 
 /// The path that `--output` names.
@@ -85,6 +130,31 @@ pub fn apart(settings: &Settings) -> Result<(), Failure> {
             Err(Failure::config(format!("output: found {output}, expected {expected}")))
         }
     }
+}
+
+/// Checks that a file that a command writes is none that it reads; `option` is how messages call it.
+///
+/// # Errors
+/// See [`apart`].
+pub fn spares(option: &str, output: &Path, inputs: &[(&str, &Path)]) -> Result<(), Failure> {
+    match inputs.iter().find(|(_, input)| clash(output, input)) {
+        None => Ok(()),
+        Some((what, input)) => {
+            let found = format!("found {}, which is or holds {what} {}", output.display(), input.display());
+            Err(Failure::config(format!("{option}: {found}, expected a place of its own")))
+        }
+    }
+}
+
+/// Checks that a picture is none of the files that are read, and has the ending of what it is.
+///
+/// # Errors
+/// See [`spares`]; another ending than `.png` (exit 78).
+pub fn picture(option: &str, output: &Path, inputs: &[(&str, &Path)]) -> Result<(), Failure> {
+    if !output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+        return Err(Failure::config(format!("{option}: found {}, expected a name ending in .png", output.display())));
+    }
+    spares(option, output, inputs)
 }
 
 /// True if what is written at `output` would take the place of `input`, of a file read in it, or of a folder that it lies in.

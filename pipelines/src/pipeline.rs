@@ -93,7 +93,13 @@ impl<T> Doing<T> {
         if !unused.is_empty() {
             return Err(Failure::Config(unused));
         }
-        output::apart(settings)?;
+        let problems = output::problems(settings);
+        if !problems.is_empty() {
+            return Err(Failure::Config(problems));
+        }
+        if let Some(plot) = &settings.plot {
+            output::picture("plot", plot, &settings.reads())?;
+        }
         (self.go)(settings, context)
     }
 }
@@ -113,6 +119,7 @@ impl Ready {
         if let Err(failure) = (self.check)(settings) {
             problems.extend(failure.to_string().lines().map(str::to_string));
         }
+        problems.extend(output::problems(settings));
         problems
     }
 }

@@ -76,7 +76,7 @@ impl Asked {
         let reading = Reading::take(&mut keys, settings).of_radar(sensor);
         let (mut roll, mut every) = (Roll::default(), Duration::default());
         if listed.iter().any(|key| key.name == output::FRAMES.name) {
-            (roll, every) = (output::roll(&mut keys), durable::seconds(&mut keys, settings));
+            (roll, every) = (output::roll(&mut keys, settings), durable::seconds(&mut keys, settings));
         }
         keys.done()?;
         Ok(Asked { reading, sensor, roll, every })

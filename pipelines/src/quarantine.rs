@@ -5,11 +5,13 @@
 //! item noted has killed twice. Its position goes into `quarantine.json` beside the checkpoints, and every later try leaves it out, counts it
 //! and says so.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use thalweg::BoxError;
 use thalweg::source::Position;
-use thalweg_connectors::Notices;
+use thalweg_connectors::out::store::Store;
+use thalweg_connectors::{Error, Notices};
 
 use crate::failure::Failure;
 
@@ -44,7 +46,7 @@ const LIST: &str = "quarantine.json";
 /// The items of a run that are left out, and the one that is under suspicion.
 #[derive(Debug)]
 pub struct Quarantine {
-    folder: PathBuf,
+    store: Store,
     left_out: Vec<Position>,
     careful: bool,
 }
@@ -56,7 +58,9 @@ impl Quarantine {
     /// A list that cannot be read (exit 1).
     pub fn open(folder: &Path) -> Result<Quarantine, Failure> {
         let careful = std::env::var_os(CAREFUL).is_some();
-        Ok(Quarantine { folder: folder.into(), left_out: list(folder)?, careful })
+        let store = Store::at(folder)?;
+        let left_out = list(&store)?;
+        Ok(Quarantine { store, left_out, careful })
     }
 
     /// True if an item is read only when all before it are written.
@@ -68,13 +72,13 @@ impl Quarantine {
     ///
     /// # Errors
     /// A folder that cannot be written.
-    pub fn leaves_out(&self, position: &Position, notices: &Notices) -> Result<bool, std::io::Error> {
+    pub fn leaves_out(&self, position: &Position, notices: &Notices) -> Result<bool, BoxError> {
         if self.left_out.contains(position) {
             notices.dropped("quarantined", || position.to_string());
             return Ok(true);
         }
         if self.careful {
-            std::fs::write(self.folder.join(SUSPECT), serde_json::to_vec(&Sealed::of(vec![position.clone()])?)?)?;
+            self.store.put(SUSPECT, &serde_json::to_vec(&Sealed::of(vec![position.clone()])?)?)?;
         }
         Ok(false)
     }
@@ -85,41 +89,36 @@ impl Quarantine {
 /// # Errors
 /// Files that cannot be read or written (exit 1).
 pub fn condemn(folder: &Path) -> Result<Option<Position>, Failure> {
-    let (suspect, path) = (folder.join(SUSPECT), folder.join(LIST));
-    let Ok(bytes) = std::fs::read(&suspect) else { return Ok(None) };
+    let store = Store::at(folder)?;
+    let Ok(bytes) = store.read(SUSPECT) else { return Ok(None) };
     // One that is torn was being written: it was not read yet.
     let Some(position) = Sealed::open(&bytes).ok().and_then(|mut positions| positions.pop()) else { return Ok(None) };
-    let failed = |error: std::io::Error| Failure::run(format!("{}: {error}", path.display()));
-    let mut all = list(folder)?;
+    let mut all = list(&store)?;
     if !all.contains(&position) {
         all.push(position.clone());
     }
-    let text = Sealed::of(all).and_then(|all| serde_json::to_vec_pretty(&all)).map_err(|error| failed(error.into()))?;
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-        std::io::Write::write_all(&mut file, &text)?;
-        file.as_file().sync_all()?;
-        file.persist(&path)?;
-        std::fs::remove_file(&suspect)
-    });
-    written.map_err(failed)?;
+    let text = Sealed::of(all).and_then(|all| serde_json::to_vec_pretty(&all));
+    let text = text.map_err(|error| Failure::run(format!("{}: {error}", store.path(LIST).display())))?;
+    store.put(LIST, &text)?;
+    store.remove(SUSPECT)?;
     Ok(Some(position))
 }
 
 /// Forgets a suspicion of an earlier try.
 pub fn forget(folder: &Path) {
     // Mostly there is none.
-    let _ = std::fs::remove_file(folder.join(SUSPECT));
+    let _ = Store::at(folder).map(|store| store.remove(SUSPECT));
 }
 
-fn list(folder: &Path) -> Result<Vec<Position>, Failure> {
-    let path = folder.join(LIST);
-    match std::fs::read(&path) {
+fn list(store: &Store) -> Result<Vec<Position>, Failure> {
+    let path = store.path(LIST);
+    match store.read(LIST) {
         Ok(bytes) => Sealed::open(&bytes).map_err(|found| {
             let expected =
                 "the positions left out and their checksum: put the file back, or remove it to try them again";
             Failure::run(format!("{}: found {found}, expected {expected}", path.display()))
         }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(Failure::run(format!("{}: {error}", path.display()))),
+        Err(Error::Io { error, .. }) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -233,7 +233,7 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
     let (mut roll, mut every) = (Roll::default(), Duration::default());
     if listed(&EMIT) {
         changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
-        roll = output::roll(&mut keys);
+        roll = output::roll(&mut keys, settings);
         every = durable::seconds(&mut keys, settings);
         (lateness, times) = rows::times(&mut keys, settings, window);
         because = keys.take(&BECAUSE, |n| (0..=1000).contains(n));
@@ -296,7 +296,14 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let called = source.name();
     let model = settings.model.as_deref().unwrap_or(MODELS[0].0);
     let durable = Durable::open(settings, context, ask.every, "risk", Some(model))?;
-    let (source, done) = (durable.rows(source)?, durable.done());
+    if !ask.changes {
+        durable.is_final(settings)?;
+        if settings.follow && ask.window.is_none() && !context.follows() {
+            let text = "rows are written when the run ends, for they are its final state: --set emit=changes writes them as they come";
+            context.notices.warn(Path::new(output::destination(settings)?), text);
+        }
+    }
+    let (source, done) = (durable.rows(source, settings.follow && !ask.changes)?, durable.done());
     let sink = if ask.changes {
         durable.table(settings, risk_changes_schema(), risk_changes_batches, ask.roll)?
     } else {

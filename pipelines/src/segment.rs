@@ -95,7 +95,7 @@ impl Asked {
         let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
         let (mut roll, mut columns, mut every) = (Roll::default(), LabelColumns::default(), Duration::default());
         if listed(&output::FRAMES) {
-            roll = output::roll(&mut keys);
+            roll = output::roll(&mut keys, settings);
             every = durable::seconds(&mut keys, settings);
         }
         if listed(&COLUMNS) && settings.output_format.is_some() {

@@ -178,8 +178,10 @@ impl Settings {
             "edges" => self.edges = texts(value)?.into_iter().map(PathBuf::from).collect(),
             "nodes" => self.nodes = texts(value)?.into_iter().map(PathBuf::from).collect(),
             "as_of" => {
-                let wrong = || (plain(value), "seconds, an RFC 3339 time or a date".to_string());
-                self.as_of = Some(thalweg_connectors::contacts::time_ns(&plain(value)).ok_or_else(wrong)?);
+                let wrong = || (plain(value), "whole seconds below 1e11, an RFC 3339 time or a date".to_string());
+                let whole = |t: &i64| t % 1_000_000_000 == 0;
+                self.as_of =
+                    Some(thalweg_connectors::contacts::time_ns(&plain(value)).filter(whole).ok_or_else(wrong)?);
             }
             "every" => {
                 let whole = |n: &i64| (1..=9_000_000_000).contains(n);

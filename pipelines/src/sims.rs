@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use thalweg_connectors::sim::{street, town};
+use thalweg_connectors::sim::{person, street, town};
 
 use crate::failure::Failure;
 use crate::keys::{Key, Keys, Listed};
+use crate::pose::SENSOR;
 
 /// A simulation.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct Sim {
 pub type Writer = Box<dyn FnOnce(&Path) -> Result<(), Failure>>;
 
 /// All of them.
-pub const SIMS: [Sim; 2] = [
+pub const SIMS: [Sim; 3] = [
     Sim {
         name: "street",
         what: "the simulated drive of a 64-beam sensor, labelled",
@@ -44,6 +45,15 @@ pub const SIMS: [Sim; 2] = [
         writer: |keys| {
             let town = town(keys);
             Box::new(move |folder| Ok(town::write(folder, town)?))
+        },
+    },
+    Sim {
+        name: "person",
+        what: "the simulated person before a radar or a LiDAR, with true joints",
+        keys: &[&FRAMES, &SEED, &SENSOR],
+        writer: |keys| {
+            let (drive, sensor) = (Drive::take(keys), keys.take(&SENSOR, |_| true));
+            Box::new(move |folder| Ok(person::write(folder, drive.frames, drive.seed, sensor)?))
         },
     },
 ];

@@ -6,8 +6,7 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::TcpListener;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,6 +34,42 @@ pub fn wanted(settings: &Settings) -> bool {
     settings.processes.is_some_and(|processes| processes > 1) && !supervised()
 }
 
+/// How the processes of a run are started.
+pub struct Launch {
+    /// How many.
+    pub count: usize,
+    /// What they are told, beside `--hosts` and `--process` where there are several.
+    pub arguments: Vec<OsString>,
+    /// What stands in their environment beside what stands in this one's.
+    pub environment: Vec<(&'static str, String)>,
+    /// Takes the standard output of process 0, of each try; without it that is the supervisor's.
+    pub told: Option<Box<dyn Fn(ChildStdout)>>,
+}
+
+impl Launch {
+    /// That of this program's run with `--processes`.
+    pub fn again(settings: &Settings) -> Launch {
+        let (count, arguments) = (settings.processes.unwrap_or(1), arguments());
+        Launch { count, arguments, environment: Vec::new(), told: None }
+    }
+}
+
+/// What a supervisor sees.
+pub enum Seen {
+    /// A process has died, and all are started again.
+    Died(String),
+    /// An item was put into quarantine.
+    LeftOut(String),
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Seen::Died(text) | Seen::LeftOut(text) => f.write_str(text),
+        }
+    }
+}
+
 /// How a try has ended.
 enum End {
     /// Process 0 has said all there is to say, with this exit code.
@@ -43,19 +78,18 @@ enum End {
     Died { how: String, fault: bool },
 }
 
-/// Runs the processes of a run to its end, whatever becomes of one of them; the exit code. `stop` is set by a signal; `warn` says what
-/// happened.
+/// Runs the processes of a run to its end, whatever becomes of one of them; the exit code. `stop` is set by a signal; `said` hears what
+/// happens.
 ///
 /// # Errors
 /// Processes that cannot be started; one that died in a run without checkpoints (exit 1).
-pub fn supervise(settings: &Settings, stop: &Arc<AtomicBool>, warn: impl Fn(&str)) -> Result<u8, Failure> {
-    let count = settings.processes.unwrap_or(1);
+pub fn supervise(launch: &Launch, settings: &Settings, stop: &AtomicBool, said: impl Fn(Seen)) -> Result<u8, Failure> {
     settings.refuse(&["hosts", "process"], "a run without --processes, which starts its own")?;
     let (mut pause, mut careful) = (PATIENCE[0], false);
     loop {
         let (since, before) = (Instant::now(), newest(settings));
         settings.checkpoint.iter().for_each(|folder| quarantine::forget(folder));
-        let (died, fault) = match Group::start(count, careful)?.wait(stop) {
+        let (died, fault) = match Group::start(launch, careful)?.wait(stop) {
             End::Said(code) => return Ok(code),
             End::Died { how, fault } => (how, fault),
         };
@@ -66,7 +100,7 @@ pub fn supervise(settings: &Settings, stop: &Arc<AtomicBool>, warn: impl Fn(&str
             && fault
             && let Some(position) = quarantine::condemn(checkpoints)?
         {
-            warn(&format!("{position}: has killed a process twice, and is left out from now on"));
+            said(Seen::LeftOut(format!("{position}: has killed a process twice, and is left out from now on")));
         }
         // A run that dies of itself is watched closely until it has made a checkpoint.
         careful = fault || (careful && newest(settings) == before);
@@ -76,7 +110,7 @@ pub fn supervise(settings: &Settings, stop: &Arc<AtomicBool>, warn: impl Fn(&str
         if since.elapsed() > STEADY || newest(settings) != before {
             pause = PATIENCE[0];
         }
-        warn(&format!("{died}: all go on from the last checkpoint in {:.1} s", pause.as_secs_f64()));
+        said(Seen::Died(format!("{died}: all go on from the last checkpoint in {:.1} s", pause.as_secs_f64())));
         std::thread::sleep(pause);
         pause = (2 * pause).min(PATIENCE[1]);
     }
@@ -95,30 +129,38 @@ struct Group {
 }
 
 impl Group {
-    fn start(count: usize, careful: bool) -> Result<Group, Failure> {
+    fn start(launch: &Launch, careful: bool) -> Result<Group, Failure> {
         let failed = |error: std::io::Error| Failure::run(format!("processes: {error}"));
         let mut hosts = NamedTempFile::new().map_err(failed)?;
         // Ports that are free now; should another program take one, the try fails and is made again.
-        let listeners: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
+        let listeners: Result<Vec<_>, _> = (0..launch.count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
         for listener in listeners.map_err(failed)? {
             writeln!(hosts, "{}", listener.local_addr().map_err(failed)?).map_err(failed)?;
         }
         let secret = secret()?;
         let program = std::env::current_exe().map_err(failed)?;
-        let arguments = arguments();
         let addresses = hosts.path().to_path_buf();
         let mut group = Group { processes: Vec::new(), _hosts: hosts };
-        for process in 0..count {
+        for process in 0..launch.count {
             let mut command = Command::new(&program);
-            command.args(&arguments).arg("--hosts").arg(&addresses).arg("--process").arg(process.to_string());
+            command.args(&launch.arguments).envs(launch.environment.iter().map(|(name, value)| (name, value)));
+            if launch.count > 1 {
+                command.arg("--hosts").arg(&addresses).arg("--process").arg(process.to_string());
+            }
             command.env(SUPERVISOR, std::process::id().to_string()).env(processes::SECRET, &secret);
             if careful {
                 command.env(quarantine::CAREFUL, "1");
             }
             if process > 0 {
                 command.stdin(Stdio::null()).stdout(Stdio::null());
+            } else if launch.told.is_some() {
+                command.stdin(Stdio::null()).stdout(Stdio::piped());
             }
-            group.processes.push(command.spawn().map_err(failed)?);
+            let mut child = command.spawn().map_err(failed)?;
+            if let (Some(told), Some(output)) = (&launch.told, child.stdout.take()) {
+                told(output);
+            }
+            group.processes.push(child);
         }
         Ok(group)
     }

@@ -113,8 +113,8 @@ fn seconds(from: impl Into<i128>, to: impl Into<i128>) -> f64 {
     (to.into() - from.into()) as f64 * 1e-9
 }
 
-/// Least weight that `because` names.
-const NAMED_FROM: f64 = 1e-3;
+/// Least weight that `because` names: less is the noise of sums.
+const NAMED_FROM: f64 = 1e-9;
 
 /// `because` from (person, contact, weight), in any order: weights of a pair add up, the `most` largest stay.
 fn named(people: usize, mut flows: Vec<(u32, u32, f64)>, most: usize) -> Vec<Vec<(u32, f32)>> {

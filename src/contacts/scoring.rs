@@ -150,7 +150,7 @@ impl Scoring {
             risk => risk?,
         };
         options.fits.add(Fit {
-            as_of: as_of.div_euclid(1_000_000_000),
+            as_of: as_of.div_euclid(1_000_000_000) + i64::from(as_of.rem_euclid(1_000_000_000) > 0),
             people: view.snapshot.people,
             contacts: view.snapshot.contacts.len() as u64,
             tests: view.snapshot.tests.len() as u64,

@@ -149,6 +149,11 @@ impl Control {
         }
     }
 
+    /// Every epoch below the answer has left the stages before a sink.
+    pub fn computed_before(&self, sink: usize) -> Epoch {
+        lock(&self.progress).computed.get(sink).copied().unwrap_or(0)
+    }
+
     /// Every epoch below this has left all sinks. True if that is more than before.
     pub fn written(&self, epoch: Epoch) -> bool {
         let mut marks = lock(&self.progress);

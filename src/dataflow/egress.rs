@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::scheduling::SyncActivator;
@@ -90,6 +90,7 @@ pub(crate) fn egress<'scope>(stream: MailStream<'scope>, door: Door, control: &A
 /// The body of a sink's thread: writes epochs as they come, passes the time while none comes, publishes after the last unless the run has
 /// failed.
 pub(crate) fn drain(
+    number: usize,
     mut sink: Box<dyn AnySink>,
     receiver: Receiver<Order>,
     acknowledged: &AtomicU64,
@@ -98,7 +99,18 @@ pub(crate) fn drain(
 ) {
     let mut waker = None;
     loop {
-        match receiver.recv_timeout(TICK) {
+        let mut order = receiver.recv_timeout(TICK);
+        let mut complete = 0;
+        if matches!(order, Err(RecvTimeoutError::Timeout)) {
+            // Asked before the channel is looked into again: what has left the stages by then is in it, or written.
+            complete = control.computed_before(number);
+            order = match receiver.try_recv() {
+                Ok(order) => Ok(order),
+                Err(TryRecvError::Empty) => Err(RecvTimeoutError::Timeout),
+                Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            };
+        }
+        match order {
             Ok(Order::Waker(found)) => waker = Some(found),
             Ok(Order::Epoch(epoch, items)) => {
                 stats.handed_over(epoch, Instant::now());
@@ -109,7 +121,7 @@ pub(crate) fn drain(
                 acknowledged.store(epoch + 1, Ordering::Release);
             }
             Err(RecvTimeoutError::Timeout) => {
-                if let Err(error) = sink.tick() {
+                if let Err(error) = sink.tick(complete) {
                     return control.fail(Error::Sink { name: sink.name(), error });
                 }
                 continue;

@@ -257,7 +257,7 @@ impl Threads {
             }
             if let Some(sink) = sink {
                 let (control, stats) = (Arc::clone(&self.control), Arc::clone(&self.stats));
-                self.start("sink", move || drain(sink, written, &acknowledged, &control, &stats))?;
+                self.start("sink", move || drain(number, sink, written, &acknowledged, &control, &stats))?;
             }
         }
         Ok(())

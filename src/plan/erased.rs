@@ -137,7 +137,7 @@ impl<S: Source> AnySource for S {
 pub(crate) trait AnySink: Send {
     fn name(&self) -> String;
     fn write(&mut self, epoch: Epoch, item: Item) -> Result<(), BoxError>;
-    fn tick(&mut self) -> Result<(), BoxError>;
+    fn tick(&mut self, complete: Epoch) -> Result<(), BoxError>;
     fn finish(&mut self) -> Result<(), BoxError>;
 }
 
@@ -154,8 +154,8 @@ impl<T: DeserializeOwned + 'static, K: Sink<T>> AnySink for Typed<T, K> {
     fn write(&mut self, epoch: Epoch, item: Item) -> Result<(), BoxError> {
         self.sink.write(epoch, item.take()?)
     }
-    fn tick(&mut self) -> Result<(), BoxError> {
-        self.sink.tick()
+    fn tick(&mut self, complete: Epoch) -> Result<(), BoxError> {
+        self.sink.tick(complete)
     }
     fn finish(&mut self) -> Result<(), BoxError> {
         self.sink.finish()

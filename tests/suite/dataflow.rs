@@ -192,7 +192,7 @@ impl Sink<u64> for Patient {
         self.events.lock().unwrap().push(format!("write {epoch}"));
         Ok(())
     }
-    fn tick(&mut self) -> Result<(), BoxError> {
+    fn tick(&mut self, _: Epoch) -> Result<(), BoxError> {
         if self.ticks == 0 {
             return Err("too long".into());
         }

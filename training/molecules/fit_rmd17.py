@@ -67,7 +67,7 @@ def settings_of(name, epochs):
     return SETTINGS | {"channels": MOLECULES[name][0], "hidden": 16 if epochs else 0}
 
 
-def fit(name, data, work, seed, epochs, linear):
+def fit(name, data, work, seed, epochs, linear, rounds):
     _, ridge, batch, labile = MOLECULES[name]
     z, coords, energies, forces = load(data / f"{name}_train01.npz")
     train, held = split()
@@ -82,7 +82,9 @@ def fit(name, data, work, seed, epochs, linear):
     model.fit_scale(geometry, train[:200])
     path, first, shifted = work / f"{name}-{seed}.pt", 0, energies - model.shift.item()
     if linear and not path.exists():
-        fit_linear(model, geometry, train, shifted, forces, ridge, progress=lambda done: print(f"{name}: {done} of 950 frames", flush=True) if done % 100 == 0 else None)
+        progress = lambda done: print(f"{name}: {done} of 950 frames", flush=True) if done % 100 == 0 else None
+        look = lambda turn: print(f"{name}: {turn} rounds, validation MAE %.2f %.2f" % errors(model, geometry, energies, forces, held), flush=True)
+        fit_linear(model, geometry, train, shifted, forces, ridge, rounds=rounds, progress=progress, look=look)
         print(f"{name}: linear start, validation MAE %.2f %.2f" % errors(model, geometry, energies, forces, held), flush=True)
     e, f = torch.from_numpy(shifted).float(), torch.from_numpy(forces).float()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0, betas=(0.9, 0.99))
@@ -165,7 +167,7 @@ def arguments():
     parser.add_argument("--channels", type=int, help="other than the table's")
     parser.add_argument("--form", choices=["expansion", "kernel"], default="expansion", help="kernel: of the molecules that the script has settings for")
     parser.add_argument("--frames", type=int, default=950, help="training frames of a kernel regression")
-    parser.add_argument("--rounds", type=int, default=200, help="conjugate gradients of a kernel regression, at most")
+    parser.add_argument("--rounds", type=int, help="conjugate gradients, at most: 60 of the least squares, 200 of a kernel regression")
     parser.add_argument("--molecules", nargs="+", default=list(MOLECULES), choices=list(MOLECULES))
     return parser.parse_args()
 
@@ -173,6 +175,7 @@ def arguments():
 def main():
     torch.set_num_threads(1)
     given = arguments()
+    given.rounds = given.rounds or (200 if given.form == "kernel" else 60)
     given.work.mkdir(parents=True, exist_ok=True)
     for name in given.molecules:
         if given.channels:
@@ -181,7 +184,7 @@ def main():
             torch.save(fit_by_kernel(name, given.data, given.work, given.frames, given.rounds), given.work / f"{name}-done.pt")
             write(given.output, given.data, given.work, list(MOLECULES))
             continue
-        model, validation = fit(name, given.data, given.work, given.seed, given.epochs, given.start == "linear")
+        model, validation = fit(name, given.data, given.work, given.seed, given.epochs, given.start == "linear", given.rounds)
         state = {"model": model.state_dict(), "settings": model.settings, "validation": validation, "labile": model.topology.labile}
         torch.save(state, given.work / f"{name}-done.pt")
         write(given.output, given.data, given.work, list(MOLECULES))

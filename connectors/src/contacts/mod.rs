@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::notices::Notices;
 use crate::on_error::OnError;
 use crate::rows::file::Reading;
-use crate::rows::{self, Feed, Tables};
+use crate::rows::{self, Feed, Known, Tables};
 use kinds::{CONTACTS, Columns, TESTS};
 
 /// Several feeds of contacts and tests as one source.
@@ -59,6 +59,15 @@ pub struct FilesOptions {
 /// # Errors
 /// One that cannot be opened, lacks a column in its header, or cannot be followed though it should.
 pub fn open(options: &FilesOptions, rejected: &Arc<Rejected>) -> Result<Vec<Box<dyn Feed<Fact>>>, Error> {
+    open_new(options, rejected, &mut Known::new())
+}
+
+/// Opens the files that are not known yet.
+fn open_new(
+    options: &FilesOptions,
+    rejected: &Arc<Rejected>,
+    known: &mut Known,
+) -> Result<Vec<Box<dyn Feed<Fact>>>, Error> {
     let unit = options.tables.time_unit;
     let contacts = |_: &std::path::Path| Box::new(Columns::of(&CONTACTS, unit)) as _;
     let tests = |_: &std::path::Path| Box::new(Columns::of(&TESTS, unit)) as _;
@@ -67,7 +76,7 @@ pub fn open(options: &FilesOptions, rejected: &Arc<Rejected>) -> Result<Vec<Box<
         Tables { paths: &options.tests, kind: &TESTS, options: &options.tables, parse: &tests },
     ];
     let FilesOptions { format, tables: ref table_options, follow, on_error, ref notices, .. } = *options;
-    rows::open(&tables, Reading { format, tables: table_options, follow, on_error, notices }, rejected)
+    rows::open(&tables, Reading { format, tables: table_options, follow, on_error, notices }, rejected, known)
 }
 
 /// Rows from files as a source; see [`Merge`] for its order and its epochs.
@@ -83,5 +92,10 @@ pub fn source(
 ) -> Result<Merge, Error> {
     let names = options.contacts.iter().chain(&options.tests).map(|path| path.display().to_string());
     let name = names.collect::<Vec<_>>().join(", ");
-    Ok(Merge::new(name, open(options, rejected)?, Ids::new(key), pace, options.follow, Arc::clone(stop)))
+    let mut known = Known::new();
+    let feeds = open_new(options, rejected, &mut known)?;
+    let merge = Merge::new(name, feeds, Ids::new(key), pace, options.follow, Arc::clone(stop));
+    let (options, rejected) = (options.clone(), Arc::clone(rejected));
+    let folders = options.contacts.iter().chain(&options.tests).any(|path| path.is_dir());
+    Ok(if folders { merge.with_more(Box::new(move || open_new(&options, &rejected, &mut known))) } else { merge })
 }

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::notices::Notices;
 use crate::on_error::OnError;
 use crate::rows::file::Reading;
-use crate::rows::{self, Feed, Ids, Key, Pace, Rejected, Tables};
+use crate::rows::{self, Feed, Ids, Key, Known, Pace, Rejected, Tables};
 use crate::tables::format::TableFormat;
 use crate::tables::names::Rest;
 use crate::tables::options::TableOptions;
@@ -62,6 +62,15 @@ pub struct FilesOptions {
 /// # Errors
 /// One that cannot be opened, lacks a column in its header, or cannot be followed though it should.
 pub fn open(options: &FilesOptions, rejected: &Arc<Rejected>) -> Result<Vec<Box<dyn Feed<GraphRow>>>, Error> {
+    open_new(options, rejected, &mut Known::new())
+}
+
+/// Opens the files that are not known yet.
+fn open_new(
+    options: &FilesOptions,
+    rejected: &Arc<Rejected>,
+    known: &mut Known,
+) -> Result<Vec<Box<dyn Feed<GraphRow>>>, Error> {
     let with = |wanted: &Wanted, but: Option<&String>| {
         let rest = match &wanted.names {
             Some(names) => Rest::Named(names.as_slice().into()),
@@ -79,7 +88,7 @@ pub fn open(options: &FilesOptions, rejected: &Arc<Rejected>) -> Result<Vec<Box<
         Tables { paths: &options.nodes, kind: &NODES, options: &of_nodes, parse: &nodes },
     ];
     let FilesOptions { format, follow, on_error, .. } = *options;
-    rows::open(&tables, Reading { format, tables: &options.tables, follow, on_error, notices }, rejected)
+    rows::open(&tables, Reading { format, tables: &options.tables, follow, on_error, notices }, rejected, known)
 }
 
 /// Rows from files as a source; see [`rows::Merge`] for its order and its epochs.
@@ -95,5 +104,10 @@ pub fn source(
 ) -> Result<Merge, Error> {
     let names = options.edges.iter().chain(&options.nodes).map(|path| path.display().to_string());
     let name = names.collect::<Vec<_>>().join(", ");
-    Ok(Merge::new(name, open(options, rejected)?, Ids::new(key), pace, options.follow, Arc::clone(stop)))
+    let mut known = Known::new();
+    let feeds = open_new(options, rejected, &mut known)?;
+    let merge = Merge::new(name, feeds, Ids::new(key), pace, options.follow, Arc::clone(stop));
+    let (options, rejected) = (options.clone(), Arc::clone(rejected));
+    let folders = options.edges.iter().chain(&options.nodes).any(|path| path.is_dir());
+    Ok(if folders { merge.with_more(Box::new(move || open_new(&options, &rejected, &mut known))) } else { merge })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::frames::{self, Extent};
 use super::report::{Group, Report};
-use super::{header, rows};
+use super::{header, molecules, rows};
 use crate::out::segments::MANIFEST;
 use crate::points::{kitti, known, label, listing, registry, table};
 
@@ -45,34 +45,64 @@ fn count(files: &[PathBuf], report: &mut Report) {
     for file in files {
         let known = known::find(file);
         let guessed = registry::guess(file).ok();
-        let name = guessed.map(|f| f.name).or(known.map(|k| k.name)).unwrap_or("unknown");
-        *groups.entry((name, guessed.is_some())).or_default() += 1;
+        let molecules = molecules::format(file).map(|(name, _)| name);
+        let name = molecules.or(guessed.map(|f| f.name)).or(known.map(|k| k.name)).unwrap_or("unknown");
+        *groups.entry((name, molecules.is_some() || guessed.is_some())).or_default() += 1;
     }
     report.files =
         groups.into_iter().map(|((name, readable), files)| Group { format: name.into(), files, readable }).collect();
 }
 
-/// A folder of frames, those files that lie in it directly, or of tables for `risk`.
+/// A folder of frames, those files that lie in it directly, of molecules, or of tables for `risk` or `gnn`.
 fn plain(folder: &Path, files: &[PathBuf], report: &mut Report) {
-    let mut tables = Vec::new();
-    let mut frames = 0;
-    for file in files.iter().filter(|file| file.parent() == Some(folder)) {
+    let own: Vec<&Path> = files.iter().map(PathBuf::as_path).filter(|file| file.parent() == Some(folder)).collect();
+    let (of_molecules, others): (Vec<&Path>, Vec<&Path>) =
+        own.into_iter().partition(|file| molecules::format(file).is_some());
+    if !of_molecules.is_empty() && others.iter().all(|file| listing::kind(file).is_none()) {
+        report.what += ": molecules";
+        return molecules::inspect(folder, report);
+    }
+    let (mut tables, mut unknown) = (BTreeMap::<&str, Vec<String>>::new(), Vec::new());
+    let mut frames = of_molecules.len();
+    for file in others {
         let Some(format) = listing::kind(file) else { continue };
-        let header = table::of(format).and_then(|_| rows::by_header(file, format.name));
-        match header {
-            Some(what) => tables.push(format!("{} ({what})", file.file_name().unwrap_or_default().to_string_lossy())),
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        match table::of(format).and_then(|_| input(file, format.name != "jsonl", report)) {
+            Some((what, pipeline)) => tables.entry(pipeline).or_default().push(format!("{name} ({what})")),
+            None if table::of(format).is_some() && rows::columns_of_points(file).is_empty() => {
+                unknown.push(name.into_owned());
+            }
             None => frames += 1,
         }
     }
-    if !tables.is_empty() {
-        report.what += &format!("; inputs of `risk`: {}", tables.join(", "));
+    for (pipeline, tables) in &tables {
+        report.what += &format!("; inputs of `{pipeline}`: {}", tables.join(", "));
+    }
+    if tables.contains_key("risk") && folder.join("params.json").is_file() {
+        report.what += ", with params.json";
     }
     report.readable = frames > 0 || !tables.is_empty();
     if frames > 0 || tables.is_empty() {
         let mut extent = Extent::default();
         report.points = frames::frames(folder, report, &mut extent);
         extent.tell(report);
+    } else if !unknown.is_empty() {
+        report.problems.push(format!("{}: no columns that a pipeline reads", unknown.join(", ")));
     }
+}
+
+/// What a table is and which pipeline reads it, if one does; its rows and problems go to the folder's report.
+fn input(file: &Path, certain: bool, report: &mut Report) -> Option<(&'static str, &'static str)> {
+    let mut alone = Report { path: file.display().to_string(), ..Report::default() };
+    let found = rows::inspect(file, certain, &mut alone);
+    let found = found.or_else(|| rows::is_truth(file).then_some(("truth", "risk")));
+    report.rows = alone.rows.map(|rows| rows + report.rows.unwrap_or(0)).or(report.rows);
+    let placed = |problem: String| match problem.contains(&alone.path) {
+        true => problem,
+        false => format!("{}: {problem}", alone.path),
+    };
+    report.problems.extend(alone.problems.into_iter().map(placed));
+    found
 }
 
 fn sequence(path: &Path, report: &mut Report) {
@@ -98,9 +128,10 @@ fn sequence(path: &Path, report: &mut Report) {
         let wrong = |scan: &PathBuf| label::read(&label_of(scan), scan, points(scan)? as usize).err();
         report.problems.extend(scans.iter().filter(labelled).filter_map(wrong).map(|error| error.to_string()));
     }
-    // Those whose labels are wrong count, too.
+    // Those whose labels are wrong count, too; of a scan that cannot be read nothing is known.
+    let all = report.frames == Some(scans.len() as u64);
+    report.points = read.filter(|_| all).or_else(|| Some(scans.iter().filter_map(points).sum()));
     report.frames = Some(scans.len() as u64);
-    report.points = scans.iter().map(points).sum();
     extent.tell(report);
     let mut said = BTreeSet::new();
     report.problems.retain(|problem| said.insert(problem.clone()));

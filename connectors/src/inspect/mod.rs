@@ -3,6 +3,7 @@
 mod folder;
 mod frames;
 mod header;
+mod molecules;
 mod report;
 mod rows;
 
@@ -34,6 +35,10 @@ pub fn inspect(path: &Path) -> Report {
 }
 
 fn file(path: &Path, report: &mut Report) {
+    if let Some((name, what)) = molecules::format(path) {
+        (report.format, report.what) = (name.into(), what.into());
+        return molecules::inspect(path, report);
+    }
     let format = match registry::guess(path) {
         Ok(format) => format,
         Err(error) => return unread(path, error, report),
@@ -43,9 +48,11 @@ fn file(path: &Path, report: &mut Report) {
     report.readable = true;
     if table::of(format).is_some() {
         let written = rows::output(path, report);
-        if written || rows::inspect(path, format.name != "jsonl", report) {
+        if written || rows::inspect(path, format.name != "jsonl", report).is_some() {
             return;
         }
+        rows::without_header(path, report);
+        report.fields = rows::columns_of_points(path);
     }
     // What is wrong with a header is said by the reader, too.
     let stated = header::facts(path, format.name, report).ok().and(report.points);
@@ -57,7 +64,7 @@ fn file(path: &Path, report: &mut Report) {
 /// A file that holds no frames: rows for `risk`, or a format that is known by sight.
 fn unread(path: &Path, error: Error, report: &mut Report) {
     let known = known::find(path);
-    if known.is_none_or(|known| known.sure == 0) && rows::inspect(path, false, report) {
+    if known.is_none_or(|known| known.sure == 0) && rows::inspect(path, false, report).is_some() {
         (report.format, report.readable) = ("text".into(), true);
         return;
     }

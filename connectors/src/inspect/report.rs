@@ -47,7 +47,11 @@ pub struct Report {
     pub frames: Option<u64>,
     /// Points of all frames; of the header's word if they could not be read.
     pub points: Option<u64>,
-    /// Fields of a point, in file order.
+    /// Atoms of all frames of molecules.
+    pub atoms: Option<u64>,
+    /// Symbols of the elements of molecules, by atomic number.
+    pub elements: Vec<String>,
+    /// Fields of a point or atom, in file order.
     pub fields: Vec<Field>,
     /// Least finite coordinate on each axis (file units).
     pub minimum: Option<[f64; 3]>,
@@ -79,6 +83,10 @@ impl fmt::Display for Report {
         }
         if let Some(points) = self.points {
             writeln!(f, "  points   {points}")?;
+        }
+        if let Some(atoms) = self.atoms {
+            writeln!(f, "  atoms    {atoms}")?;
+            writeln!(f, "  elements {}", self.elements.join(" "))?;
         }
         for (label, count) in
             [("rows", self.rows), ("positive", self.positive), ("people", self.people), ("nodes", self.nodes)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::array::{Array as _, ArrayRef};
 use thalweg::Next;
 use thalweg::asof::Stamped;
 use thalweg::contacts::Fact;
@@ -134,28 +135,60 @@ fn survey<F: Surveyed>(open: Open<F>, rejected: &Arc<Rejected>) -> Option<Survey
     Some(survey)
 }
 
-/// What the rows of a table are, if a pipeline reads such rows; false leaves the report as it was. `certain` if the format has a header,
-/// so that a table with the columns is one of that kind whatever its rows are.
-pub(super) fn inspect(path: &Path, certain: bool, report: &mut Report) -> bool {
-    INPUTS.iter().any(|input| {
+/// What the rows of a table are (`contacts`) and which pipeline reads them, if one does; `None` leaves the report as it was. `certain` if
+/// the format has a header, so that a table with the columns is one of that kind whatever its rows are.
+pub(super) fn inspect(path: &Path, certain: bool, report: &mut Report) -> Option<(&'static str, &'static str)> {
+    INPUTS.iter().find_map(|input| {
         let (notices, rejected) = (Notices::default(), Arc::new(Rejected::beside(&report.path)));
-        let found = (input.survey)(path, &notices, &rejected).filter(|survey| survey.rows > 0 || certain);
-        let Some(survey) = found else { return false };
+        let survey = (input.survey)(path, &notices, &rejected).filter(|survey| survey.rows > 0 || certain)?;
         tell(input, &survey, &notices, &rejected, report);
-        true
+        Some((input.what, input.pipeline))
     })
 }
 
-/// What the rows are, by the file's header alone, if it has one.
-pub(super) fn by_header(path: &Path, format: &str) -> Option<&'static str> {
+/// Says why rows cannot be read from a text that has not even a header; as points it is a frame without any.
+pub(super) fn without_header(path: &Path, report: &mut Report) {
     let (notices, rejected) = (Notices::default(), Arc::new(Rejected::beside("")));
-    let kinds = [
-        ("contacts", contacts(path, &notices, true)(&rejected).is_ok()),
-        ("tests", contacts(path, &notices, false)(&rejected).is_ok()),
-        ("edges", graph(path, &notices, true)(&rejected).is_ok()),
-        ("nodes", graph(path, &notices, false)(&rejected).is_ok()),
-    ];
-    kinds.into_iter().find(|(_, opens)| format != "jsonl" && *opens).map(|(what, _)| what)
+    let why = [contacts(path, &notices, true)(&rejected).err(), graph(path, &notices, true)(&rejected).err()];
+    let none = |error: &Error| matches!(error, Error::Malformed { found, .. } if found == "no header");
+    report.problems.extend(why.into_iter().flatten().filter(none).map(|error| error.to_string()));
+}
+
+/// The columns of a table of points, as its reader knows them.
+static POINTS: Kind = Kind {
+    instead: Some((3, 3)),
+    bare: Some(|cells| cells.len() >= 3 && cells.iter().take(3).all(|cell| cell.trim().parse::<f64>().is_ok())),
+    ..kind(&[
+        Column::must("x"),
+        Column::must("y"),
+        Column::must("z"),
+        Column::may("xyz", &[]),
+        Column::may("frame", &[]),
+        Column::may("doppler", &["velocity", "radial_velocity"]),
+        Column::may("intensity", &["remission", "reflectance", "reflectivity"]),
+        Column::may("class", &["classification"]),
+        Column::may("label", &[]),
+        Column::may("instance", &[]),
+        Column::may("time", &["timestamp"]),
+        Column::may("time_ns", &["timestamp_ns"]),
+    ])
+};
+
+/// The columns of a table of points that are known here, with their types in the file; nothing for a table that does not open as one.
+pub(super) fn columns_of_points(path: &Path) -> Vec<Field> {
+    let (tables, notices) = (TableOptions::default(), Notices::default());
+    let opening = Opening { kind: &POINTS, options: &tables, follow: false, notices: &notices };
+    let Ok(mut table) = tables::open(path, None, opening) else { return Vec::new() };
+    let Ok(Next::Item(block)) = table.next() else { return Vec::new() };
+    let field = |(column, cells): (&Column, &Option<ArrayRef>)| {
+        Some(Field::new(column.name, plain(&cells.as_ref()?.data_type().to_string())))
+    };
+    POINTS.columns.iter().zip(&block.columns).filter_map(field).collect()
+}
+
+/// True for a table of who was truly infected, as `eval risk` reads it.
+pub(super) fn is_truth(path: &Path) -> bool {
+    contacts::truth(path).is_ok()
 }
 
 fn tell(input: &Input, survey: &Survey, notices: &Notices, rejected: &Rejected, report: &mut Report) {

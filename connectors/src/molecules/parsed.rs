@@ -6,6 +6,7 @@ use super::checks::FARTHEST;
 use super::elements;
 use super::error::{MoleculeError, shown};
 use super::lines::real;
+use super::unit::{NAMES, Unit};
 
 /// What readers find odd, once a kind.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ pub(super) struct Parsed {
     pub(super) molecule: Molecule,
     /// The line of each atom, `[atoms]`.
     pub(super) lines: Vec<u64>,
+    /// The unit that the frame states, and the line where it does.
+    pub(super) unit: Option<(u64, String)>,
 }
 
 impl Parsed {
@@ -50,6 +53,37 @@ impl Parsed {
         self.molecule.z.push(z);
         self.molecule.pos.push(at);
         self.lines.push(line);
+        Ok(())
+    }
+
+    /// Brings the truth to the units of a [`Molecule`]: energies to eV, forces to eV/Å, a `value` to `wanted`.
+    /// An unknown unit is an error where a truth is wanted; else what it belongs to is left out, and noted.
+    pub(super) fn convert(&mut self, wanted: Option<Unit>, notes: &mut Notes) -> Result<(), MoleculeError> {
+        let Some((line, stated)) = self.unit.take() else { return Ok(()) };
+        let Molecule { energy, forces, value, .. } = &mut self.molecule;
+        if value.is_none() && energy.is_none() && forces.is_none() {
+            return Ok(());
+        }
+        let Some(unit) = Unit::by_name(&stated) else {
+            let found = format!("unit {}", shown(&stated));
+            if wanted.is_some() {
+                return Err(MoleculeError::frame(line, found, NAMES));
+            }
+            let what = if value.is_some() { "value" } else { "energy and forces" };
+            notes.once("unit", || format!("line {line}: {what} left out, found {found}, expected {NAMES}"));
+            if value.take().is_none() {
+                (*energy, *forces) = (None, None);
+            }
+            return Ok(());
+        };
+        match (value, wanted) {
+            (Some(value), Some(wanted)) => *value *= unit.per(wanted),
+            (Some(_), None) => {}
+            (None, _) => {
+                energy.iter_mut().for_each(|energy| *energy *= unit.ev);
+                forces.iter_mut().flatten().flatten().for_each(|force| *force *= unit.ev);
+            }
+        }
         Ok(())
     }
 }

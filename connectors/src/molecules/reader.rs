@@ -9,6 +9,7 @@ use thalweg::molecules::Molecule;
 use super::error::MoleculeError;
 use super::lines::Lines;
 use super::parsed::{Notes, Parsed};
+use super::unit::Unit;
 use super::{checks, sdf, xyz};
 
 /// A format of molecules.
@@ -61,6 +62,8 @@ pub struct Reader<R: BufRead> {
     frame: i64,
     ended: bool,
     units_checked: bool,
+    trajectory: bool,
+    unit: Option<Unit>,
     atoms_before: Option<usize>,
     notes: Notes,
 }
@@ -75,9 +78,24 @@ impl<R: BufRead> Reader<R> {
             frame: 0,
             ended: false,
             units_checked: false,
+            trajectory: false,
+            unit: None,
             atoms_before: None,
             notes: Notes::default(),
         }
+    }
+
+    /// The same for frames of one molecule that moves, if it is `true`: another number of atoms is noted.
+    #[must_use]
+    pub fn of_trajectory(self, trajectory: bool) -> Reader<R> {
+        Reader { trajectory, ..self }
+    }
+
+    /// The same with each `value` in this unit, which is also that of a frame that states none; an unknown unit is
+    /// an error. With `None` a `value` stays as it is written.
+    #[must_use]
+    pub fn values_in(self, unit: Option<Unit>) -> Reader<R> {
+        Reader { unit, ..self }
     }
 
     /// The file's name.
@@ -126,7 +144,9 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    fn checked(&mut self, Parsed { molecule, lines }: Parsed) -> Result<Molecule, MoleculeError> {
+    fn checked(&mut self, mut parsed: Parsed) -> Result<Molecule, MoleculeError> {
+        parsed.convert(self.unit, &mut self.notes)?;
+        let Parsed { molecule, lines, .. } = parsed;
         if let Some((i, j)) = checks::overlap(&molecule.pos) {
             let found = format!("an atom in the place of that of line {}", lines[i]);
             return Err(MoleculeError::frame(lines[j], found, format!("atoms {} Å apart or more", checks::NEAREST)));
@@ -138,8 +158,7 @@ impl<R: BufRead> Reader<R> {
             }
         }
         let atoms = molecule.z.len();
-        // Records of an SDF are different molecules; frames of XYZ are mostly one that moves.
-        if let Some(before) = self.atoms_before.replace(atoms).filter(|&n| n != atoms && self.format == Format::Xyz) {
+        if let Some(before) = self.atoms_before.replace(atoms).filter(|&n| n != atoms && self.trajectory) {
             let line = molecule.line;
             self.notes.once("atoms", || format!("line {line}: {atoms} atoms, the frame before has {before}"));
         }

@@ -2,8 +2,9 @@
 //! data, ended by `$$$$`.
 //!
 //! V2000 and V3000 of "CTfile Formats" (BIOVIA, Dassault Systèmes, 2020). Only atoms and the data
-//! `energy` (eV) and `value` are taken; bonds are counted off. Hydrogens that are not written are
-//! not added.
+//! `energy`, `value` and `unit` are taken; bonds are counted off. Hydrogens that are not written are
+//! not added. A line that has no place in this order is an error: what stands there may be an atom too
+//! many, or another molecule behind a lost `$$$$`.
 
 use std::io::BufRead;
 
@@ -132,12 +133,14 @@ fn parse<R: BufRead>(record: &mut Record<R>, notes: &mut Notes) -> Result<Option
         let line = parsed.molecule.line + 1;
         notes.once("2D", || format!("line {line}: the coordinates are a drawing in 2D, not a shape in space"));
     }
-    if counts.contains("V3000") {
+    let behind = if counts.contains("V3000") {
         v3000(record, &mut parsed)?;
+        None
     } else {
         v2000(record, counts, &mut parsed)?;
-    }
-    data(record, &mut parsed, notes)?;
+        properties(record)?
+    };
+    data(record, behind, &mut parsed, notes)?;
     Ok(Some(parsed))
 }
 
@@ -164,7 +167,7 @@ fn counts_v2000(line: &str) -> Result<(u32, u32), String> {
     fields.ok_or_else(|| format!("at most {MOST} atoms and bonds in V2000; larger molecules want V3000"))
 }
 
-/// The table of V2000: atoms, bonds, properties up to `M  END`.
+/// The table of V2000: atoms and bonds.
 fn v2000<R: BufRead>(record: &mut Record<R>, counts: &str, parsed: &mut Parsed) -> Result<(), MoleculeError> {
     let (atoms, bonds) = counts_v2000(counts).map_err(|expected| record.wrong(shown(counts.trim_end()), expected))?;
     for i in 1..=atoms {
@@ -197,9 +200,33 @@ fn v2000<R: BufRead>(record: &mut Record<R>, counts: &str, parsed: &mut Parsed) 
             return Err(record.wrong(found, format!("two atoms, 1 to {atoms}, and the type of their bond")));
         }
     }
-    // Old files have no M  END; all atoms and bonds have been seen.
-    while record.next()?.is_some_and(|line| !line.starts_with("M  END")) {}
     Ok(())
+}
+
+/// The properties of V2000, up to `M  END`. Old files have no `M  END`: the first line of what follows comes back.
+fn properties<R: BufRead>(record: &mut Record<R>) -> Result<Option<String>, MoleculeError> {
+    while let Some(line) = record.next()? {
+        if line.starts_with("M  END") {
+            break;
+        }
+        // Lines of text that belong to the property.
+        let more: u32 = match line.as_bytes() {
+            [b'M' | b'V', b' ', b' ', ..] => 0,
+            [b'A' | b'G', b' ', b' ', ..] => 1,
+            [b'S', b' ', b' ', ..] => line.get(6..).and_then(|count| count.trim().parse().ok()).unwrap_or(0),
+            _ if line.starts_with('>') || line.trim().is_empty() => return Ok(Some(line.to_owned())),
+            _ => {
+                let found = shown(line.trim_end());
+                return Err(record.wrong(found, "M  END, or a property behind all declared atoms and bonds"));
+            }
+        };
+        for _ in 0..more {
+            if record.next()?.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The table of V3000: the block `ATOM`, and what else there is up to `M  END`.
@@ -252,22 +279,46 @@ fn atom(parsed: &mut Parsed, line: u64, symbol: &str, place: [&str; 3]) -> Resul
     parsed.push(line, symbol, place)
 }
 
-/// The data behind the table: a line `> <name>`, and the value on the next.
-fn data<R: BufRead>(record: &mut Record<R>, parsed: &mut Parsed, notes: &mut Notes) -> Result<(), MoleculeError> {
-    let mut slot = None;
-    while let Some(line) = record.next()? {
+/// The data behind the table, which `behind` may have begun: a line `> <name>`, the value on the next ones, a blank line.
+fn data<R: BufRead>(
+    record: &mut Record<R>,
+    behind: Option<String>,
+    parsed: &mut Parsed,
+    notes: &mut Notes,
+) -> Result<(), MoleculeError> {
+    // Whether a value goes on, and what its first line is for.
+    let (mut within, mut slot) = (false, None);
+    let mut behind = behind;
+    loop {
+        let line = match behind.take() {
+            Some(line) => line,
+            None => match record.next()? {
+                Some(line) => line.to_owned(),
+                None => return Ok(()),
+            },
+        };
+        let (text, number) = (line.trim(), record.lines.number());
         if let Some(key) = slot.take() {
-            let found = shown(line.trim());
-            let number = label(line.trim()).unwrap_or_else(|()| {
-                let line = record.lines.number();
-                notes.once("label", || format!("line {line}: {key} {found} left out, expected a number"));
+            within = !text.is_empty();
+            if key == "unit" {
+                parsed.unit = within.then(|| (number, text.to_owned()));
+                continue;
+            }
+            let value = label(text).unwrap_or_else(|()| {
+                let found = shown(text);
+                notes.once("label", || format!("line {number}: {key} {found} left out, expected a number"));
                 None
             });
-            *(if key == "energy" { &mut parsed.molecule.energy } else { &mut parsed.molecule.value }) = number;
+            *(if key == "energy" { &mut parsed.molecule.energy } else { &mut parsed.molecule.value }) = value;
         } else if line.starts_with('>') {
+            within = true;
             let name = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
-            slot = ["energy", "value"].into_iter().find(|key| name.is_some_and(|(name, _)| name == *key));
+            slot = ["energy", "value", "unit"].into_iter().find(|key| name.is_some_and(|(name, _)| name == *key));
+        } else if within {
+            within = !text.is_empty();
+        } else if !text.is_empty() {
+            let expected = "data (> <name>), $$$$ or the end of the file behind M  END";
+            return Err(record.wrong(shown(line.trim_end()), expected));
         }
     }
-    Ok(())
 }

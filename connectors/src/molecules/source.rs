@@ -11,6 +11,7 @@ use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Next, Source};
 
 use super::reader::{Format, Reader, open};
+use super::unit::Unit;
 use crate::error::Error;
 use crate::notices::Notices;
 use crate::on_error::OnError;
@@ -21,6 +22,10 @@ use crate::order;
 pub struct MoleculesOptions {
     /// The format of every file, else guessed from each name.
     pub format: Option<Format>,
+    /// The frames of a file are one molecule that moves; see [`Reader::of_trajectory`].
+    pub trajectory: bool,
+    /// The unit in which a `value` is wanted; see [`Reader::values_in`].
+    pub unit: Option<Unit>,
     /// Position of the first frame to deliver, over all inputs.
     pub start_offset: u64,
     /// Position of the first frame not to deliver any more.
@@ -94,7 +99,10 @@ impl Molecules {
             let Some(reader) = &mut self.open else {
                 let Some((path, format)) = self.files.pop_front() else { return Ok(Next::End) };
                 match open(&path) {
-                    Ok(file) => self.open = Some(Reader::new(&path, format, file)),
+                    Ok(file) => {
+                        let reader = Reader::new(&path, format, file).of_trajectory(self.options.trajectory);
+                        self.open = Some(reader.values_in(self.options.unit));
+                    }
                     Err(error) => self.pass_over(Error::io(&path, error))?,
                 }
                 self.place = Some(Place { input: path.display().to_string(), records: 0, sum: 0 });

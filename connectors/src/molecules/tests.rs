@@ -218,7 +218,12 @@ fn what_is_odd_is_noted_once() {
     assert_eq!(notes(&(h2("", 0.74) + &h2("", 74.0))), [""; 0]);
     let box_ = "Lattice=\"9 0 0 0 9 0 0 0 9\"";
     assert_eq!(notes(&(h2(box_, 8.5) + &h2(box_, 8.5))), ["line 2: Lattice without pbc, read as pbc=\"T T T\""]);
-    assert_eq!(notes(&(h2("", 1.0) + "1\n\nH 0 0 0\n" + &h2("", 1.0))), ["line 5: 1 atoms, the frame before has 2"]);
+    // Frames are molecules of a set, unless they are said to be one that moves.
+    let two = h2("", 1.0) + "1\n\nH 0 0 0\n" + &h2("", 1.0);
+    assert_eq!(notes(&two), [""; 0]);
+    let mut reader = Reader::new(Path::new("test"), Format::Xyz, two.as_bytes()).of_trajectory(true);
+    while reader.next().unwrap().is_some() {}
+    assert_eq!(reader.take_notes(), ["line 5: 1 atoms, the frame before has 2"]);
     assert_eq!(notes(&h2("REF_energy=-3", 1.0)), ["line 2: \"REF_energy\" is not read, only energy is"]);
     assert_eq!(notes(&h2("energy=-3 free_energy=-3", 1.0)), [""; 0]);
     assert_eq!(notes(&h2("energy=-x value=nan", 1.0)), ["line 2: energy \"-x\" left out, expected a number"]);

@@ -76,9 +76,10 @@ impl Columns {
     const PLAIN: Columns = Columns { element: 0, pos: 1, forces: None, width: 4 };
 
     /// The columns that `Properties` lists: `name:type:width` of each, joined by `:`.
-    fn parse(properties: &str, line: u64) -> Result<Columns, MoleculeError> {
+    fn parse(properties: &str, line: u64, notes: &mut Notes) -> Result<Columns, MoleculeError> {
         let wrong = |found: String, expected: &str| MoleculeError::frame(line, found, expected);
         let (mut symbols, mut numbers, mut pos, mut forces, mut width) = (None, None, None, None, 0usize);
+        let mut unread = None;
         let parts: Vec<&str> = properties.trim().split(':').collect();
         for part in parts.chunks(3) {
             let columns = match part {
@@ -94,7 +95,9 @@ impl Columns {
                 "Z" | "numbers" => (&mut numbers, ("I", 1)),
                 "pos" | "positions" => (&mut pos, ("R", 3)),
                 "forces" | "force" if forces.is_none() => (&mut forces, ("R", 3)),
-                _ => {
+                name => {
+                    let lower = name.to_ascii_lowercase();
+                    unread = Some(name).filter(|_| lower.ends_with("forces") || lower.ends_with("force")).or(unread);
                     width = end;
                     continue;
                 }
@@ -107,6 +110,9 @@ impl Columns {
             }
             *slot = Some(width);
             width = end;
+        }
+        if let Some(name) = unread.filter(|_| forces.is_none()) {
+            notes.once("columns", || format!("line {line}: {} is not read, only forces is", shown(name)));
         }
         // Symbols beside numbers may be names of kinds of atoms.
         match (numbers.or(symbols), pos) {
@@ -155,7 +161,7 @@ impl Columns {
 
 /// Reads the comment: what it says of the molecule goes to `parsed`, the columns come back.
 fn header(comment: &str, line: u64, parsed: &mut Parsed, notes: &mut Notes) -> Result<Columns, MoleculeError> {
-    let molecule = &mut parsed.molecule;
+    let Parsed { molecule, unit, .. } = parsed;
     let (mut columns, mut pbc, mut energy_key) = (None, None, None);
     let (pairs, closed) = pairs(comment);
     if !closed && comment.contains('=') {
@@ -173,8 +179,9 @@ fn header(comment: &str, line: u64, parsed: &mut Parsed, notes: &mut Notes) -> R
                 *(if key == "energy" { &mut molecule.energy } else { &mut molecule.value }) = number;
             }
             "name" => molecule.name = value.map(str::to_owned),
+            "unit" => *unit = value.map(|value| (line, value.to_owned())),
             _ if key.eq_ignore_ascii_case("Lattice") => molecule.cell = Some(lattice(bare, line)?),
-            _ if key.eq_ignore_ascii_case("Properties") => columns = Some(Columns::parse(bare, line)?),
+            _ if key.eq_ignore_ascii_case("Properties") => columns = Some(Columns::parse(bare, line, notes)?),
             _ if key.eq_ignore_ascii_case("pbc") => pbc = Some(periodic(bare, line)?),
             _ if key.to_ascii_lowercase().ends_with("energy") => energy_key = Some(key),
             _ => {}

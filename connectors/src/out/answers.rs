@@ -43,7 +43,7 @@ pub fn answer_changes_batches(answers: &Answers) -> Box<dyn Iterator<Item = Resu
 fn columns(answers: &Answers, rows: &[Answer]) -> Result<Vec<ArrayRef>, Error> {
     let name = |node: u32| answers.names.get(node as usize).map_or("", |name| name);
     Ok(vec![
-        Arc::new(Int64Array::from_value(answers.as_of.div_euclid(1_000_000_000), rows.len())),
+        Arc::new(Int64Array::from_value(super::batches::seconds(answers.as_of), rows.len())),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| name(row.node)))),
         float_list_column("column y", rows.iter().map(|row| &*row.y))?,
     ])

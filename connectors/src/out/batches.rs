@@ -377,6 +377,11 @@ fn because_item() -> Arc<Field> {
     Arc::new(field("item", DataType::Struct(because_fields())))
 }
 
+/// A time (ns) in whole seconds, up: no row that it has is after it.
+pub(super) fn seconds(t: i64) -> i64 {
+    t.div_euclid(1_000_000_000) + i64::from(t.rem_euclid(1_000_000_000) > 0)
+}
+
 /// `as_of` i64 (s), `person` utf8, `score` f32, `model` utf8, `because` list of (`person` utf8, `weight` f32).
 pub fn risk_schema() -> SchemaRef {
     Arc::new(Schema::new(risk_fields()))
@@ -430,7 +435,7 @@ fn risk_columns(scores: &Scores, rows: &[Score]) -> Result<Vec<ArrayRef>, Error>
     let offsets = OffsetBuffer::from_lengths(rows.iter().map(|row| row.because.len()));
     let because = ListArray::try_new(because_item(), offsets, Arc::new(because), None).map_err(wrong)?;
     Ok(vec![
-        Arc::new(Int64Array::from_value(scores.as_of.div_euclid(1_000_000_000), rows.len())),
+        Arc::new(Int64Array::from_value(seconds(scores.as_of), rows.len())),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| name(row.person)))),
         Arc::new(Float32Array::from_iter_values(rows.iter().map(|row| row.score))),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|_| &*scores.model))),

@@ -1,23 +1,21 @@
-//! Checkpoints: what a run must know to go on where it was killed, one file each in a folder of their own.
+//! Checkpoints: what a run must know to go on where it was killed, one file each in a folder or bucket of their own.
 //!
-//! A checkpoint is written whole under a temporary name, made durable, and claims its number with a link that fails where the number is taken.
+//! A checkpoint is written whole and claims its number, which fails where the number is taken: in a folder by a link, in a bucket by a put on condition.
 //! It names the segments that are the output up to its position. A segment becomes part of the output by a checkpoint alone. The newest whole
 //! checkpoint counts; the newest three are kept, so that one that was damaged costs seconds of work and no rows.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use thalweg::source::Position;
 
-use super::die::die_at;
-use super::lock::FolderLock;
+use super::lock::Lock;
 use super::manifest::Segment;
-use super::publish::sync_folder_of;
+use super::store::Store;
 use crate::error::{At, Error};
-use crate::files::read_regular;
 use crate::notices::Notices;
 
 const VERSION: u32 = 2;
@@ -49,6 +47,9 @@ pub struct Checkpoint {
     pub arrivals: u64,
     /// True once the input has ended and nothing will follow.
     pub complete: bool,
+    /// What the input was when the run began that came to its end: a checksum of names and lengths. None in checkpoints of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<u32>,
     /// CRC-32 of this object as compact JSON with this field 0.
     crc32: u32,
 }
@@ -67,6 +68,7 @@ impl Checkpoint {
             fresh: Vec::new(),
             arrivals: 0,
             complete: false,
+            input: None,
             crc32: 0,
         }
     }
@@ -77,8 +79,9 @@ impl Checkpoint {
         serde_json::to_vec(&plain).map_or(0, |bytes| crc32fast::hash(&bytes))
     }
 
-    fn read(path: &Path) -> Result<Checkpoint, Error> {
-        let bytes = read_regular(path)?;
+    fn read(store: &Store, number: u64) -> Result<Checkpoint, Error> {
+        let (file, path) = (name(number), &store.path(&name(number)));
+        let bytes = store.read(&file)?;
         let malformed =
             |e: serde_json::Error| Error::malformed(path, At::Line(e.line() as u64), e.to_string(), "a checkpoint");
         let Version { version } = serde_json::from_slice(&bytes).map_err(malformed)?;
@@ -91,7 +94,7 @@ impl Checkpoint {
             let found = format!("checksum {}", read.crc32);
             return Err(Error::malformed(path, At::Field("crc32".into()), found, sum.to_string()));
         }
-        if path.file_name() != self::path(Path::new(""), read.number).file_name() {
+        if read.number != number {
             let found = format!("checkpoint {}", read.number);
             return Err(Error::malformed(path, At::Field("number".into()), found, "the number in the file's name"));
         }
@@ -108,11 +111,12 @@ struct Version {
 /// A folder of checkpoints.
 #[derive(Debug)]
 pub struct Checkpoints {
-    folder: PathBuf,
+    store: Store,
     /// The greatest number that was ever taken.
     last: u64,
-    /// None for a reader.
-    _lock: Option<FolderLock>,
+    lock: Lock,
+    /// Bytes of [`ARRIVALS`] that a bucket has.
+    sent: u64,
 }
 
 impl Checkpoints {
@@ -121,10 +125,18 @@ impl Checkpoints {
     /// # Errors
     /// A folder that cannot be made, or that another run writes into.
     pub fn open(folder: &Path) -> Result<Checkpoints, Error> {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        let lock = Some(FolderLock::take(folder)?);
-        let last = numbers(folder)?.last().copied().unwrap_or(0);
-        Ok(Checkpoints { folder: folder.into(), last, _lock: lock })
+        let store = Store::at(folder)?;
+        store.make()?;
+        let lock = Lock::take(&store)?;
+        let last = numbers(&store)?.last().copied().unwrap_or(0);
+        let mut sent = 0;
+        if store.is_remote()
+            && let Some(length) = store.length(ARRIVALS)?
+        {
+            store.fetch(ARRIVALS)?;
+            sent = length;
+        }
+        Ok(Checkpoints { store, last, lock, sent })
     }
 
     /// The newest checkpoint that is whole; those that are not are said. `None` in a folder without any.
@@ -133,12 +145,12 @@ impl Checkpoints {
     /// Checkpoints of which none is whole: the error of the newest. A list of arrivals that ends before it may.
     pub fn newest(&self, notices: &Notices) -> Result<Option<Checkpoint>, Error> {
         let mut first = None;
-        for number in numbers(&self.folder)?.into_iter().rev() {
-            let path = path(&self.folder, number);
-            match Checkpoint::read(&path) {
+        for number in numbers(&self.store)?.into_iter().rev() {
+            let path = self.store.path(&name(number));
+            match Checkpoint::read(&self.store, number) {
                 Ok(checkpoint) => {
-                    let list = self.folder.join(ARRIVALS);
-                    let found = if checkpoint.arrivals > 0 { length(&list)? } else { 0 };
+                    let list = self.store.path(ARRIVALS);
+                    let found = if checkpoint.arrivals > 0 { length(&self.store.local(ARRIVALS))? } else { 0 };
                     if found < checkpoint.arrivals {
                         let expected = format!("{} or more: put the list back as it was", checkpoint.arrivals);
                         return Err(Error::malformed(
@@ -164,25 +176,26 @@ impl Checkpoints {
     /// # Errors
     /// A folder that cannot be written; a number that somebody else took.
     pub fn commit(&mut self, checkpoint: &mut Checkpoint) -> Result<(), Error> {
+        self.lock.still_held()?;
         self.last += 1;
         checkpoint.number = self.last;
-        checkpoint.arrivals = length(&self.folder.join(ARRIVALS))?;
+        checkpoint.arrivals = length(&self.store.local(ARRIVALS))?;
+        if self.store.is_remote() && checkpoint.arrivals > self.sent {
+            let list = self.store.local(ARRIVALS);
+            let bytes = std::fs::read(&list).map_err(|e| Error::io(&list, e))?;
+            self.store.put(ARRIVALS, &bytes)?;
+            self.sent = checkpoint.arrivals;
+        }
         checkpoint.crc32 = checkpoint.sum();
-        let path = path(&self.folder, self.last);
-        let io = |e| Error::io(&path, e);
-        let mut bytes = serde_json::to_vec_pretty(checkpoint).map_err(|e| io(e.into()))?;
+        let name = name(self.last);
+        let mut bytes =
+            serde_json::to_vec_pretty(checkpoint).map_err(|e| Error::io(&self.store.path(&name), e.into()))?;
         bytes.push(b'\n');
-        let mut builder = tempfile::Builder::new();
-        let mut file = builder.prefix(".checkpoint.").suffix(".tmp").tempfile_in(&self.folder).map_err(io)?;
-        file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(io)?;
-        die_at("checkpoint written");
-        std::fs::hard_link(file.path(), &path).map_err(io)?;
-        die_at("checkpoint linked");
-        sync_folder_of(&path)?;
-        let numbers = numbers(&self.folder)?;
+        self.store.claim(&name, &bytes)?;
+        let numbers = numbers(&self.store)?;
         for old in &numbers[..numbers.len().saturating_sub(KEPT)] {
             // One that stays is passed over: it is not the newest.
-            let _ = std::fs::remove_file(self::path(&self.folder, *old));
+            let _ = self.store.remove(&self::name(*old));
         }
         Ok(())
     }
@@ -218,35 +231,30 @@ pub type Listed = (PathBuf, Result<Checkpoint, Error>);
 /// # Errors
 /// A folder that cannot be read.
 pub fn list(folder: &Path) -> Result<Vec<Listed>, Error> {
-    let read = |number| {
-        let path = path(folder, number);
-        let checkpoint = Checkpoint::read(&path);
-        (path, checkpoint)
-    };
-    Ok(numbers(folder)?.into_iter().map(read).collect())
+    let store = Store::at(folder)?;
+    let read = |number| (store.path(&name(number)), Checkpoint::read(&store, number));
+    Ok(numbers(&store)?.into_iter().map(read).collect())
 }
 
 /// When the newest checkpoint of a folder was made, and its size; `None` where there is none. It is not read.
 pub fn newest_file(folder: &Path) -> Option<(SystemTime, u64)> {
-    let newest = numbers(folder).ok()?.pop()?;
-    let file = std::fs::metadata(path(folder, newest)).ok()?;
-    Some((file.modified().ok()?, file.len()))
+    let entries = Store::at(folder).and_then(|store| store.list()).ok()?;
+    let newest = entries.into_iter().filter_map(|entry| Some((number(&entry.name)?, entry))).max_by_key(|(n, _)| *n)?;
+    Some((newest.1.modified?, newest.1.bytes))
 }
 
-fn path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("checkpoint-{number:08}.json"))
+fn name(number: u64) -> String {
+    format!("checkpoint-{number:08}.json")
 }
 
-/// The numbers of the checkpoints in a folder, ascending.
-fn numbers(folder: &Path) -> Result<Vec<u64>, Error> {
-    let io = |e| Error::io(folder, e);
-    let mut numbers = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let name = entry.map_err(io)?.file_name();
-        let number: Option<u64> =
-            name.to_str().and_then(|name| name.strip_prefix("checkpoint-")?.strip_suffix(".json")?.parse().ok());
-        numbers.extend(number);
-    }
+/// The number of a checkpoint's file.
+fn number(name: &str) -> Option<u64> {
+    name.strip_prefix("checkpoint-")?.strip_suffix(".json")?.parse().ok()
+}
+
+/// The numbers of the checkpoints that are there, ascending.
+fn numbers(store: &Store) -> Result<Vec<u64>, Error> {
+    let mut numbers: Vec<u64> = store.list()?.iter().filter_map(|entry| number(&entry.name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }

@@ -5,8 +5,8 @@
 //! that nobody names, and removes them. Killed after it, a run finds what the checkpoint names under one of the two names, and puts it in place.
 //! So who reads `*.parquet` sees a row once, or not yet.
 
-use std::collections::{HashSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -18,16 +18,13 @@ use thalweg::{BoxError, Epoch, Sink};
 use super::announce::Announced;
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::die::die_at;
-use super::lock::FolderLock;
+use super::lock::{Lock, STAGED};
 use super::manifest::{Growing as GrowingManifest, MANIFEST, Manifest, Segment};
-use super::publish::sync_folder_of;
 use super::segment::{OpenSegment, check};
 use super::segments::Roll;
+use super::store::Store;
 use super::writer::Batches;
 use crate::error::{At, Error};
-
-/// The ending of a segment that no checkpoint names yet.
-const STAGED: &str = ".staged";
 
 /// Where an item of the source stands.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +113,7 @@ pub struct Keeping {
 
 /// The sink.
 pub struct DurableSink<T> {
-    folder: PathBuf,
+    store: Store,
     schema: SchemaRef,
     batches: Batches<T>,
     roll: Roll,
@@ -131,7 +128,7 @@ pub struct DurableSink<T> {
     since: Instant,
     failed: bool,
     announced: Announced,
-    _lock: FolderLock,
+    lock: Lock,
 }
 
 impl<T> DurableSink<T> {
@@ -147,15 +144,16 @@ impl<T> DurableSink<T> {
         keeping: Keeping,
     ) -> Result<DurableSink<T>, Error> {
         die_at("run begins");
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        let lock = FolderLock::take(folder)?;
+        let store = Store::at(folder)?;
+        store.make()?;
+        let lock = Lock::take(&store)?;
         let mut manifest = GrowingManifest::new(&schema);
-        for segment in recovered(folder, &keeping.from)? {
+        for segment in recovered(&store, &keeping.from)? {
             manifest.push(segment);
         }
         let rows = keeping.from.rows;
         let mut sink = DurableSink {
-            folder: folder.into(),
+            store,
             schema,
             batches,
             roll,
@@ -168,13 +166,13 @@ impl<T> DurableSink<T> {
             since: Instant::now(),
             failed: false,
             announced: Announced::default(),
-            _lock: lock,
+            lock,
         };
         if sink.keeping.from.complete {
             sink.manifest.end();
         }
         if sink.keeping.from.number > 0 {
-            sink.manifest.publish(folder)?;
+            sink.manifest.publish(&sink.store)?;
         }
         Ok(sink)
     }
@@ -200,7 +198,7 @@ impl<T> DurableSink<T> {
                 Some(open) => open,
                 none => {
                     let number = self.manifest.segments() + self.fresh.len() as u64;
-                    none.insert(OpenSegment::create(&self.folder, number, STAGED, self.schema.clone())?)
+                    none.insert(OpenSegment::create(&self.store, number, &self.lock.ending(), self.schema.clone())?)
                 }
             };
             self.rows += batch.num_rows() as u64;
@@ -213,6 +211,15 @@ impl<T> DurableSink<T> {
             }
         }
         Ok(())
+    }
+
+    /// All epochs before this one are complete: the last of them may have had nothing to write, and be one behind which a run can go on.
+    fn reach(&mut self, complete: Epoch) {
+        let Some(last) = complete.min(self.keeping.marks.count()).checked_sub(1) else { return };
+        if self.written < Some(last) && !self.keeping.marks.is_again(last) {
+            self.written = Some(last);
+            self.keeping.marks.wrote(last);
+        }
     }
 
     /// Ends the segment that is open: it is whole, but no part of the output.
@@ -248,11 +255,12 @@ impl<T> DurableSink<T> {
         checkpoint.segments = self.manifest.segments() + self.fresh.len() as u64;
         (checkpoint.rows, checkpoint.fresh) = (self.rows, self.fresh.clone());
         die_at("segments staged");
+        self.lock.still_held()?;
         self.keeping.checkpoints.commit(&mut checkpoint)?;
         die_at("checkpoint made");
         self.keeping.from = checkpoint;
         for segment in std::mem::take(&mut self.fresh) {
-            place(&self.folder, &segment)?;
+            self.store.rename(&format!("{}{}", segment.file, self.lock.ending()), &segment.file)?;
             die_at("segment placed");
             self.announced.add(&segment);
             self.manifest.push(segment);
@@ -260,10 +268,10 @@ impl<T> DurableSink<T> {
         if complete {
             self.manifest.end();
         }
-        self.manifest.publish(&self.folder)?;
+        self.manifest.publish(&self.store)?;
         die_at("manifest published");
         let last = complete || self.keeping.drain.load(Ordering::Relaxed);
-        self.announced.say(&self.folder, Some(self.keeping.from.number), last);
+        self.announced.say(self.store.root(), Some(self.keeping.from.number), last);
         self.since = Instant::now();
         Ok(())
     }
@@ -287,75 +295,91 @@ impl<T> DurableSink<T> {
 
 impl<T> Sink<T> for DurableSink<T> {
     fn name(&self) -> String {
-        self.folder.display().to_string()
+        self.store.root().display().to_string()
     }
 
     fn write(&mut self, epoch: Epoch, item: T) -> Result<(), BoxError> {
         self.attempt(|sink| sink.put(epoch, &item))
     }
 
-    fn tick(&mut self) -> Result<(), BoxError> {
+    fn tick(&mut self, complete: Epoch) -> Result<(), BoxError> {
+        self.reach(complete);
         let new = self.open.is_some() || !self.fresh.is_empty();
         if new { self.attempt(Self::commit_by_time) } else { Ok(()) }
     }
 
     fn finish(&mut self) -> Result<(), BoxError> {
         let complete = !self.keeping.drain.load(Ordering::Relaxed);
+        self.reach(Epoch::MAX);
         self.attempt(|sink| sink.commit(complete))
     }
 }
 
-fn staged(folder: &Path, file: &str) -> PathBuf {
-    folder.join(format!("{file}{STAGED}"))
-}
-
-/// Gives a segment its name, if it has not got it.
-fn place(folder: &Path, segment: &Segment) -> Result<(), Error> {
-    let (from, to) = (staged(folder, &segment.file), folder.join(&segment.file));
-    std::fs::rename(&from, &to).map_err(|e| Error::io(&from, e))?;
-    die_at("segment renamed");
-    sync_folder_of(&to)
-}
-
-/// Brings a folder to where a checkpoint says, and gives the segments of the output. What no checkpoint names is removed.
-fn recovered(folder: &Path, from: &Checkpoint) -> Result<Vec<Segment>, Error> {
-    let listed = folder.join(MANIFEST).exists();
+/// Brings a place to where a checkpoint says, and gives the segments of the output. What no checkpoint names is removed.
+fn recovered(store: &Store, from: &Checkpoint) -> Result<Vec<Segment>, Error> {
+    let there: HashMap<String, u64> = store.list()?.into_iter().map(|entry| (entry.name, entry.bytes)).collect();
+    let listed = there.contains_key(MANIFEST);
     if listed && from.number == 0 {
         let expected = "a folder without one, or the checkpoints of the run that wrote it";
-        return Err(Error::unsupported(folder, "a published manifest", expected));
+        return Err(Error::unsupported(store.root(), "a published manifest", expected));
     }
     let before = (from.segments as usize).saturating_sub(from.fresh.len());
-    let mut segments = if listed { Manifest::listed(folder)?.segments } else { Vec::new() };
-    if segments.len() < before {
-        let found = format!("{} segments", segments.len());
+    let mut manifest = Manifest { schema: Vec::new(), complete: false, segments: Vec::new() };
+    if listed {
+        manifest = Manifest::listed(store)?;
+    }
+    if manifest.segments.len() < before {
+        let found = format!("{} segments", manifest.segments.len());
         let expected = format!("{before} or more: those of checkpoint {}", from.number);
-        return Err(Error::malformed(&folder.join(MANIFEST), At::File, found, expected));
+        return Err(Error::malformed(&store.path(MANIFEST), At::File, found, expected));
     }
-    segments.truncate(before);
-    for segment in &segments {
-        check(&folder.join(&segment.file), segment)?;
+    manifest.segments.truncate(before);
+    if store.is_remote() {
+        // A bucket answers for the content of what it took whole: to read all of it again would cost as much as the output is long.
+        manifest.has_all(store)?;
+    } else {
+        manifest.segments.iter().try_for_each(|segment| check(store, &segment.file, segment))?;
     }
+    let mut segments = manifest.segments;
     for segment in &from.fresh {
-        let path = folder.join(&segment.file);
-        if path.exists() {
-            check(&path, segment)?;
+        if there.contains_key(&segment.file) {
+            check(store, &segment.file, segment)?;
         } else {
-            check(&staged(folder, &segment.file), segment)?;
-            place(folder, segment)?;
+            store.rename(&staged(store, &there, segment)?, &segment.file)?;
             die_at("segment placed again");
         }
+        store.release(&segment.file);
         segments.push(segment.clone());
     }
-    let io = |e| Error::io(folder, e);
     let named: HashSet<&str> = segments.iter().map(|segment| segment.file.as_str()).collect();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for name in there.keys() {
         let stray = name.starts_with("segment-") || (name.starts_with(".segment-") && name.ends_with(".tmp"));
-        if stray && !named.contains(name.as_str()) {
-            std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+        if stray && !named.contains(name.as_str()) && store.length(name)?.is_some() {
+            store.remove(name)?;
             die_at("stray removed");
         }
     }
     Ok(segments)
+}
+
+/// The name under which a segment stands that a checkpoint names and that is not in its place yet.
+fn staged(store: &Store, there: &HashMap<String, u64>, segment: &Segment) -> Result<String, Error> {
+    let usual = format!("{}{STAGED}", segment.file);
+    // In a bucket each writer has names of its own.
+    let mut names: Vec<&String> =
+        there.keys().filter(|name| name.starts_with(&segment.file) && name.ends_with(STAGED)).collect();
+    names.sort_unstable();
+    let mut wrong = None;
+    for name in names {
+        match check(store, name, segment) {
+            Ok(()) => {
+                if store.is_remote() {
+                    store.release(name);
+                }
+                return Ok(name.clone());
+            }
+            Err(error) => drop(wrong.get_or_insert(error)),
+        }
+    }
+    Err(wrong.unwrap_or_else(|| Error::io(&store.path(&usual), std::io::ErrorKind::NotFound.into())))
 }

@@ -4,15 +4,14 @@
 //! never written again. When it would refer to more than [`PARTS`] parts of one level, the oldest of them go into a part of the next level. So what a
 //! publication writes is bounded, however many segments there are.
 
-use std::io::Write;
+use std::collections::HashMap;
 use std::path::Path;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use super::publish::StagedFile;
+use super::store::Store;
 use crate::error::{At, Error};
-use crate::files::read_regular;
 
 /// The manifest's file name.
 pub const MANIFEST: &str = "manifest.json";
@@ -117,26 +116,43 @@ impl Head {
 }
 
 impl Manifest {
-    /// Reads a folder's manifest and its parts.
+    /// Reads the manifest of a folder, or of a prefix of a bucket, and its parts.
     ///
     /// # Errors
     /// No manifest; one that is torn or of another version, or a part that is; a segment that is missing or has another length.
     pub fn load(folder: &Path) -> Result<Manifest, Error> {
-        let manifest = Manifest::listed(folder)?;
-        for segment in &manifest.segments {
-            let file = folder.join(&segment.file);
-            let length = std::fs::metadata(&file).map_err(|e| Error::io(&file, e))?.len();
+        let store = Store::at(folder)?;
+        let manifest = Manifest::listed(&store)?;
+        manifest.has_all(&store)?;
+        Ok(manifest)
+    }
+
+    /// Checks that the segments are there, with the lengths that they should have.
+    pub(super) fn has_all(&self, store: &Store) -> Result<(), Error> {
+        // A bucket tells all lengths at once.
+        let lengths: Option<HashMap<String, u64>> = if store.is_remote() {
+            Some(store.list()?.into_iter().map(|entry| (entry.name, entry.bytes)).collect())
+        } else {
+            None
+        };
+        for segment in &self.segments {
+            let file = store.path(&segment.file);
+            let length = match &lengths {
+                Some(lengths) => lengths.get(&segment.file).copied(),
+                None => Some(std::fs::metadata(&file).map_err(|e| Error::io(&file, e))?.len()),
+            };
+            let length = length.ok_or_else(|| Error::io(&file, std::io::ErrorKind::NotFound.into()))?;
             if length != segment.bytes {
                 return Err(Error::malformed(&file, At::File, format!("{length} bytes"), format!("{}", segment.bytes)));
             }
         }
-        Ok(manifest)
+        Ok(())
     }
 
     /// What the manifest and its parts list, whatever has become of the segments.
-    pub(super) fn listed(folder: &Path) -> Result<Manifest, Error> {
-        let path = folder.join(MANIFEST);
-        let mut head: Head = parsed(&path, &read_regular(&path)?)?;
+    pub(super) fn listed(store: &Store) -> Result<Manifest, Error> {
+        let path = store.path(MANIFEST);
+        let mut head: Head = parsed(&path, &store.read(MANIFEST)?)?;
         if head.version != VERSION {
             let found = format!("manifest version {}", head.version);
             return Err(Error::unsupported(&path, found, format!("version {VERSION}")));
@@ -147,7 +163,7 @@ impl Manifest {
             return Err(Error::malformed(&path, At::Field("crc32".into()), found, head.crc32.to_string()));
         }
         let mut segments = Vec::new();
-        head.parts.iter().try_for_each(|part| part.gather(folder, u32::MAX, &mut segments))?;
+        head.parts.iter().try_for_each(|part| part.gather(store, u32::MAX, &mut segments))?;
         segments.append(&mut head.segments);
         Ok(Manifest { schema: head.schema, complete: head.complete, segments })
     }
@@ -155,9 +171,9 @@ impl Manifest {
 
 impl Part {
     /// Appends the segments of this part, whose level must be below `level`.
-    fn gather(&self, folder: &Path, level: u32, segments: &mut Vec<Segment>) -> Result<(), Error> {
-        let path = folder.join(&self.file);
-        let bytes = read_regular(&path)?;
+    fn gather(&self, store: &Store, level: u32, segments: &mut Vec<Segment>) -> Result<(), Error> {
+        let path = store.path(&self.file);
+        let bytes = store.read(&self.file)?;
         let shown = |bytes: u64, crc32: u32| format!("{bytes} bytes of checksum {crc32}");
         let (length, crc32) = (bytes.len() as u64, crc32fast::hash(&bytes));
         if (length, crc32) != (self.bytes, self.crc32) {
@@ -169,7 +185,7 @@ impl Part {
         }
         let mut file: PartFile = parsed(&path, &bytes)?;
         let before = segments.len();
-        file.parts.iter().try_for_each(|part| part.gather(folder, self.level, segments))?;
+        file.parts.iter().try_for_each(|part| part.gather(store, self.level, segments))?;
         segments.append(&mut file.segments);
         let found = (segments.len() - before) as u64;
         if found != self.segments {
@@ -217,15 +233,9 @@ impl Growing {
         self.head.complete = true;
     }
 
-    /// Publishes what was pushed in `folder`.
-    pub(super) fn publish(&mut self, folder: &Path) -> Result<(), Error> {
-        for (name, content) in self.files()? {
-            let path = folder.join(name);
-            let mut file = StagedFile::create(&path)?;
-            file.write_all(&content).map_err(|e| Error::io(&path, e))?;
-            file.publish()?;
-        }
-        Ok(())
+    /// Publishes what was pushed.
+    pub(super) fn publish(&mut self, store: &Store) -> Result<(), Error> {
+        self.files()?.into_iter().try_for_each(|(name, content)| store.put(&name, &content))
     }
 
     /// The files that publish what was pushed, name and content, in the order in which they must come to stand.

@@ -12,6 +12,7 @@ use super::batches::ROWS;
 use super::records;
 use super::segment::check;
 use super::segments::Manifest;
+use super::store::Store;
 use crate::error::Error;
 
 /// Writes the published rows of `folder` to `output`, in the order of the segments; how many there are.
@@ -19,12 +20,15 @@ use crate::error::Error;
 /// # Errors
 /// A folder without a manifest, a segment that is missing or has changed, an output that cannot be written.
 pub fn rows(folder: &Path, output: &Path) -> Result<u64, Error> {
-    let manifest = Manifest::load(folder)?;
+    let store = Store::at(folder)?;
+    let manifest = Manifest::listed(&store)?;
+    manifest.has_all(&store)?;
     let Some(first) = manifest.segments.first() else {
         let expected = "segments: those of a run that wrote rows";
         return Err(Error::unsupported(folder, "a manifest without segments", expected));
     };
-    let schema = open(&folder.join(&first.file))?.schema().clone();
+    store.fetch(&first.file)?;
+    let schema = open(&store.local(&first.file))?.schema().clone();
     let (schema, plain) = (schema.clone(), of_texts(&schema));
     let mut writer = records::create(output, schema.clone())?;
     let (mut held, mut rows, mut written): (Vec<RecordBatch>, usize, u64) = (Vec::new(), 0, 0);
@@ -40,15 +44,16 @@ pub fn rows(folder: &Path, output: &Path) -> Result<u64, Error> {
         Ok(())
     };
     for segment in &manifest.segments {
-        let path = folder.join(&segment.file);
-        check(&path, segment)?;
-        let reader = open(&path)?.with_batch_size(ROWS).build().map_err(|e| failed(&path, e))?;
+        let path = store.path(&segment.file);
+        check(&store, &segment.file, segment)?;
+        let reader = open(&store.local(&segment.file))?.with_batch_size(ROWS).build().map_err(|e| failed(&path, e))?;
         for batch in reader {
             let batch = batch.and_then(|batch| with_dictionaries(&batch, &plain)).map_err(|e| failed(&path, e))?;
             rows += batch.num_rows();
             held.push(batch);
             flush(&mut held, &mut rows, false)?;
         }
+        store.release(&segment.file);
     }
     flush(&mut held, &mut rows, true)?;
     writer.finish()?;

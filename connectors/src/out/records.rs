@@ -14,18 +14,50 @@ use crate::error::Error;
 /// # Errors
 /// Another ending; a file that cannot be started.
 pub fn create(path: &Path, schema: SchemaRef) -> Result<Box<dyn RecordWriter>, Error> {
-    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-    Ok(match ending.as_deref() {
-        Some("parquet") => Box::new(super::parquet::ParquetWriter::create(path, schema)?),
-        Some("arrow") => Box::new(super::arrow::ArrowWriter::create(path, schema)?),
-        Some("csv") => Box::new(super::csv::CsvWriter::create(path, schema)?),
-        Some("jsonl") => Box::new(super::jsonl::JsonlWriter::create(path, schema)?),
-        _ => {
-            let found = ending.map_or("a name without an ending".into(), |e| format!("the ending .{e}"));
-            let expected = "a name ending in .parquet, .arrow, .csv or .jsonl".into();
-            return Err(Error::Value { what: "output", found: format!("{} with {found}", path.display()), expected });
-        }
+    Ok(match Ending::of(path)? {
+        Ending::Parquet => Box::new(super::parquet::ParquetWriter::create(path, schema)?),
+        Ending::Arrow => Box::new(super::arrow::ArrowWriter::create(path, schema)?),
+        Ending::Csv => Box::new(super::csv::CsvWriter::create(path, schema)?),
+        Ending::Jsonl => Box::new(super::jsonl::JsonlWriter::create(path, schema)?),
     })
+}
+
+/// The formats of tables that are written, by the endings of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// `.parquet`
+    Parquet,
+    /// `.arrow`
+    Arrow,
+    /// `.csv`
+    Csv,
+    /// `.jsonl`
+    Jsonl,
+}
+
+impl Ending {
+    /// That of a path.
+    ///
+    /// # Errors
+    /// Another ending.
+    pub fn of(path: &Path) -> Result<Ending, Error> {
+        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        Ok(match ending.as_deref() {
+            Some("parquet") => Ending::Parquet,
+            Some("arrow") => Ending::Arrow,
+            Some("csv") => Ending::Csv,
+            Some("jsonl") => Ending::Jsonl,
+            _ => {
+                let found = ending.map_or("a name without an ending".into(), |e| format!("the ending .{e}"));
+                let expected = "a name ending in .parquet, .arrow, .csv or .jsonl".into();
+                return Err(Error::Value {
+                    what: "output",
+                    found: format!("{} with {found}", path.display()),
+                    expected,
+                });
+            }
+        })
+    }
 }
 
 /// A sink that writes every item's rows to one file.
@@ -168,8 +200,8 @@ impl<T, F: Fn(&[T]) -> Vec<(&'static str, ArrayRef)> + Send> Sink<T> for Columns
         self.sink.write(epoch, batch((self.columns)(&[item]))?)
     }
 
-    fn tick(&mut self) -> Result<(), BoxError> {
-        self.sink.tick()
+    fn tick(&mut self, complete: Epoch) -> Result<(), BoxError> {
+        self.sink.tick(complete)
     }
 
     fn finish(&mut self) -> Result<(), BoxError> {

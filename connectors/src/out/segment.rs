@@ -1,33 +1,36 @@
 //! A segment of a folder's output: rows as they are written, then its line in a manifest with length and checksum of what is on disk.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 
 use super::manifest::Segment;
 use super::parquet::ParquetWriter;
+use super::store::Store;
 use super::writer::RecordWriter;
 use crate::error::{At, Error};
 
 /// A segment being written.
 pub(super) struct OpenSegment {
     writer: ParquetWriter,
-    path: PathBuf,
+    store: Store,
+    /// What its file is called at first.
+    name: String,
     segment: Segment,
     /// Items (frames) in it.
     pub(super) items: u64,
 }
 
 impl OpenSegment {
-    /// Segment `number` of `folder`; `ending` stands behind the name of its file until that is renamed.
-    pub(super) fn create(folder: &Path, number: u64, ending: &str, schema: SchemaRef) -> Result<OpenSegment, Error> {
+    /// Segment `number` of a place; `ending` stands behind the name of its file until that is renamed.
+    pub(super) fn create(store: &Store, number: u64, ending: &str, schema: SchemaRef) -> Result<OpenSegment, Error> {
         let file = format!("segment-{number:08}.parquet");
-        let path = folder.join(format!("{file}{ending}"));
+        let name = format!("{file}{ending}");
         let segment = Segment { file, rows: 0, first: None, last: None, bytes: 0, crc32: 0 };
-        let writer = ParquetWriter::create(&path, schema)?;
-        Ok(OpenSegment { writer, path, segment, items: 0 })
+        let writer = ParquetWriter::create(&store.local(&name), schema)?;
+        Ok(OpenSegment { writer, store: store.clone(), name, segment, items: 0 })
     }
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
@@ -41,11 +44,12 @@ impl OpenSegment {
         self.writer.write(batch)
     }
 
-    /// Makes the segment durable under its path; its length and checksum are those of what is on disk.
+    /// Makes the segment durable under its first name; its length and checksum are those of what is on disk.
     pub(super) fn publish(self) -> Result<Segment, Error> {
-        let OpenSegment { writer, path, segment, .. } = self;
+        let OpenSegment { writer, store, name, segment, .. } = self;
         writer.end()?.publish()?;
-        let (bytes, crc32) = sum_of(&path)?;
+        let (bytes, crc32) = sum_of(&store.local(&name))?;
+        store.hand_over(&name)?;
         Ok(Segment { bytes, crc32, ..segment })
     }
 }
@@ -65,16 +69,17 @@ fn sum_of(path: &Path) -> Result<(u64, u32), Error> {
     }
 }
 
-/// Checks a segment's content.
+/// Checks the content of the file of that name, which is to be the segment's; it stands at [`Store::local`] then.
 ///
 /// # Errors
 /// A file that is missing or has changed.
-pub(super) fn check(path: &Path, segment: &Segment) -> Result<(), Error> {
-    let shown = |(bytes, crc32): (u64, u32)| format!("{bytes} bytes of checksum {crc32}");
-    let found = sum_of(path)?;
+pub(super) fn check(store: &Store, name: &str, segment: &Segment) -> Result<(), Error> {
+    let (path, shown) = (store.path(name), |(bytes, crc32): (u64, u32)| format!("{bytes} bytes of checksum {crc32}"));
+    store.fetch(name)?;
+    let found = sum_of(&store.local(name))?;
     if found != (segment.bytes, segment.crc32) {
         let expected = shown((segment.bytes, segment.crc32));
-        return Err(Error::malformed(path, At::File, shown(found), expected));
+        return Err(Error::malformed(&path, At::File, shown(found), expected));
     }
     Ok(())
 }

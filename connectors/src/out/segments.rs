@@ -4,17 +4,18 @@
 //! it, takes the place of the one before in one rename. What the manifest does not list is not part of the output. That happens when a segment
 //! is full, or old enough, whether or not rows come. While a sink lives no other writes into its folder.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use thalweg::{BoxError, Epoch, Sink};
 
 use super::announce::Announced;
-use super::lock::FolderLock;
+use super::lock::Lock;
 use super::manifest::Growing as GrowingManifest;
 pub use super::manifest::{Column, MANIFEST, Manifest, Segment};
 use super::segment::OpenSegment;
+use super::store::Store;
 use super::writer::Batches;
 use crate::error::Error;
 
@@ -36,7 +37,7 @@ impl Default for Roll {
 
 /// A sink that writes every item's rows into a folder of segments.
 pub struct SegmentSink<T> {
-    folder: PathBuf,
+    store: Store,
     schema: SchemaRef,
     batches: Batches<T>,
     roll: Roll,
@@ -50,31 +51,33 @@ pub struct SegmentSink<T> {
     made: bool,
     failed: bool,
     announced: Announced,
-    lock: Option<FolderLock>,
+    lock: Option<Lock>,
 }
 
 impl<T> SegmentSink<T> {
-    /// A sink into `folder`, which may exist but not hold a manifest.
+    /// A sink into `folder`, which may be a prefix of a bucket, and may exist but not hold a manifest.
     ///
     /// # Errors
     /// A folder with a manifest, that another run writes into, or that cannot be made.
     pub fn create(folder: &Path, schema: SchemaRef, batches: Batches<T>, roll: Roll) -> Result<SegmentSink<T>, Error> {
-        let made = match std::fs::create_dir(folder) {
-            Ok(()) => true,
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => false,
-            Err(e) => return Err(Error::io(folder, e)),
-        };
-        let lock = Some(FolderLock::take(folder)?);
-        if folder.join(MANIFEST).exists() {
+        let store = Store::at(folder)?;
+        let made = !store.is_remote()
+            && match std::fs::create_dir(folder) {
+                Ok(()) => true,
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && folder.is_dir() => false,
+                Err(e) => return Err(Error::io(folder, e)),
+            };
+        let lock = Some(Lock::take(&store)?);
+        if store.length(MANIFEST)?.is_some() {
             return Err(Error::unsupported(
                 folder,
                 "a published manifest",
                 "a folder without one (a run that was started with --checkpoint DIR goes on in its folder)",
             ));
         }
-        let (manifest, folder, since) = (GrowingManifest::new(&schema), folder.into(), Instant::now());
+        let (manifest, since) = (GrowingManifest::new(&schema), Instant::now());
         Ok(SegmentSink {
-            folder,
+            store,
             schema,
             batches,
             roll,
@@ -94,7 +97,7 @@ impl<T> SegmentSink<T> {
             Some(open) => open,
             None => {
                 let number = self.manifest.segments();
-                (OpenSegment::create(&self.folder, number, "", self.schema.clone())?, Instant::now())
+                (OpenSegment::create(&self.store, number, "", self.schema.clone())?, Instant::now())
             }
         };
         for batch in (self.batches)(item) {
@@ -118,13 +121,14 @@ impl<T> SegmentSink<T> {
 
     /// Publishes the open segment, if there is one, then the manifest and its parts.
     fn publish(&mut self) -> Result<(), Error> {
+        self.lock.iter().try_for_each(Lock::still_held)?;
         if let Some((open, _)) = self.open.take() {
             let segment = open.publish()?;
             self.announced.add(&segment);
             self.manifest.push(segment);
         }
-        self.manifest.publish(&self.folder)?;
-        self.announced.say(&self.folder, None, self.manifest.complete());
+        self.manifest.publish(&self.store)?;
+        self.announced.say(self.store.root(), None, self.manifest.complete());
         self.published = true;
         Ok(())
     }
@@ -142,18 +146,18 @@ impl<T> SegmentSink<T> {
 
 impl<T> Sink<T> for SegmentSink<T> {
     fn name(&self) -> String {
-        self.folder.display().to_string()
+        self.store.root().display().to_string()
     }
 
     fn destination(&self) -> Option<&Path> {
-        Some(&self.folder)
+        Some(self.store.root())
     }
 
     fn write(&mut self, _: Epoch, item: T) -> Result<(), BoxError> {
         self.attempt(|sink| sink.put(&item))
     }
 
-    fn tick(&mut self) -> Result<(), BoxError> {
+    fn tick(&mut self, _: Epoch) -> Result<(), BoxError> {
         self.attempt(Self::publish_by_time)
     }
 
@@ -172,12 +176,12 @@ impl<T> Drop for SegmentSink<T> {
         let nothing = self.manifest.segments() == 0 && !self.manifest.complete();
         if self.published && nothing {
             // What could not be taken away says that there is nothing, which is true.
-            let _ = std::fs::remove_file(self.folder.join(MANIFEST));
+            let _ = self.store.remove(MANIFEST);
         }
         self.lock = None;
-        if self.made && !self.folder.join(MANIFEST).exists() {
+        if self.made && !self.store.path(MANIFEST).exists() {
             // Only an empty folder goes; a segment whose manifest could not be written stays for who looks into it.
-            let _ = std::fs::remove_dir(&self.folder);
+            let _ = std::fs::remove_dir(self.store.root());
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Raw f32 records: KITTI `.bin` (x, y, z, remission) and nuScenes `.pcd.bin` (x, y, z, intensity, ring), little-endian.
 //!
 //! Metres in the sensor's frame. KITTI's remission is 0–1, nuScenes' intensity 0–255. The length of the file is the number of records: an empty
-//! file is an empty frame, a torn last record an error. A `.bin` says nothing of its records: where the fourth number is off its scale, or a
-//! record is torn, other sizes are held against the numbers (`likely`). Geiger et al., CVPR 2012; Caesar et al., CVPR 2020.
+//! file is an empty frame, a torn last record an error, and so is text, or another format under the name. A `.bin` says nothing of its records:
+//! other sizes are held against the numbers ([`record_size`](crate::points::record_size)). Geiger et al., CVPR 2012; Caesar et al., CVPR 2020.
 
 use std::path::Path;
 
@@ -12,8 +12,12 @@ use crate::error::{At, Error};
 use crate::files::read_regular;
 use crate::points::format::{Format, one_frame};
 use crate::points::intensity::scaled;
+use crate::points::known;
 use crate::points::options::ReadOptions;
+use crate::points::record_size::{Eight, eight, likely};
+use crate::points::registry::FORMATS;
 use crate::points::scalar::Scalar;
+use crate::points::text::Lines;
 
 /// KITTI's format: 16 bytes a point.
 pub const KITTI: Format = Format {
@@ -33,16 +37,10 @@ pub const NUSCENES: Format = Format {
     open: |path, options| Ok(one_frame(path, options, read_nuscenes)),
 };
 
-/// Numbers of a record that are thought of, beside the format's own.
-const SIZES: std::ops::RangeInclusive<usize> = 3..=8;
-
-/// Numbers that are looked at to tell the size of a record.
-const LOOKED_AT: usize = 1 << 15;
-
 /// Reads a KITTI scan.
 ///
 /// # Errors
-/// A length that is no multiple of 16.
+/// A length that is no multiple of 16, text or another format.
 pub fn read_kitti(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
     read_records(path, 4, 1.0, options)
 }
@@ -50,126 +48,116 @@ pub fn read_kitti(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
 /// Reads a nuScenes sweep.
 ///
 /// # Errors
-/// A length that is no multiple of 20.
+/// A length that is no multiple of 20, text or another format.
 pub fn read_nuscenes(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
     read_records(path, 5, 255.0, options)
 }
 
 fn read_records(path: &Path, fields: usize, full_scale: f32, options: &ReadOptions) -> Result<Frame, Error> {
     let bytes = read_regular(path)?;
-    let (values, torn_value) = bytes.as_chunks::<4>();
-    let torn = values.len() % fields * 4 + torn_value.len();
-    let on_scale = |fields: usize, full: f32| {
-        let column = values.iter().skip(3).step_by(fields).map(|v| f32::from_le_bytes(*v));
-        column.into_iter().all(|v| v.is_nan() || (0.0..=full).contains(&v))
-    };
-    let mut size = fields;
-    if !torn_value.is_empty() || torn > 0 || !on_scale(fields, full_scale) {
-        let other = likely(values, fields).filter(|_| torn_value.is_empty());
-        // What the records mean is sure where the fourth number is on a scale of intensities; three numbers are coordinates alone.
-        // Of records that are torn none but the known layouts of five and six numbers are believed.
-        let known = |other: usize| torn == 0 || (5..=6).contains(&other);
-        let sure = other.filter(|&other| if other == 3 { torn == 0 } else { known(other) && on_scale(other, 255.0) });
-        let looks = |n: usize| format!("its records look like {n} numbers (f32), not {fields}");
-        match (sure, other) {
-            (Some(sure), _) => {
-                size = sure;
-                let read = if sure == 3 { "x, y, z" } else { "x, y, z, intensity and others" };
-                options.warn("record size", path, format!("{}: read as {read}", looks(sure)));
-            }
-            (None, Some(other)) if torn == 0 => {
-                options.warn("record size", path, format!("{}: read as {fields} all the same", looks(other)));
-            }
-            (None, other) if torn > 0 => {
-                let hint = other.map_or(String::new(), |other| format!("; {}", looks(other)));
-                return Err(Error::malformed(
-                    path,
-                    At::Offset((bytes.len() - torn) as u64),
-                    format!("a last record of {torn} bytes"),
-                    format!("records of {} bytes{hint}", fields * 4),
-                ));
-            }
-            _ => {}
-        }
+    if let Some(found) = stranger(&bytes) {
+        let expected = format!("records of {fields} numbers (f32)");
+        return Err(Error::malformed(path, At::Offset(0), found, expected));
     }
+    let Layout { size, intensity } = layout(path, &bytes, fields, full_scale, options)?;
+    let values = bytes.as_chunks::<4>().0;
     let column = |field: usize| values.iter().skip(field).step_by(size).map(|v| f32::from_le_bytes(*v)).collect();
-    let intensity = (size > 3).then(|| column(3));
-    let intensity = intensity.and_then(|column: Vec<f32>| {
-        let own = size == fields && on_scale(fields, full_scale);
-        if own {
+    let intensity: Option<Vec<f32>> = intensity.map(column);
+    let intensity = intensity.and_then(|column| {
+        if size == fields && on_scale(values, fields, full_scale) {
             return Some(column.into_iter().map(|v| v / full_scale).collect());
         }
-        options.warn("bin scale", path, format!("the fourth number of a record is off its scale, 0 to {full_scale}"));
+        if size == fields {
+            let text = format!("the fourth number of a record is off its scale, 0 to {full_scale}");
+            options.warn("bin scale", path, text);
+        }
         scaled(column, Scalar::F32, path, options)
     });
-    Ok(Frame { x: column(0), y: column(1), z: column(2), intensity, path: Some(path.into()), ..Frame::default() })
+    let frame =
+        Frame { x: column(0), y: column(1), z: column(2), intensity, path: Some(path.into()), ..Frame::default() };
+    if !bytes.is_empty() && bytes.iter().all(|&byte| byte == 0) {
+        options.warn("zeros", path, format!("all {} points lie at exactly (0, 0, 0): no returns?", frame.len()));
+    }
+    Ok(frame)
 }
 
-/// How many numbers a record seems to have, if not `own`.
+/// What a file is that holds no records: text, or another format by its first bytes, none of which any coordinate begins with.
+fn stranger(bytes: &[u8]) -> Option<String> {
+    if is_text(bytes) {
+        let first = Lines::new(bytes).next().map_or(String::new(), |line| line.shown());
+        let pointer = bytes.starts_with(b"version https://git-lfs");
+        return Some(format!("{} ({first})", if pointer { "the pointer of git-lfs to a file" } else { "text" }));
+    }
+    // Two bytes, and one with three bits that are always 0: as a number it would be below 1e-18.
+    let packed = bytes.starts_with(b"\x1f\x8b") && bytes.get(3).is_some_and(|flags| *flags < 0x20);
+    let begins = |magic: &&[u8]| magic.len() >= 4 && bytes.starts_with(magic) && magic[0] != 0xff;
+    let format = FORMATS.iter().find(|format| format.magic.iter().any(begins));
+    let what = format.map(|format| format.what).or_else(|| known::begins(bytes));
+    what.or(packed.then_some("gzip-compressed file")).map(str::to_string)
+}
+
+/// True if all is printable text.
+fn is_text(bytes: &[u8]) -> bool {
+    let printable = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
+    !bytes.is_empty() && std::str::from_utf8(bytes).is_ok_and(|text| text.chars().all(printable))
+}
+
+/// Where the numbers of a record stand: how many they are, and which is the intensity.
+struct Layout {
+    size: usize,
+    intensity: Option<usize>,
+}
+
+/// The layout of the records, with a warning where it is not that of the format.
 ///
-/// In records of the right size a column holds one kind of number, and varies less than all numbers mixed: the size is likely under which
-/// the numbers are most probable, each column a normal distribution of its own, by the Bayesian information criterion. Too few records
-/// tell nothing.
-fn likely(values: &[[u8; 4]], own: usize) -> Option<usize> {
-    let score = |size: usize| -> Option<f64> {
-        let records = values.len().min(LOOKED_AT) / size;
-        if !values.len().is_multiple_of(size) || records < 16 {
-            return None;
-        }
-        let spread = |column: usize| {
-            let numbers = || (0..records).map(|r| f64::from(f32::from_le_bytes(values[r * size + column])));
-            let finite: Vec<f64> = numbers().filter(|v| v.is_finite() && v.abs() < 1e9).collect();
-            let mean = finite.iter().sum::<f64>() / finite.len() as f64;
-            let square = finite.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / (finite.len() as f64 - 1.0);
-            // A number that is no coordinate, nor anything else, is far out.
-            if finite.len() < records * 9 / 10 { 1e18 } else { square + 1e-4 }
-        };
-        let parameters = ((records * size) as f64).ln() / records as f64;
-        Some((0..size).map(|column| 0.5 * spread(column).ln()).sum::<f64>() / size as f64 + parameters)
+/// # Errors
+/// A torn last record.
+fn layout(path: &Path, bytes: &[u8], fields: usize, full_scale: f32, options: &ReadOptions) -> Result<Layout, Error> {
+    let (values, torn_value) = bytes.as_chunks::<4>();
+    let torn = values.len() % fields * 4 + torn_value.len();
+    let looks = |n: usize| format!("its records look like {n} numbers (f32), not {fields}");
+    let other = |size: usize, intensity: Option<usize>, read: &str| {
+        options.warn("record size", path, format!("{}: read as {read}", looks(size)));
+        Ok(Layout { size, intensity })
     };
-    let standing = score(own);
-    let scores = SIZES.filter(|&size| size != own).filter_map(|size| Some((size, score(size)?)));
-    let (best, least) = scores.min_by(|a, b| a.1.total_cmp(&b.1))?;
-    // Twice the own size has the same columns, and a few records more or less differ by chance.
-    (least < standing.unwrap_or(f64::INFINITY) - 0.25).then_some(best)
+    let own = Layout { size: fields, intensity: Some(3) };
+    let on_own_scale = on_scale(values, fields, full_scale);
+    match eight(values).filter(|_| fields == 4 && torn == 0) {
+        Some(Eight::Intensity) => return other(8, Some(3), "x, y, z, intensity and others"),
+        Some(Eight::Padded) => return other(8, Some(4), "x, y, z, 1, intensity"),
+        Some(Eight::Unknown) if on_own_scale => {
+            // A list of points may be odd too: it is not refused.
+            options.warn("record size", path, format!("{}: read as {fields} all the same", looks(8)));
+        }
+        Some(Eight::Unknown) | None => {}
+    }
+    if torn == 0 && on_own_scale {
+        return Ok(own);
+    }
+    // What the records mean is sure where the fourth number is on a scale of intensities; three numbers are coordinates alone.
+    // Of records that are torn none but the known layouts of five and six numbers are believed.
+    let likely = likely(values, fields).filter(|_| torn_value.is_empty());
+    let known = |size: usize| torn == 0 || (5..=6).contains(&size);
+    match likely {
+        Some(3) if torn == 0 => other(3, None, "x, y, z"),
+        Some(size) if size > 3 && known(size) && on_scale(values, size, 255.0) => {
+            other(size, Some(3), "x, y, z, intensity and others")
+        }
+        Some(size) if torn == 0 => {
+            options.warn("record size", path, format!("{}: read as {fields} all the same", looks(size)));
+            Ok(own)
+        }
+        None if torn == 0 => Ok(own),
+        _ => {
+            let hint = likely.map_or(String::new(), |size| format!("; {}", looks(size)));
+            let (at, found) = (At::Offset((bytes.len() - torn) as u64), format!("a last record of {torn} bytes"));
+            Err(Error::malformed(path, at, found, format!("records of {} bytes{hint}", fields * 4)))
+        }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Numbers 0 to 1 that any machine makes alike.
-    fn random(seed: u64) -> impl FnMut() -> f32 {
-        let mut state = seed;
-        move || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 40) as f32 / (1u64 << 24) as f32
-        }
-    }
-
-    #[test]
-    fn the_size_of_a_record_shows_in_its_columns() {
-        for seed in 0..200 {
-            let mut random = random(seed);
-            for records in [16, 100, 2000] {
-                for size in [3, 4, 5, 6] {
-                    let scale = [40.0, 40.0, 3.0, 255.0, 31.0, 0.1];
-                    let offset = [-20.0, -20.0, -2.0, 0.0, 0.0, 0.0];
-                    let record = |_| (0..size).map(|i| random() * scale[i] + offset[i]).collect::<Vec<f32>>();
-                    let mut values: Vec<f32> = (0..records).flat_map(record).collect();
-                    if size > 4 {
-                        values.iter_mut().skip(4).step_by(size).for_each(|ring| *ring = ring.trunc());
-                    }
-                    let bytes: Vec<[u8; 4]> = values.iter().map(|v| v.to_le_bytes()).collect();
-                    let found = likely(&bytes, 4);
-                    let expected = (size != 4).then_some(size);
-                    let own = bytes.len().is_multiple_of(4);
-                    assert!(
-                        found == expected || (!own && found.is_some()),
-                        "seed {seed}: {records} × {size}: {found:?}"
-                    );
-                }
-            }
-        }
-    }
+/// True if the fourth number of each record lies from 0 to `full_scale`, or is none.
+fn on_scale(values: &[[u8; 4]], size: usize, full_scale: f32) -> bool {
+    let mut column = values.iter().skip(3).step_by(size).map(|v| f32::from_le_bytes(*v));
+    column.all(|v| v.is_nan() || (0.0..=full_scale).contains(&v))
 }

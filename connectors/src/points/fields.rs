@@ -8,7 +8,7 @@ use std::path::Path;
 use thalweg::{Frame, Truth};
 
 use crate::error::{At, Error};
-use crate::points::intensity::scaled;
+use crate::points::intensity::{SYNONYMS, scaled};
 use crate::points::options::ReadOptions;
 use crate::points::origin::lower_median;
 use crate::points::scalar::Scalar;
@@ -66,7 +66,7 @@ impl Parts {
                 fields.len() - 1
             })
         };
-        let intensity = find(&["intensity", "i", "reflectance", "reflectivity"]);
+        let intensity = ["intensity", "i"].iter().chain(SYNONYMS).find_map(|name| find(&[name]));
         let intensity = part(intensity).zip(intensity.map(|field| all[field].scalar));
         let class = match find(&["label"]) {
             Some(label) => part(Some(label)).zip(Some(Codes::Label)),

@@ -2,6 +2,7 @@
 //!
 //! With P a line of `poses.txt` (camera frame of frame 0) and Tr from `calib.txt` (camera from sensor),
 //! `world_from_sensor = inv(Tr) · P · Tr`. A `calib.txt` without Tr: the axis swap x_cam = −y, y_cam = −z, z_cam = x, with a warning.
+//! Both are rigid motions `[R | t]`: an R with |R Rᵀ − 1| above 0.01 anywhere is no rotation, and an error.
 //! A scan whose name is a number takes the line of that number, from 0, where all scans have one; else there is one line a scan, in order. A line
 //! of 13 numbers begins with the number of its frame, or a time. In the benchmark's own layout the poses of `sequences/00` are `poses/00.txt`.
 //! Geiger, Lenz, Urtasun, "Are we ready for autonomous driving?", CVPR 2012; the odometry benchmark's devkit.
@@ -18,6 +19,12 @@ use crate::points::{label, listing};
 
 /// Camera from sensor where `calib.txt` does not say it.
 const AXIS_SWAP: Pose = Pose([[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]);
+
+/// How far an entry of R Rᵀ may be from that of 1 for R to be a rotation: a benchmark's seven digits leave 1e-6.
+const ROUNDING: f64 = 0.01;
+
+/// What a matrix has to be, for messages.
+const RIGID: &str = "12 numbers, a 3×4 matrix [R | t] row by row, R a rotation";
 
 /// What a sequence folder says of its frames beyond their points.
 #[derive(Debug)]
@@ -82,7 +89,7 @@ impl Sequence {
     /// Reads what stands beside the scans of the sequence at `path`.
     ///
     /// # Errors
-    /// A line that does not parse; poses or times that are neither one a scan nor found by the scans' numbers.
+    /// A line that does not parse, or is no rigid motion; poses or times that are neither one a scan nor found by the scans' numbers.
     pub fn load(path: &Path, scans: &[PathBuf], options: &ReadOptions) -> Result<Sequence, Error> {
         let mut sequence = Sequence::read(path, options)?;
         if let Some(poses) = &mut sequence.poses {
@@ -113,7 +120,7 @@ impl Sequence {
     fn refresh(&mut self, whole: bool) -> Result<(), Error> {
         let poses = poses_of(&self.folder);
         if self.poses.is_none() && poses.exists() {
-            self.poses = Some(Beside::new(poses, "12 numbers, a 3×4 matrix row by row", matrix));
+            self.poses = Some(Beside::new(poses, RIGID, matrix));
         }
         let times = self.folder.join("times.txt");
         if self.times_ns.is_none() && times.exists() {
@@ -169,13 +176,22 @@ impl Sequence {
     }
 }
 
-/// A pose of 12 numbers, or 13 with the number of its frame, or a time, before it.
+/// True if a pose turns and moves, and neither stretches nor squashes; a translation (m) has to be an f32.
+fn is_rigid(pose: &Pose) -> bool {
+    let rows = &pose.0;
+    let product = |i: usize, j: usize| rows[i][0] * rows[j][0] + rows[i][1] * rows[j][1] + rows[i][2] * rows[j][2];
+    let near = |i: usize, j: usize| (product(i, j) - f64::from(u8::from(i == j))).abs() <= ROUNDING;
+    (0..3).all(|i| (0..3).all(|j| near(i, j)) && (rows[i][3] as f32).is_finite())
+}
+
+/// A rigid pose of 12 numbers, or 13 with the number of its frame, or a time, before it.
 fn matrix(line: &str) -> Option<Row<Pose>> {
     let v: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
     let (lead, v) = if v.len() == 13 { (v.first().copied(), &v[1..]) } else { (None, &v[..]) };
-    let pose = || Pose([[v[0], v[1], v[2], v[3]], [v[4], v[5], v[6], v[7]], [v[8], v[9], v[10], v[11]]]);
+    let rows = v.as_chunks::<4>().0.try_into().ok().filter(|_| v.len() == 12)?;
+    let value = Pose(rows);
     let number = lead.filter(|lead| lead.fract() == 0.0 && (0.0..9e15).contains(lead)).map(|lead| lead as u64);
-    (v.len() == 12 && v.iter().all(|v| v.is_finite())).then(|| Row { value: pose(), number })
+    is_rigid(&value).then_some(Row { value, number })
 }
 
 fn time(line: &str) -> Option<Row<i64>> {
@@ -192,8 +208,10 @@ fn calibration(path: &Path, options: &ReadOptions) -> Result<Pose, Error> {
             let Some((name, tr)) = line.trim_start().split_once([':', ' ']) else { continue };
             if names.contains(&name.trim()) {
                 let row = matrix(tr.trim_start_matches(':')).filter(|row| row.number.is_none());
-                let found = || Error::malformed(path, At::Line(number), format!("{line:?}"), "Tr: and 12 numbers");
-                return row.map(|row| row.value).ok_or_else(found);
+                let expected = format!("Tr: and {RIGID}");
+                return row
+                    .map(|row| row.value)
+                    .ok_or_else(|| Error::malformed(path, At::Line(number), format!("{line:?}"), expected));
             }
         }
     }

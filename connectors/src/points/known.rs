@@ -32,6 +32,7 @@ const MAGIC: &[Magic] = &[
     (0, b"\xfd7zXZ\0", "xz", "xz-compressed file: decompress it first"),
     (0, b"\x1f\x8b\x08", "gzip", "gzip-compressed file: decompress it first"),
     (0, b"\x28\xb5\x2f\xfd", "zstd", "zstd-compressed file: decompress it first"),
+    (0, b"\x89PNG\r\n\x1a\n", "png", "PNG image"),
     (0, b"PK\x03\x04", "zip", "zip archive; NumPy arrays if its name ends in .npz"),
     (0, b"\x93NUMPY", "npy", "NumPy array"),
     (0, b"\x89HDF\r\n\x1a\n", "hdf5", "HDF5 container"),
@@ -72,6 +73,11 @@ pub(crate) fn find(path: &Path) -> Option<Known> {
     let fits = |ending: &str| name.strip_suffix(ending).is_some_and(|stem| stem.is_empty() || stem.ends_with('.'));
     let (_, name, what) = ENDINGS.iter().find(|(ending, ..)| fits(ending))?;
     Some(Known { name, what, sure: 0 })
+}
+
+/// What a file is that begins with `head`, if its first four bytes or more say so.
+pub(crate) fn begins(head: &[u8]) -> Option<&'static str> {
+    MAGIC.iter().find(|(at, magic, ..)| *at == 0 && magic.len() >= 4 && head.starts_with(magic)).map(|known| known.3)
 }
 
 /// What a file is, if its first bytes say that it is of another format than `named`. A few bytes say nothing of a format of bare numbers, in

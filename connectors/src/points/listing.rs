@@ -12,13 +12,18 @@ use crate::points::xyz;
 /// What may stand beside the scans of a sequence and holds no points.
 const BESIDE: [&str; 3] = ["poses.txt", "times.txt", "calib.txt"];
 
-/// The format of frames that a file has by its name; of a text file, by its first bytes too. `None` for hidden files.
+/// The format of frames that a file has by its name; of a text file, by its first bytes too, where they can be had. `None` for hidden files.
 pub(crate) fn kind(path: &Path) -> Option<&'static Format> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     if name.starts_with('.') || BESIDE.contains(&name.as_str()) {
         return None;
     }
-    registry::by_extension(path).filter(|_| !name.ends_with(".txt") || is_points(path))
+    registry::by_extension(path).filter(|_| !name.ends_with(".txt") || is_points(path) || leads_nowhere(path))
+}
+
+/// True if something of this name is there, and nothing can be learnt of it: a symbolic link to nothing, as a rule.
+fn leads_nowhere(path: &Path) -> bool {
+    std::fs::metadata(path).is_err() && std::fs::symlink_metadata(path).is_ok()
 }
 
 fn is_points(path: &Path) -> bool {
@@ -84,7 +89,7 @@ pub(crate) struct Listing {
     pub(crate) warning: Option<String>,
 }
 
-/// The frames of a folder; `None` if it has none.
+/// The frames of a folder; `None` if it has none. A link that leads nowhere is a frame that cannot be read: it has its place, as any file.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -93,7 +98,7 @@ pub(crate) fn list(folder: &Path, asked: Option<&'static Format>) -> Result<Opti
     let mut kinds = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let path = entry.map_err(io)?.path();
-        if path.is_file() {
+        if path.is_file() || leads_nowhere(&path) {
             let kind = kind(&path);
             kinds.push((path, kind));
         }

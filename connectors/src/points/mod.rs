@@ -23,6 +23,7 @@ pub mod origin;
 mod part;
 pub mod pcd;
 pub mod ply;
+mod record_size;
 pub mod registry;
 pub mod replay;
 mod rows;

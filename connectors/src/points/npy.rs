@@ -81,9 +81,13 @@ impl Header {
             return bad(format!("{short:?}"), "descr, fortran_order and shape");
         };
         let unsupported = |found: String| {
-            Err(Error::unsupported(path, found, "numbers [points, 3 or more], or a structured array with x, y, z"))
+            Err(Error::unsupported(path, found, "numbers [points, 3 to 16], or a structured array with x, y, z"))
         };
         let count = |axes: &[usize]| axes.iter().try_fold(1usize, |all, &n| all.checked_mul(n));
+        let axis = |t: &&Type| t.name.as_deref().is_some_and(|name| matches!(name, "x" | "y" | "z" | "X" | "Y" | "Z"));
+        if let Some(Type { name: Some(name), code, .. }) = types.iter().find(|t| axis(t) && t.scalar.is_none()) {
+            return unsupported(format!("an array {shape:?} with {name} of type {code}"));
+        }
         let (fields, record, by_column, points) = match (types.as_slice(), shape.as_slice()) {
             ([Type { name: None, scalar: Some(scalar), big, .. }], [rows @ .., columns])
                 if !rows.is_empty() && (3..=MOST_COLUMNS).contains(columns) && (rows.len() == 1 || !by_column) =>
@@ -98,7 +102,7 @@ impl Header {
             (types, shape) if types.iter().all(|t| t.name.is_some()) => {
                 let mut at = 0usize;
                 let mut fields = Vec::new();
-                for Type { name, scalar, size, big } in types {
+                for Type { name, scalar, size, big, .. } in types {
                     if let (Some(name), Some(scalar)) = (name, scalar) {
                         let field = Field { name: name.clone(), scalar: *scalar };
                         fields.push(Placed { field, at, big: *big });
@@ -108,8 +112,10 @@ impl Header {
                 (fields, at, false, count(shape))
             }
             (types, shape) => {
-                let names: Vec<_> = types.iter().map(|t| t.name.as_deref().unwrap_or("numbers")).collect();
-                return unsupported(format!("an array {shape:?} of {}", names.join(", ")));
+                let of = |t: &Type| format!("{}type {}", if t.scalar.is_some() { "numbers of " } else { "" }, t.code);
+                let types: Vec<_> = types.iter().map(of).collect();
+                let order = if by_column { ", columns one after the other" } else { "" };
+                return unsupported(format!("an array {shape:?} of {}{order}", types.join(", ")));
             }
         };
         let Some(points) = points else { return unsupported(format!("a shape {shape:?}")) };
@@ -120,13 +126,15 @@ impl Header {
 /// One element type of the header; `scalar` is `None` for what is no single number (text, complex, arrays).
 struct Type {
     name: Option<String>,
+    /// As the header spells it.
+    code: String,
     scalar: Option<Scalar>,
     size: usize,
     big: bool,
 }
 
 /// `<f4`: byte order, kind, size.
-fn of_code(name: Option<String>, code: &str) -> Option<Type> {
+fn of_code(name: Option<String>, code: String) -> Option<Type> {
     let mut rest = code.chars();
     let order = rest.next()?;
     let (kind, size) = match order {
@@ -146,10 +154,11 @@ fn of_code(name: Option<String>, code: &str) -> Option<Type> {
         ('u', 4) => Some(Scalar::U32),
         ('u', 8) => Some(Scalar::U64),
         ('f' | 'c' | 'S' | 'V' | 'M' | 'm', _) => None,
-        ('U', _) => return Some(Type { name, scalar: None, size: size * 4, big: false }),
+        ('U', _) => return Some(Type { name, code, scalar: None, size: size * 4, big: false }),
         _ => return None,
     };
-    Some(Type { name, scalar, size, big: order == '>' })
+    let big = order == '>';
+    Some(Type { name, code, scalar, size, big })
 }
 
 /// The element types, whether columns stand one after the other, and the shape of `{'descr': …, 'fortran_order': …, 'shape': (…), }`.
@@ -163,7 +172,9 @@ fn literal(text: &str) -> Option<(Vec<Type>, bool, Vec<usize>)> {
     let descr = after("descr")?;
     let quoted = |text: &str| Some(text.strip_prefix('\'')?.split_once('\'')?.0.to_string());
     if let Some(code) = quoted(descr) {
-        return Some((vec![of_code(None, &code)?], by_column, shape));
+        // What is no number has no size that matters.
+        let other = Type { name: None, code: code.clone(), scalar: None, size: 0, big: false };
+        return Some((vec![of_code(None, code).unwrap_or(other)], by_column, shape));
     }
     let mut types = Vec::new();
     let mut rest = descr.strip_prefix('[')?.trim_start();
@@ -172,7 +183,7 @@ fn literal(text: &str) -> Option<(Vec<Type>, bool, Vec<usize>)> {
         let entry = entry.trim_start()[name.len() + 2..].trim_start().strip_prefix(',')?.trim_start();
         let code = quoted(entry)?;
         let mut entry = entry[code.len() + 2..].trim_start();
-        let mut element = of_code(Some(name), &code)?;
+        let mut element = of_code(Some(name), code)?;
         if let Some(shaped) = entry.strip_prefix(',').map(str::trim_start).filter(|s| s.starts_with('(')) {
             let (axes, behind) = numbers(shaped)?;
             let many = axes.iter().try_fold(1usize, |all, &n| all.checked_mul(n))?;

@@ -30,6 +30,8 @@ pub struct ReadOptions {
     pub tables: TableOptions,
     /// Optional columns of tables that could not be used.
     pub left_out: LeftOut,
+    /// Go on behind a part of a table that cannot be read, such as a row group.
+    pub skip: bool,
 }
 
 impl ReadOptions {

@@ -2,7 +2,7 @@
 //!
 //! The header's text names each field, its SIZE, TYPE and COUNT, and the number of POINTS. A record has no padding but what the header names
 //! (`_`). A non-finite point keeps its index. VIEWPOINT (position, then a quaternion, w first) is the frame's pose, less the origin on both of its
-//! sides; one that is no rigid transform is none. <https://pointclouds.org/documentation/tutorials/pcd_file_format.html>
+//! sides; one that is no rigid transform is none, with a warning. <https://pointclouds.org/documentation/tutorials/pcd_file_format.html>
 
 use std::path::Path;
 
@@ -42,6 +42,8 @@ pub(crate) struct Header {
     pub(crate) encoding: Encoding,
     /// `world_from_sensor`, if the header has one.
     viewpoint: Option<Pose>,
+    /// Number of a line VIEWPOINT that cannot be used, and the line as messages show it.
+    unusable: Option<(u64, String)>,
     /// Offset of the first byte after the header.
     pub(crate) data: usize,
     /// Number of the header's last line, from 1.
@@ -58,7 +60,8 @@ impl Header {
     /// A line that breaks the format, or declared sizes that the file cannot hold.
     pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Header, Error> {
         let (mut names, mut sizes, mut types, mut counts) = (vec![], vec![], vec![], vec![]);
-        let (mut width, mut height, mut points, mut viewpoint) = (None, 1, None, None);
+        let (mut width, mut height, mut points) = (None, 1, None);
+        let (mut viewpoint, mut unusable) = (None, None);
         let mut lines = Lines::new(bytes);
         loop {
             let Some(line) = lines.next() else {
@@ -75,7 +78,10 @@ impl Header {
                 None => continue,
                 Some(comment) if comment.starts_with('#') => continue,
                 Some("VERSION") => {}
-                Some("VIEWPOINT") => viewpoint = pose(words),
+                Some("VIEWPOINT") => {
+                    viewpoint = pose(words);
+                    unusable = viewpoint.is_none().then(|| (line.number, line.shown()));
+                }
                 Some("FIELDS" | "COLUMNS") => names = words.map(str::to_string).collect(),
                 Some("SIZE") => sizes = words.map(|w| number(Some(w))).collect::<Result<_, _>>()?,
                 Some("TYPE") => types = words.map(str::to_string).collect(),
@@ -93,7 +99,7 @@ impl Header {
                     let fields = fields(path, names, &sizes, &types, &counts)?;
                     let points = number_of_points(path, width, height, points)?;
                     let (data, line) = (lines.offset(), line.number);
-                    return Ok(Header { fields, points, encoding, viewpoint, data, line });
+                    return Ok(Header { fields, points, encoding, viewpoint, unusable, data, line });
                 }
                 Some(_) => return Err(bad("a PCD header entry: VERSION, FIELDS, SIZE, …")),
             }
@@ -231,6 +237,14 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
         Encoding::Compressed => by_column(path, options, &header, &parts, &decompressed(path, &header, &bytes)?),
     }?;
     frame.pose = header.viewpoint.map(|pose| less_origin(&pose, frame.origin));
+    if let Some((line, found)) = header.unusable {
+        let expected = "VIEWPOINT and 7 numbers, tx ty tz qw qx qy qz, the last four not all 0";
+        options.warn(
+            "viewpoint",
+            path,
+            format!("line {line}: found {found}, expected {expected}: read without a pose"),
+        );
+    }
     Ok(frame)
 }
 

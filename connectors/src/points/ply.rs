@@ -195,7 +195,19 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
             let (start, line) = (header.data + lines.offset(), lines.number());
             let text = Text { path, columns: properties, wanted: &parts.fields };
             text.check_count(count, bytes.len() - start, start)?;
-            frame(path, options, &parts, count, |take| text.rows(&mut Lines::after(&bytes[start..], line), count, take))
+            let mut end = start;
+            let frame = frame(path, options, &parts, count, |take| {
+                let mut lines = Lines::after(&bytes[start..], line);
+                text.rows(&mut lines, count, take)?;
+                end = start + lines.offset();
+                Ok(())
+            })?;
+            let left = Lines::new(&bytes[end..]).filter(|line| !line.bytes.trim_ascii().is_empty()).count();
+            let behind = left.saturating_sub(lines_of(&header.elements[place + 1..]));
+            if behind > 0 {
+                options.warn("ply behind", path, format!("{behind} lines behind the {count} vertices of the header"));
+            }
+            Ok(frame)
         }
         encoding => {
             let start = skip_bytes(path, before, &bytes, header.data, encoding)?;
@@ -269,10 +281,13 @@ impl Vertices<'_> {
         let mut at = self.start;
         for done in 0..self.count {
             for (property, part) in self.properties.iter().zip(&part_of) {
-                let next = step(self.bytes, at, property, self.encoding).ok_or_else(|| {
-                    let found = format!("the end of the file after {done} whole vertices");
-                    let expected = format!("{} vertices", self.count);
-                    Error::malformed(self.path, At::Offset(at as u64), found, expected)
+                let next = step(self.bytes, at, property, self.encoding).map_err(|stopped| match stopped {
+                    Stopped::End => {
+                        let found = format!("the end of the file after {done} whole vertices");
+                        let expected = format!("{} vertices", self.count);
+                        Error::malformed(self.path, At::Offset(at as u64), found, expected)
+                    }
+                    Stopped::Length(found) => no_list(self.path, property, found, at),
                 })?;
                 if let Some(part) = *part {
                     row[part] = number(self.encoding, property.field.scalar, &self.bytes[at..]);
@@ -285,16 +300,28 @@ impl Vertices<'_> {
     }
 }
 
-/// The offset behind the property that stands at `at`; `None` if the file ends before.
-fn step(bytes: &[u8], mut at: usize, property: &Column, encoding: Encoding) -> Option<usize> {
+/// Why a property cannot be stepped over.
+enum Stopped {
+    /// The file ends before.
+    End,
+    /// A list that is so long.
+    Length(f64),
+}
+
+/// The offset behind the property that stands at `at`.
+fn step(bytes: &[u8], mut at: usize, property: &Column, encoding: Encoding) -> Result<usize, Stopped> {
     let mut numbers = 1;
     if let Some(length) = property.length {
-        let here = bytes.get(at..).filter(|rest| rest.len() >= length.size())?;
-        numbers = number(encoding, length, here) as usize;
+        let here = bytes.get(at..).filter(|rest| rest.len() >= length.size()).ok_or(Stopped::End)?;
+        let stated = number(encoding, length, here);
+        if !(stated >= 0.0 && stated.fract() == 0.0) {
+            return Err(Stopped::Length(stated));
+        }
+        numbers = stated as usize;
         at += length.size();
     }
     let size = numbers.saturating_mul(property.field.scalar.size());
-    (size <= bytes.len() - at).then(|| at + size)
+    if size <= bytes.len() - at { Ok(at + size) } else { Err(Stopped::End) }
 }
 
 fn number(encoding: Encoding, scalar: Scalar, bytes: &[u8]) -> f64 {
@@ -326,12 +353,24 @@ fn skip_bytes(
     for element in elements.iter().filter(|e| !e.properties.is_empty()) {
         for done in 0..element.count {
             for property in &element.properties {
-                at = step(bytes, at, property, encoding)
-                    .ok_or_else(|| ended(path, element, done, At::Offset(at as u64)))?;
+                at = step(bytes, at, property, encoding).map_err(|stopped| match stopped {
+                    Stopped::End => ended(path, element, done, At::Offset(at as u64)),
+                    Stopped::Length(found) => no_list(path, property, found, at),
+                })?;
             }
         }
     }
     Ok(at)
+}
+
+/// Lines that the rows of elements take in a text.
+fn lines_of(elements: &[Element]) -> usize {
+    elements.iter().filter(|e| !e.properties.is_empty()).fold(0, |lines, element| lines.saturating_add(element.count))
+}
+
+fn no_list(path: &Path, property: &Column, length: f64, at: usize) -> Error {
+    let found = format!("a list {} of {length} numbers", property.field.name);
+    Error::malformed(path, At::Offset(at as u64), found, "a whole number of them, 0 or more")
 }
 
 fn ended(path: &Path, element: &Element, done: usize, at: At) -> Error {

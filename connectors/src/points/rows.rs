@@ -8,6 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 
 use crate::error::Error;
+use crate::points::intensity::SYNONYMS;
 use crate::points::options::ReadOptions;
 use crate::points::scalar::Scalar;
 use crate::tables::names::{Column, ColumnNames, Kind};
@@ -26,7 +27,7 @@ pub(crate) static POINTS: Kind = Kind {
         Column::must("z"),
         Column::may("xyz", &[]),
         Column::may("frame", &[]),
-        Column::may("intensity", &["remission", "reflectance", "reflectivity"]),
+        Column::may("intensity", SYNONYMS),
         Column::may("class", &["classification"]),
         Column::may("label", &[]),
         Column::may("instance", &[]),
@@ -255,7 +256,8 @@ struct Optional<'a> {
 }
 
 impl Optional<'_> {
-    /// A column's cells at the good rows. One that cannot be used leaves the column out for the rest of the run, with a warning.
+    /// A column's cells at the good rows. One that cannot be used leaves the column out from its frame on, with a warning: the cells before
+    /// it are all there are.
     fn column<T: Clone>(
         &self,
         slot: usize,
@@ -279,21 +281,21 @@ impl Optional<'_> {
         let cells = Cells::of(column);
         let mut values = Vec::with_capacity(self.good.len());
         for &row in self.good {
-            values.push(match read(&cells, row) {
-                Cell::Good(value) => value,
-                Cell::Missing => missing.clone(),
+            match read(&cells, row) {
+                Cell::Good(value) => values.push(value),
+                Cell::Missing => values.push(missing.clone()),
                 Cell::Bad(found) => {
                     self.options.left_out.add(name);
                     let place = self.block.places.at(row);
                     let aliases = POINTS.columns.get(slot).map_or(String::new(), |column| column.aliases.join(", "));
                     let called = if aliases.is_empty() { name.to_string() } else { format!("{name} ({aliases})") };
                     let what = format!(
-                        "{place}: found {found} as {called}, expected {expected}: read without {name} from here on"
+                        "{place}: found {found} as {called}, expected {expected}: read without {name} from this frame on"
                     );
                     self.options.notices.warn(self.path, what);
-                    return None;
+                    break;
                 }
-            });
+            }
         }
         Some(values)
     }

@@ -175,7 +175,14 @@ impl Reader for PointTable {
     fn next_frame(&mut self) -> Result<Next<Frame>, Error> {
         loop {
             if self.run.is_none() && !self.ended {
-                match self.table.next()? {
+                let next = match self.table.next() {
+                    Err(error) if self.options.skip && self.table.pass() => {
+                        self.options.notices.passed_over(&error);
+                        continue;
+                    }
+                    next => next?,
+                };
+                match next {
                     Next::Item(block) => self.run = Some((Rows::of(&block, &self.path, &self.options), 0)),
                     Next::Idle => return Ok(Next::Idle),
                     Next::End => self.ended = true,
@@ -217,11 +224,11 @@ impl Pending {
         }
     }
 
-    /// Appends rows; a column that these do not have is no column of the frame.
+    /// Appends rows; a column that some of these do not have is no column of the frame.
     fn extend(&mut self, rows: &Rows, range: Range<usize>) {
         fn copy<T: Clone>(to: &mut Option<Vec<T>>, from: &Option<Vec<T>>, range: &Range<usize>) {
             match (to.as_mut(), from) {
-                (Some(to), Some(from)) => to.extend_from_slice(&from[range.clone()]),
+                (Some(to), Some(from)) if range.end <= from.len() => to.extend_from_slice(&from[range.clone()]),
                 _ => *to = None,
             }
         }
@@ -232,7 +239,7 @@ impl Pending {
         copy(&mut self.instance, &rows.instance, &range);
         self.carried.iter_mut().zip(&rows.carried).for_each(|(to, from)| copy(to, from, &range));
         if let (None, Some(time)) = (self.time_ns, &rows.time_ns) {
-            self.time_ns = time[range].iter().flatten().next().copied();
+            self.time_ns = time.get(range).unwrap_or_default().iter().flatten().next().copied();
         }
     }
 

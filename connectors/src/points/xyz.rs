@@ -1,7 +1,7 @@
 //! Points as plain text, one a line, apart by blanks, commas or semicolons: `.xyz`, `.txt`, `.asc`, Leica's `.pts`.
 //!
 //! Lines that begin with `#` or `//` are comments; one that names x, y and z, with or without such a sign, names the columns (CloudCompare's
-//! `//X Y Z`). Without names the first three numbers are x, y, z, and the fourth of exactly four is an intensity. A `.pts` begins with
+//! `//X Y Z`). Where semicolons, commas or tabs divide the names, a name may have blanks in it (`Scan Angle Rank`). Without names the first three numbers are x, y, z, and the fourth of exactly four is an intensity. A `.pts` begins with
 //! the number of points. A line that does not fit is dropped and counted as malformed.
 
 use std::path::Path;
@@ -78,12 +78,16 @@ fn comment(text: &str) -> Option<&str> {
     text.strip_prefix("//").or(text.strip_prefix('#'))
 }
 
-/// The names of the columns, if the text names x, y and z.
+/// The names of the columns, if the text names x, y and z. What divides them is the first of these by which it does: semicolons, commas, tabs, any
+/// of these and blanks.
 fn names(text: &str) -> Option<Vec<String>> {
-    let apart = |c: char| c.is_whitespace() || c == ',' || c == ';';
-    let names: Vec<_> =
-        text.split(apart).filter(|w| !w.is_empty()).map(|w| w.trim_matches('"').to_lowercase()).collect();
-    ["x", "y", "z"].iter().all(|axis| names.iter().any(|name| name == axis)).then_some(names)
+    let dividers: [fn(char) -> bool; 4] =
+        [|c| c == ';', |c| c == ',', |c| c == '\t', |c| c.is_whitespace() || c == ',' || c == ';'];
+    dividers.into_iter().find_map(|apart| {
+        let words = text.split(apart).map(str::trim).filter(|word| !word.is_empty());
+        let names: Vec<_> = words.map(|word| word.trim_matches('"').trim().to_lowercase()).collect();
+        ["x", "y", "z"].iter().all(|axis| names.iter().any(|name| name == axis)).then_some(names)
+    })
 }
 
 /// Columns of a row without names: words apart by blanks if there are three or more, else by semicolons, else by commas too.

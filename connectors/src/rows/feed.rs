@@ -26,6 +26,11 @@ pub trait Feed<F>: Send {
         Ok(())
     }
 
+    /// After an error: goes on behind what cannot be read. False for an input that has no parts.
+    fn pass(&mut self) -> bool {
+        false
+    }
+
     /// The input grows no more: what is left of it may be read.
     fn close(&mut self) {}
 }

@@ -137,6 +137,11 @@ impl<F> Feed<F> for File<F> {
         self.rejected.note(self.number, &place.unwrap_or(At::File), kind, reason)
     }
 
+    fn pass(&mut self) -> bool {
+        self.run = None;
+        self.table.pass()
+    }
+
     fn close(&mut self) {
         self.table.close();
     }

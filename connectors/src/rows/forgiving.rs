@@ -1,4 +1,5 @@
-//! Feeds whose errors end them and not the run: what cannot be read any further is said, counted as `unreadable` and passed over.
+//! Feeds whose errors do not end the run: what cannot be read is said, counted as `unreadable` and passed over, a part of a table where it has
+//! parts, else the rest of it.
 
 use thalweg::Next;
 
@@ -16,7 +17,7 @@ pub(super) fn pass_over(error: Error, notices: &Notices) -> Result<(), Error> {
     Ok(())
 }
 
-/// A feed that is passed over from its first error on.
+/// A feed that is passed over where it cannot be read.
 pub(super) struct Forgiving<F> {
     feed: Box<dyn Feed<F>>,
     notices: Notices,
@@ -36,8 +37,8 @@ impl<F> Feed<F> for Forgiving<F> {
             return Ok(Next::End);
         }
         self.feed.next(ids).or_else(|error| {
-            self.ended = true;
-            pass_over(error, &self.notices).map(|()| Next::End)
+            self.ended = !self.feed.pass();
+            pass_over(error, &self.notices).map(|()| if self.ended { Next::End } else { Next::Idle })
         })
     }
 

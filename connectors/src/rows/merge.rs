@@ -24,6 +24,8 @@ const LONG: Duration = Duration::from_millis(80);
 /// A growing input is quiet when nothing came for so long; what has waited longer than the second is due all the same.
 const QUIET: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often folders are looked into.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// When rows are handed out, and when they are due to be scored.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +47,9 @@ pub struct Pace {
     pub ahead: Option<i64>,
 }
 
+/// Gives the feeds that have come since it was asked last: files that appear in folders.
+pub type More<F> = Box<dyn FnMut() -> Result<Vec<Box<dyn Feed<F>>>, Error> + Send>;
+
 /// A feed with its next row.
 struct Input<F> {
     feed: Box<dyn Feed<F>>,
@@ -65,10 +70,30 @@ struct Input<F> {
     ended: bool,
 }
 
+impl<F> Input<F> {
+    fn of(feed: Box<dyn Feed<F>>) -> Input<F> {
+        Input {
+            feed,
+            head: None,
+            taken: 0,
+            begun: 0,
+            again: 0,
+            again_sum: 0,
+            sum: 0,
+            clock: Clock::default(),
+            dry: false,
+            ended: false,
+        }
+    }
+}
+
 /// The source; see the module.
 pub struct Merge<F> {
     name: String,
     inputs: Vec<Input<F>>,
+    /// Where more inputs come from, and when that was asked last.
+    more: Option<More<F>>,
+    looked: Instant,
     ids: Ids,
     pace: Pace,
     follow: bool,
@@ -96,24 +121,11 @@ impl<F: Stamped + Summed> Merge<F> {
         follow: bool,
         stop: Arc<AtomicBool>,
     ) -> Self {
-        let inputs = feeds
-            .into_iter()
-            .map(|feed| Input {
-                feed,
-                head: None,
-                taken: 0,
-                begun: 0,
-                again: 0,
-                again_sum: 0,
-                sum: 0,
-                clock: Clock::default(),
-                dry: false,
-                ended: false,
-            })
-            .collect();
         Merge {
             name,
-            inputs,
+            inputs: feeds.into_iter().map(Input::of).collect(),
+            more: None,
+            looked: Instant::now(),
             ids,
             pace,
             follow,
@@ -127,6 +139,28 @@ impl<F: Stamped + Summed> Merge<F> {
             unscored: None,
             started: None,
         }
+    }
+
+    /// Takes the feeds that `more` gives while the source goes on as its inputs grow.
+    #[must_use]
+    pub fn with_more(mut self, more: More<F>) -> Self {
+        self.more = Some(more);
+        self
+    }
+
+    /// Takes the feeds that have come.
+    fn look(&mut self) -> Result<(), Error> {
+        if let Some(more) = self.more.as_mut().filter(|_| self.follow && !self.closed && self.looked.elapsed() >= LOOK)
+        {
+            self.inputs.extend(more()?.into_iter().map(Input::of));
+            self.looked = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// True while files may come.
+    fn waits(&self) -> bool {
+        self.follow && self.more.is_some() && !self.closed
     }
 
     /// The names behind the numbers in the rows.
@@ -177,14 +211,16 @@ impl<F: Stamped + Summed> Merge<F> {
         Ok(())
     }
 
-    /// Checks that a position is one in these files.
-    fn check(&self, position: &Position) -> Result<(), BoxError> {
-        let expected = self.inputs.iter().map(|input| input.feed.name());
-        if expected.clone().eq(position.places.iter().map(|place| place.input.as_str())) {
-            return Ok(());
+    /// Puts the inputs in the order of a position's places. Those that it does not know have come since, and stand behind the others.
+    fn check(&mut self, position: &Position) -> Result<(), BoxError> {
+        for (n, place) in position.places.iter().enumerate() {
+            let Some(at) = self.inputs[n..].iter().position(|input| input.feed.name() == place.input) else {
+                let names = self.inputs.iter().map(|input| input.feed.name()).collect::<Vec<_>>().join(", ");
+                return Err(format!("{}: found a start at {position}, expected places in {names}", self.name).into());
+            };
+            self.inputs[n..=n + at].rotate_right(1);
         }
-        let names = expected.collect::<Vec<_>>().join(", ");
-        Err(format!("{}: found a start at {position}, expected places in {names}", self.name).into())
+        Ok(())
     }
 
     /// Counts a row. The last of those that come again must bring their checksum to what it was.
@@ -247,6 +283,7 @@ impl<F: Stamped + Summed> Merge<F> {
             self.closed = true;
             self.inputs.iter_mut().for_each(|input| input.feed.close());
         }
+        self.look()?;
         self.inputs.iter_mut().for_each(|input| input.dry = false);
         let (began, mut rows) = (Instant::now(), Vec::new());
         let over = loop {
@@ -254,7 +291,7 @@ impl<F: Stamped + Summed> Merge<F> {
             if full || (stopped && !self.follow) || self.pace.until.is_some_and(|until| self.position >= until) {
                 break !full;
             }
-            let Some(i) = self.earliest()? else { break self.inputs.iter().all(|input| input.ended) };
+            let Some(i) = self.earliest()? else { break self.inputs.iter().all(|input| input.ended) && !self.waits() };
             let Some(t) = self.inputs[i].head.as_ref().map(|(fact, _)| stamp(fact)) else { continue };
             let again = self.again();
             if !again && !self.in_time(t) {

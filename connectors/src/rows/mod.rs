@@ -12,6 +12,6 @@ mod rejected;
 pub use feed::{Feed, Summed};
 pub use hash::Key;
 pub use ids::Ids;
-pub use merge::{Merge, Pace};
-pub(crate) use open::{Tables, open};
+pub use merge::{Merge, More, Pace};
+pub(crate) use open::{Known, Tables, open};
 pub use rejected::{Rejected, WithRejected};

@@ -10,6 +10,7 @@ use thalweg::{BoxError, Dropped, Epoch, Sink};
 
 use crate::error::{At, Error};
 use crate::out::publish::StagedFile;
+use crate::out::store::{Store, is_bucket};
 
 /// The first line of a file of dead letters.
 const HEADER: &[u8] = b"file,line,reason\n";
@@ -74,13 +75,35 @@ impl Rejected {
 
     /// True if an older run's dead letters stand at the destination: another file of that name is somebody's own.
     fn is_ours(&self) -> bool {
+        if let Ok(Some((store, name))) = self.bucket() {
+            return store.read(&name).is_ok_and(|bytes| bytes.starts_with(HEADER));
+        }
         let mut head = Vec::new();
         let read = File::open(&self.destination).and_then(|file| file.take(HEADER.len() as u64).read_to_end(&mut head));
         read.is_ok() && head == HEADER
     }
 
+    /// Where the file goes, in a bucket.
+    fn bucket(&self) -> Result<Option<(Store, String)>, Error> {
+        let (Some(parent), Some(name)) = (self.destination.parent(), self.destination.file_name()) else {
+            return Ok(None);
+        };
+        if !is_bucket(&self.destination) {
+            return Ok(None);
+        }
+        Ok(Some((Store::at(parent)?, name.to_string_lossy().into_owned())))
+    }
+
+    /// Takes away the file of an older run.
+    fn remove(&self) -> Result<(), Error> {
+        match self.bucket()? {
+            Some((store, name)) => store.remove(&name),
+            None => std::fs::remove_file(&self.destination).map_err(|e| Error::io(&self.destination, e)),
+        }
+    }
+
     /// Writes the whole under a temporary name; `None` if there is nothing to write.
-    fn stage(&self) -> Result<Option<StagedFile>, Error> {
+    fn stage(&self) -> Result<Option<Staged>, Error> {
         let io = |e| Error::io(&self.destination, e);
         let mut state = self.state();
         if state.dropped.is_empty() {
@@ -90,7 +113,10 @@ impl Rejected {
             let expected = "no file, or the dead letters of an older run";
             return Err(Error::unsupported(&self.destination, "a file of somebody's own", expected));
         }
-        let mut staged = StagedFile::create(&self.destination)?;
+        let mut staged = match self.bucket()? {
+            Some((store, name)) => Staged::Bucket(store, name, Vec::new()),
+            None => Staged::File(StagedFile::create(&self.destination)?),
+        };
         staged.write_all(HEADER).map_err(io)?;
         for spool in state.files.iter_mut().filter_map(|(_, spool)| spool.as_mut()) {
             spool.flush().map_err(io)?;
@@ -99,6 +125,38 @@ impl Rejected {
             std::io::copy(file, &mut staged).map_err(io)?;
         }
         Ok(Some(staged))
+    }
+}
+
+/// The whole, before it is published.
+#[derive(Debug)]
+enum Staged {
+    File(StagedFile),
+    Bucket(Store, String, Vec<u8>),
+}
+
+impl Staged {
+    fn publish(self) -> Result<(), Error> {
+        match self {
+            Staged::File(file) => file.publish(),
+            Staged::Bucket(store, name, bytes) => store.put(&name, &bytes),
+        }
+    }
+}
+
+impl Write for Staged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Staged::File(file) => file.write(bytes),
+            Staged::Bucket(.., whole) => whole.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Staged::File(file) => file.flush(),
+            Staged::Bucket(..) => Ok(()),
+        }
     }
 }
 
@@ -138,8 +196,8 @@ impl<T, S: Sink<T>> Sink<T> for WithRejected<S> {
         self.sink.write(epoch, item)
     }
 
-    fn tick(&mut self) -> Result<(), BoxError> {
-        self.sink.tick()
+    fn tick(&mut self, complete: Epoch) -> Result<(), BoxError> {
+        self.sink.tick(complete)
     }
 
     fn finish(&mut self) -> Result<(), BoxError> {
@@ -148,10 +206,7 @@ impl<T, S: Sink<T>> Sink<T> for WithRejected<S> {
         // Who gets no output because of these rows needs them most.
         match staged {
             Some(staged) => staged.publish()?,
-            None if self.rejected.is_ours() => {
-                let destination = &self.rejected.destination;
-                std::fs::remove_file(destination).map_err(|e| Error::io(destination, e))?;
-            }
+            None if self.rejected.is_ours() => self.rejected.remove()?,
             None => {}
         }
         outcome

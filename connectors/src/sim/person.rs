@@ -4,12 +4,23 @@
 //! Everything follows from (frames, seed, sensor), on every machine. Frames are 0.1 s apart. The sensor's frame is that of MARS: x to the
 //! side, y away from the sensor, z up, the origin at the sensor, about a metre above the floor. Sizes and movements are those of its people.
 
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use ::parquet::arrow::ArrowWriter;
+use ::parquet::basic::{Compression, ZstdLevel};
+use ::parquet::file::properties::WriterProperties;
+use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
 use libm::{cosf, powf, sinf, sqrtf};
 use thalweg::points::radar::{BONES, JOINTS, Skeleton};
 use thalweg::source::Position;
 use thalweg::{BoxError, Frame, Next, Source};
 
 use super::dice::Dice;
+use crate::error::Error;
+use crate::out::publish::StagedFolder;
 
 const PI: f32 = std::f32::consts::PI;
 /// Seconds between two frames.
@@ -205,6 +216,78 @@ impl Person {
             frame.columns.insert("intensity".into(), intensity);
         }
         frame
+    }
+}
+
+/// Rows of a row group.
+const ROWS: usize = 1 << 16;
+
+/// Writes what a sensor sees and the true joints into a folder: `radar.parquet` with `frame,x,y,z,doppler,intensity` and `radar.npy`,
+/// `[frames, 19, 3]` f32 (m); of a LiDAR `lidar.*`, without the last two columns. A frame without points has no row, but where it is the
+/// first or the last it has one of NaN, so that the table says how long the recording is.
+///
+/// # Errors
+/// A folder that holds something already or cannot be written.
+pub fn write(folder: &Path, frames: u64, seed: u64, sensor: Sensor) -> Result<(), Error> {
+    let (person, staged) = (Person::new(frames, seed, sensor), StagedFolder::create(folder)?);
+    let name = match sensor {
+        Sensor::Radar => "radar",
+        Sensor::Lidar => "lidar",
+    };
+    staged.write_with(&format!("{name}.parquet"), |out| person.table(out))?;
+    staged.write_with(&format!("{name}.npy"), |out| person.array(out))?;
+    staged.publish()
+}
+
+impl Person {
+    /// The points of all frames as Parquet.
+    fn table(&self, out: &mut dyn Write) -> io::Result<()> {
+        let carried: &[&str] = if self.sensor == Sensor::Radar { &["doppler", "intensity"] } else { &[] };
+        let names = ["x", "y", "z"].iter().chain(carried);
+        let numbers = names.map(|name| Field::new(*name, DataType::Float32, false));
+        let fields: Vec<Field> = [Field::new("frame", DataType::Int64, false)].into_iter().chain(numbers).collect();
+        let (schema, width) = (Arc::new(Schema::new(fields)), 3 + carried.len());
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties))?;
+        let (mut number, mut columns) = (Vec::new(), vec![Vec::new(); width]);
+        for i in 0..self.frames {
+            let frame = self.frame(i);
+            let own =
+                [&frame.x, &frame.y, &frame.z].into_iter().chain(carried.iter().filter_map(|c| frame.columns.get(*c)));
+            if frame.is_empty() && (i == 0 || i + 1 == self.frames) {
+                number.push(frame.id);
+                columns.iter_mut().enumerate().for_each(|(c, column)| column.push(if c < 3 { f32::NAN } else { 0.0 }));
+            }
+            number.resize(number.len() + frame.len(), frame.id);
+            columns.iter_mut().zip(own).for_each(|(column, own)| column.extend_from_slice(own));
+            if number.len() >= ROWS || i + 1 == self.frames {
+                let numbers = columns.iter_mut().map(|c| Arc::new(Float32Array::from(std::mem::take(c))) as ArrayRef);
+                let first = Arc::new(Int64Array::from(std::mem::take(&mut number))) as ArrayRef;
+                let batch = RecordBatch::try_new(Arc::clone(&schema), [first].into_iter().chain(numbers).collect());
+                writer.write(&batch.map_err(io::Error::other)?)?;
+                writer.flush()?;
+                // What stands in the file need not stand in memory.
+                out.write_all(&std::mem::take(writer.inner_mut()))?;
+            }
+        }
+        out.write_all(&writer.into_inner()?)
+    }
+
+    /// The joints of all frames as NumPy's `.npy`, version 1.0.
+    fn array(&self, out: &mut dyn Write) -> io::Result<()> {
+        let shape = format!("({}, {JOINTS}, 3)", self.frames);
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+        // The numbers begin at a multiple of 64 bytes.
+        let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+        out.write_all(b"\x93NUMPY\x01\x00")?;
+        out.write_all(&(length as u16).to_le_bytes())?;
+        writeln!(out, "{header:width$}", width = length - 1)?;
+        for i in 0..self.frames {
+            for v in self.truth(i).joint.as_flattened() {
+                out.write_all(&v.to_le_bytes())?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -93,6 +93,10 @@ impl CsvTable {
             if first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff") {
                 return Err(Error::malformed(self.text.path(), At::Line(1), "UTF-16 text", "UTF-8"));
             }
+            if first.contains(&b'\r') {
+                let (found, expected) = ("lines that end in CR alone", "lines that end in LF or CR LF");
+                return Err(Error::malformed(self.text.path(), At::Line(number), found, expected));
+            }
             match self.header_of(&first) {
                 Ok(header) => {
                     self.header = Some(header);

@@ -149,6 +149,13 @@ impl ColumnNames {
                 },
             });
         }
+        for at in found.iter().flatten() {
+            let twice = names.iter().enumerate().any(|(n, name)| n != *at && name.trim() == names[*at].trim());
+            if twice {
+                let (found, expected) = (format!("the column {} twice", names[*at].trim()), "each name once");
+                return Err(Error::malformed(path, At::Header, found, expected));
+            }
+        }
         let stands_in = kind.instead.filter(|(slot, _)| found[*slot].is_some()).map_or(0, |(_, n)| n);
         for (slot, column) in kind.columns.iter().enumerate().filter(|(_, column)| column.must) {
             if found[slot].is_none() && slot >= stands_in {

@@ -159,6 +159,21 @@ impl Groups {
 }
 
 impl Groups {
+    /// Goes on behind the row group at hand, or that which could not be opened.
+    fn pass(&mut self) {
+        let metadata = self.metadata.metadata();
+        let left = match self.reader.take() {
+            Some((_, left)) => left,
+            None if self.group < metadata.num_row_groups() => {
+                let rows = metadata.row_group(self.group).num_rows();
+                self.group += 1;
+                u64::try_from(rows).unwrap_or(0)
+            }
+            None => 0,
+        };
+        self.row = self.row.saturating_add(left);
+    }
+
     /// The next batch, and the place of its first row in the file; `None` after the last.
     fn next_batch(&mut self) -> Result<Option<(u64, RecordBatch)>, Error> {
         loop {
@@ -224,5 +239,10 @@ impl Table for ParquetTable {
 
     fn has(&self, slot: usize) -> bool {
         self.slots[slot].is_some()
+    }
+
+    fn pass(&mut self) -> bool {
+        self.groups.pass();
+        true
     }
 }

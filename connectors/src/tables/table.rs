@@ -79,6 +79,11 @@ pub(crate) trait Table: Send {
     /// Whether the table has a column, as far as that is known.
     fn has(&self, slot: usize) -> bool;
 
+    /// After an error: goes on behind the part of the table that cannot be read. False for a table that is not made of parts.
+    fn pass(&mut self) -> bool {
+        false
+    }
+
     /// The table grows no more: what is whole is handed out, then it ends.
     fn close(&mut self) {}
 }

@@ -296,20 +296,20 @@ fn segments_are_published_by_time_though_nothing_comes() {
     let create = || SegmentSink::create(&path, segmentation_schema(), segmentation_batches, roll).unwrap();
     let rows = || Manifest::load(&path).map(|m| m.segments.iter().map(|s| s.rows).collect::<Vec<_>>()).ok();
     let mut sink = create();
-    sink.tick().unwrap();
+    sink.tick(0).unwrap();
     assert_eq!(rows(), None);
     std::thread::sleep(roll.age);
-    sink.tick().unwrap();
+    sink.tick(0).unwrap();
     assert_eq!(rows(), Some(vec![]), "a manifest says that there is nothing yet");
     sink.write(0, segmentation(0, 5)).unwrap();
-    sink.tick().unwrap();
+    sink.tick(0).unwrap();
     assert_eq!(rows(), Some(vec![]));
     std::thread::sleep(roll.age);
-    sink.tick().unwrap();
+    sink.tick(0).unwrap();
     assert_eq!(rows(), Some(vec![5]));
     let manifest = std::fs::metadata(path.join(MANIFEST)).unwrap().modified().unwrap();
     std::thread::sleep(roll.age);
-    sink.tick().unwrap();
+    sink.tick(0).unwrap();
     assert_eq!(std::fs::metadata(path.join(MANIFEST)).unwrap().modified().unwrap(), manifest, "nothing to say");
     drop(sink);
     assert_eq!(rows(), Some(vec![5]), "what is published stays");
@@ -317,7 +317,7 @@ fn segments_are_published_by_time_though_nothing_comes() {
     std::fs::remove_dir_all(&path).unwrap();
     let mut sink = create();
     std::thread::sleep(roll.age);
-    sink.tick().unwrap();
+    sink.tick(0).unwrap();
     drop(sink);
     assert!(!path.exists(), "a run that failed before its first row leaves nothing");
 }

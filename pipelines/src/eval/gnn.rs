@@ -86,8 +86,15 @@ pub fn gnn(settings: &Settings, context: &Context) -> Result<Measured, Failure> 
     let column = asked.label.clone().unwrap_or("label".into());
     let files = settings.truth.iter().chain(settings.nodes.iter().filter(|_| settings.truth.is_none()));
     let mut truth = BTreeMap::new();
+    let outputs = asked.network.output().channels;
     for path in files {
-        truth.extend(labels(path, &column)?);
+        let labels = labels(path, &column)?;
+        if let Some((node, class)) = labels.iter().find(|(_, class)| *class >= outputs) {
+            let found = format!("{}: found class {class} of node {node}", path.display());
+            let expected = format!("a class from 0 to {}: the network gives {outputs} numbers a node", outputs - 1);
+            return Err(Failure::run(format!("{found}, expected {expected}")));
+        }
+        truth.extend(labels);
     }
     if truth.is_empty() {
         let expected = "--truth FILE with columns node, label, or a column label of the nodes (--set label=NAME)";
@@ -105,6 +112,14 @@ pub fn gnn(settings: &Settings, context: &Context) -> Result<Measured, Failure> 
     finish::complete(&mut report, &context.notices);
     let last = last.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
     let answers = last.ok_or_else(|| Failure::run("found no rows, expected a graph to ask about"))?;
+    let known: BTreeSet<&str> = answers.rows.iter().map(|row| name(&answers, row.node)).collect();
+    let unknown: Vec<&String> = truth.keys().filter(|node| !known.contains(node.as_str())).collect();
+    if let Some(first) = unknown.first() {
+        let count = unknown.len();
+        report
+            .warnings
+            .push(format!("{count} nodes of the labels are not in the graph and are not scored, first {first}"));
+    }
     let scores = score(asked.network.name(), &answers, &truth)
         .ok_or_else(|| Failure::run("found no node with a label among those of the graph, expected one"))?;
     Ok(Measured { json: json!(scores), text: scores.to_string(), report })
@@ -115,9 +130,13 @@ fn largest(y: &[f32]) -> usize {
     (1..y.len()).fold(0, |best, i| if y[i] > y[best] { i } else { best })
 }
 
+/// The id of a node.
+fn name(answers: &Answers, node: u32) -> &str {
+    answers.names.get(node as usize).map_or("", |name| name)
+}
+
 fn score(model: &str, answers: &Answers, truth: &BTreeMap<String, usize>) -> Option<Scores> {
-    let name = |node: u32| answers.names.get(node as usize).map_or("", |name| name);
-    let of_row = |row: &thalweg::graph::Answer| Some((*truth.get(name(row.node))?, largest(&row.y)));
+    let of_row = |row: &thalweg::graph::Answer| Some((*truth.get(name(answers, row.node))?, largest(&row.y)));
     let pairs: Vec<(usize, usize)> = answers.rows.iter().filter_map(of_row).collect();
     let present: BTreeSet<usize> = pairs.iter().flat_map(|(truth, found)| [*truth, *found]).collect();
     if pairs.is_empty() {

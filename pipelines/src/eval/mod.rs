@@ -6,3 +6,4 @@ mod panoptic;
 pub mod pose;
 pub mod risk;
 pub mod segment;
+mod unlabelled;

@@ -1,5 +1,7 @@
 //! `eval molecule`: energies and forces against those in the file: mean absolute and root mean square errors.
 //!
+//! A file's truth is in the unit that it states, else in the model's; errors are in the unit asked for.
+//!
 //! Potentials of one molecule may differ from a file by a constant, so errors are also given with the mean difference subtracted.
 
 use std::path::Path;
@@ -12,7 +14,7 @@ use thalweg::{BoxError, Epoch, Sink};
 
 use crate::failure::Failure;
 use crate::keys::Listed;
-use crate::molecule::{Asked, UNIT, model, open};
+use crate::molecule::{self, Asked, UNIT, model, open};
 use crate::pipeline::{Context, Doing, Measured};
 use crate::settings::Settings;
 use crate::{finish, options, plot};
@@ -84,6 +86,7 @@ struct Compared {
 
 struct Kept {
     compared: Arc<Mutex<Compared>>,
+    /// From the model's unit to the one that was asked for.
     scale: f64,
     /// True if the truth is the property `value`.
     property: bool,
@@ -97,7 +100,7 @@ impl Sink<Evaluated> for Kept {
         let mut kept = self.compared.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let truth = if self.property { item.molecule.value } else { item.molecule.energy };
         if let Some((found, truth)) = item.energy.zip(truth) {
-            kept.energies.push(truth, self.scale * found);
+            kept.energies.push(self.scale * truth, self.scale * found);
         }
         if let Some(truth) = item.molecule.forces.as_ref().filter(|_| !self.property) {
             let pairs = item.forces.as_flattened().iter().zip(truth.as_flattened());
@@ -120,7 +123,7 @@ pub fn molecule(settings: &Settings, context: &Context) -> Result<Measured, Fail
     let (unit, scale) = asked.scale(&potential)?;
     let compared = Arc::new(Mutex::new(Compared::default()));
     let sink = Kept { compared: Arc::clone(&compared), scale, property: potential.unit() != "eV" };
-    let source = open(settings, context)?;
+    let source = open(settings, context, &potential, Some(molecule::unit(&potential)?))?;
     let mut report = finish::over(settings, context, source, |frames| frames.infer_energies(&potential), sink)?;
     finish::complete(&mut report, &context.notices);
     let kept = std::mem::take(&mut *compared.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));

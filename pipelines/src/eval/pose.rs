@@ -1,9 +1,13 @@
 //! `eval pose`: joints against true ones: mean absolute error, distances, shares within reach, calibration.
 //!
+//! The truth is `--truth`, or `NAME.npy` beside a single input `NAME.parquet` (or another table); row i of an array is the frame i behind
+//! the first of the recording.
+//!
 //! MAE is over axes and joints, MPJPE the mean distance of a joint from where it is, PCK the share of joints within a distance.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 use serde_json::json;
@@ -65,26 +69,60 @@ struct Scores {
 /// Those of the run; no truth, or none of the frames read.
 pub fn pose(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
     let asked = Asked::of(settings, KEYS)?;
-    let (model, truth) = (model(settings)?, truth(settings, &asked)?);
+    let (model, mut truth) = (model(settings)?, truth(settings, &asked)?);
     let (source, kept) = (input::open(settings, &asked.reading, context)?, Collect::default());
     let mut report = finish::over(settings, context, source, |frames| frames.infer_pose(&model), kept.clone())?;
     finish::complete(&mut report, &context.notices);
     let skeletons: Vec<Skeleton> = kept.items().into_iter().map(|(_, skeleton)| skeleton).collect();
+    let whole = settings.start_offset == 0 && settings.until.is_none() && !context.drain.load(Ordering::Relaxed);
+    if let Some(path) = labels(settings).filter(|path| whole && is_array(path)) {
+        truth = placed(truth, &skeletons, &path, &input::name(settings))?;
+    }
     if let Some(file) = &settings.plot {
         draw(&skeletons, &truth, file)?;
     }
     let scores = score(model.name(), &skeletons, &truth)
-        .ok_or_else(|| Failure::run("found no frame with a truth, expected frames of the numbers in --truth"))?;
+        .ok_or_else(|| Failure::run("found no frame with a truth, expected frames of the numbers in the truth"))?;
     Ok(Measured { json: json!(scores), text: scores.to_string(), report })
 }
 
-/// True joints: of `--truth`, or of the simulation that is the input.
-fn truth(settings: &Settings, asked: &Asked) -> Result<Truth, Failure> {
-    match &settings.truth {
-        Some(path) => Ok(joints(path)?),
-        None if settings.input.as_slice() == ["sim:person"] => Ok(asked.reading.person(asked.sensor)),
-        None => Err(Failure::Usage("--truth: found none, expected joints: .npy [frames, 19, 3], or a table".into())),
+/// The file of the truth: `--truth`, else the array beside a single input.
+fn labels(settings: &Settings) -> Option<PathBuf> {
+    if settings.truth.is_some() {
+        return settings.truth.clone();
     }
+    let [input] = settings.input.as_slice() else { return None };
+    let beside = Path::new(input.strip_suffix(".gz").unwrap_or(input)).with_extension("npy");
+    (beside.is_file() && Path::new(input).is_file() && beside != Path::new(input)).then_some(beside)
+}
+
+fn is_array(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npy"))
+}
+
+/// True joints: of a file, or of the simulation that is the input.
+fn truth(settings: &Settings, asked: &Asked) -> Result<Truth, Failure> {
+    if let Some(path) = labels(settings) {
+        return Ok(joints(&path)?);
+    }
+    if settings.input.as_slice() == ["sim:person"] {
+        return Ok(asked.reading.person(asked.sensor));
+    }
+    let expected = "NAME.npy beside the input NAME.parquet, or --truth with .npy [frames, 19, 3] or a table";
+    Err(Failure::Usage(format!("--truth: found none, expected {expected}")))
+}
+
+/// The rows of an array at the numbers of the recording's frames.
+fn placed(array: Truth, skeletons: &[Skeleton], path: &Path, input: &str) -> Result<Truth, Failure> {
+    let numbers = || skeletons.iter().map(|skeleton| skeleton.frame);
+    let (Some(first), Some(last)) = (numbers().min(), numbers().max()) else { return Ok(array) };
+    // In i128, which holds the distance of any two numbers.
+    let frames = i128::from(last) - i128::from(first) + 1;
+    if array.len() as i128 != frames {
+        let found = format!("{}: found joints of {} frames", path.display(), array.len());
+        return Err(Failure::run(format!("{found}, expected {frames}: {input} has frames {first} to {last}")));
+    }
+    Ok(array.into_iter().map(|(row, joints)| (first + row, joints)).collect())
 }
 
 /// Skeletons of four frames, the truth beside what was found.
@@ -110,7 +148,8 @@ fn score(model: &str, skeletons: &[Skeleton], truth: &Truth) -> Option<Scores> {
     let (mut frames, mut axes, mut squares, mut within) = (0u64, [0.0f64; 3], 0.0, 0u64);
     let (mut near, mut of_joint) = ([0u64; REACHES.len()], [[0.0f64; 3]; JOINTS]);
     for skeleton in skeletons {
-        let Some(truth) = truth.get(&skeleton.frame) else { continue };
+        let known = |joints: &&[[f32; 3]; JOINTS]| joints.iter().any(|at| at.iter().all(|v| v.is_finite()));
+        let Some(truth) = truth.get(&skeleton.frame).filter(known) else { continue };
         frames += 1;
         for joint in 0..JOINTS {
             let error = [0, 1, 2].map(|axis| 100.0 * f64::from(skeleton.joint[joint][axis] - truth[joint][axis]));

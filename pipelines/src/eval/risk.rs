@@ -3,7 +3,7 @@
 //! Scored are people without a positive test; the label is the state E or I at the as-of time. AUC is averaged over cases, with its standard
 //! error; Brier score, calibration error (ECE, ten equal bins) and the reliability table are of all cases pooled. See `thalweg::contacts::score`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -165,6 +165,7 @@ impl Labelled {
 pub fn risk(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
     let (mut pooled, mut per_case, mut model) = (Labelled::default(), Vec::new(), "none");
     let mut report = Report::default();
+    let (mut strangers, mut stranger) = (0, None);
     for task in tasks(settings)? {
         let (name, notices) = (task.name.clone(), context.notices.clone());
         let Some(done) = unless(&context.drain, move |stop| run(&task, &stop, &notices))? else {
@@ -172,8 +173,10 @@ pub fn risk(settings: &Settings, context: &Context) -> Result<Measured, Failure>
             report.warnings.push(warning);
             break;
         };
-        let Done { labelled, mut case, model: name, dropped } = done?;
+        let Done { labelled, mut case, model: name, dropped, unknown } = done?;
         model = name;
+        strangers += unknown.len();
+        stranger = stranger.or_else(|| Some(format!("{} in {}", unknown.first()?, case.case)));
         for (reason, dropped) in dropped {
             *report.dropped.entry(reason.clone()).or_default() += dropped.count;
             report.first_dropped.entry(reason).or_insert(dropped.first);
@@ -188,6 +191,10 @@ pub fn risk(settings: &Settings, context: &Context) -> Result<Measured, Failure>
     }
     if per_case.is_empty() {
         return Err(Failure::run("eval risk: found no case done, expected one at least: interrupted"));
+    }
+    if let Some(first) = stranger {
+        let who = format!("{strangers} people of the truth are in no row up to the time asked for");
+        report.warnings.push(format!("{who} and are not scored, first {first}"));
     }
     let scores = scores(&pooled, per_case, model);
     if let Some(file) = &settings.plot {
@@ -367,6 +374,8 @@ struct Done {
     case: Case,
     model: &'static str,
     dropped: Unused,
+    /// People of the truth that the input does not have, in order.
+    unknown: Vec<String>,
 }
 
 /// Asks the model about one case.
@@ -412,6 +421,9 @@ fn run(task: &Task, stop: &Arc<AtomicBool>, notices: &Notices) -> Result<Done, F
     for test in view.snapshot.tests.iter().filter(|test| test.positive) {
         positive[test.person as usize] = true;
     }
+    let known: HashSet<&str> = view.arrival.iter().map(|person| &*names[*person as usize]).collect();
+    let mut unknown: Vec<String> = infected.keys().filter(|id| !known.contains(id.as_str())).cloned().collect();
+    unknown.sort_unstable();
     let truly = |person: &u32| infected.get(&*names[*person as usize]).copied().unwrap_or(false);
     let infected = view.arrival.iter().map(truly).collect();
     let labelled = Labelled { score: risk.score, infected, positive };
@@ -425,7 +437,7 @@ fn run(task: &Task, stop: &Arc<AtomicBool>, notices: &Notices) -> Result<Done, F
         converged: risk.converged,
         seconds,
     };
-    Ok(Done { labelled, case, model: asked.name(), dropped })
+    Ok(Done { labelled, case, model: asked.name(), dropped, unknown })
 }
 
 impl std::fmt::Display for Scores {

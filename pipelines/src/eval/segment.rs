@@ -17,6 +17,7 @@ use thalweg::{BoxError, Epoch, Segmentation, SegmentationModel, Sink};
 use thalweg_connectors::points::truth::WithTruth;
 
 use super::panoptic::Panoptic;
+use super::unlabelled::Unlabelled;
 use crate::failure::Failure;
 use crate::keys::Listed;
 use crate::nodes::{NODES, Nodes};
@@ -88,7 +89,7 @@ struct Confusion {
     bins: [(u64, u64, f64); 10],
     panoptic: Panoptic,
     frames: u64,
-    unlabelled: u64,
+    unlabelled: Unlabelled,
     /// The first labelled frame, where a picture is wanted.
     shown: Option<Segmentation>,
     drawn: bool,
@@ -97,10 +98,8 @@ struct Confusion {
 impl Confusion {
     fn add(&mut self, item: &Segmentation) {
         self.frames += 1;
-        let Some(truth) = &item.frame.truth else {
-            self.unlabelled += 1;
-            return;
-        };
+        self.unlabelled.add(&item.frame, &item.classes);
+        let Some(truth) = &item.frame.truth else { return };
         if self.drawn && self.shown.is_none() {
             self.shown = Some(item.clone());
         }
@@ -216,11 +215,12 @@ fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Nodes,
 /// Runs `segment` on the input, against its labels.
 ///
 /// # Errors
-/// What `run segment` fails with; an input without labels (exit 1).
+/// What `run segment` fails with; an input without labels, or without one of the model's classes (exit 1).
 pub fn segment(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
     let (source, nodes, model) = open(settings, context)?;
     let drawn = settings.plot.is_some();
-    let confusion = Arc::new(Mutex::new(Confusion { drawn, ..Confusion::default() }));
+    let unlabelled = Unlabelled::of(settings.truth.as_deref());
+    let confusion = Arc::new(Mutex::new(Confusion { drawn, unlabelled, ..Confusion::default() }));
     let sink = Tally(Arc::clone(&confusion));
     let mut report = finish::over(settings, context, source, |points| segment::plan(points, nodes, &model), sink)?;
     finish::complete(&mut report, &context.notices);
@@ -228,12 +228,19 @@ pub fn segment(settings: &Settings, context: &Context) -> Result<Measured, Failu
     if confusion.frames == 0 && context.drain.load(Ordering::Relaxed) {
         return Err(Failure::run(format!("{}: found no frame before the interrupt", input::name(settings))));
     }
-    if confusion.unlabelled == confusion.frames {
+    if confusion.unlabelled.labelled() == 0 {
         let found = format!("{}: found no labels", input::name(settings));
         return Err(Failure::run(format!(
             "{found}, expected labels/*.label, a classification, a column class, or --truth FILE"
         )));
     }
+    if confusion.pairs.is_empty() {
+        let found = format!("{}: {}", input::name(settings), confusion.unlabelled.nothing());
+        let classes: Vec<_> =
+            model.config().classes.iter().map(|class| format!("{} {}", class.id, class.name)).collect();
+        return Err(Failure::run(format!("{found}; expected classes of the model: {}", classes.join(", "))));
+    }
+    report.warnings.extend(confusion.unlabelled.warnings());
     let scores = confusion.scores(&model);
     if let (Some(file), Some(shown)) = (&settings.plot, &confusion.shown) {
         confusion.draw(shown, file)?;

@@ -9,9 +9,9 @@ use toml::{Table, Value};
 
 use crate::failure::Failure;
 use crate::pipeline::Ready;
-use crate::registry;
 use crate::secret::Secret;
 use crate::settings::Settings;
+use crate::{output, registry};
 
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -37,6 +37,8 @@ pub struct Named {
     pub ready: &'static Ready,
     /// As for `run`.
     pub settings: Settings,
+    /// The settings as they stand in the file, for processes of its own.
+    pub table: Table,
 }
 
 /// True for the configuration of a service, which `validate` tells from that of one run.
@@ -174,22 +176,23 @@ fn named(place: &str, number: usize, table: &Value, problems: &mut Vec<String>) 
     if let Err(failure) = (ready.check)(&settings) {
         more.extend(failure.to_string().lines().map(str::to_string));
     }
+    more.extend(output::problems(&settings));
     if settings.output.is_none() {
         more.push("output: found none, expected a path".into());
     }
     if settings.json {
         more.push("json: found true, expected none: a service tells its figures at /status".into());
     }
-    for name in ["processes", "hosts", "process"] {
+    for name in ["hosts", "process"] {
         if let Some(found) = settings.given.get(name) {
-            more.push(format!("{name}: found {found}, expected none: the pipelines of a service share its process"));
+            more.push(format!("{name}: found {found}, expected processes: those of a service are on its own machine"));
         }
     }
     if settings.input.iter().any(|input| input == "-") {
         more.push("input: found -, expected a path: a service has no standard input".into());
     }
     problems.extend(more.into_iter().map(|problem| format!("{place}: {problem}")));
-    Some(Named { name, ready, settings })
+    Some(Named { name, ready, settings, table })
 }
 
 /// Names, outputs and folders of checkpoints that two pipelines share.

@@ -2,8 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
-use thalweg::report::Latency;
+use thalweg::report::{Latency, Stats};
+use thalweg_connectors::Notices;
+
+use crate::written::Written;
+use crate::{finish, logs};
 
 /// How a pipeline of a service stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +69,16 @@ pub struct Figures {
     pub error: Option<String>,
     /// How often it was started again.
     pub restarts: u64,
+    /// What it has done.
+    #[serde(flatten)]
+    pub done: Done,
+    /// The newest checkpoint, if there is one.
+    pub checkpoint: Option<CheckpointFile>,
+}
+
+/// What a pipeline has done since its last start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Done {
     /// Frames or rows read.
     pub read: u64,
     /// Rows written.
@@ -77,8 +93,47 @@ pub struct Figures {
     pub dropped: BTreeMap<String, u64>,
     /// Time a stage (ms).
     pub latency: BTreeMap<String, Latency>,
-    /// The newest checkpoint, if there is one.
-    pub checkpoint: Option<CheckpointFile>,
+    /// Memory of the process that reads and writes, for a pipeline in processes of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader_bytes: Option<u64>,
+}
+
+/// Where a run counts.
+#[derive(Clone)]
+pub struct Counters {
+    /// Epochs, drops and times.
+    pub stats: Arc<Stats>,
+    /// What was read and written.
+    pub written: Arc<Written>,
+    /// What its readers said.
+    pub notices: Notices,
+}
+
+impl Counters {
+    /// The figures so far.
+    pub fn done(&self) -> Done {
+        let Counters { stats, written, notices } = self;
+        let report = stats.report(0.0);
+        let dropped = finish::dropped_so_far(stats, notices, written);
+        Done {
+            read: written.read(),
+            rows: logs::rows(&written.counts(), &report),
+            epochs: stats.epochs_closed(),
+            in_flight: stats.in_flight(),
+            lag_seconds: stats.lag().as_secs_f64(),
+            dropped: dropped.into_iter().map(|(reason, dropped)| (reason, dropped.count)).collect(),
+            latency: report.latency,
+            leader_bytes: None,
+        }
+    }
+}
+
+/// Memory of this process, as Linux tells it.
+pub fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 /// The figures of a service.

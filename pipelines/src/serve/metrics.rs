@@ -34,23 +34,28 @@ pub fn text(overview: &Overview) -> prometheus::Result<String> {
     let stages = gauge("thalweg_stage_seconds", "Time of a stage for one epoch", &["stage", "quantile"])?;
     let age = gauge("thalweg_checkpoint_age_seconds", "Since the newest checkpoint", &[])?;
     let bytes = whole("thalweg_checkpoint_bytes", "Size of the newest checkpoint", &[])?;
+    let memory =
+        whole("thalweg_leader_resident_bytes", "Memory of the process that leads, of those with their own", &[])?;
     for figures in &overview.pipelines {
         let name = figures.name.as_str();
         for (each, called) in Status::ALL {
             status.with_label_values(&[name, called]).set(i64::from(each == figures.status));
         }
         restarts.with_label_values(&[name]).inc_by(figures.restarts);
-        read.with_label_values(&[name]).inc_by(figures.read);
-        rows.with_label_values(&[name]).inc_by(figures.rows);
-        epochs.with_label_values(&[name]).inc_by(figures.epochs);
-        for (reason, count) in &figures.dropped {
+        read.with_label_values(&[name]).inc_by(figures.done.read);
+        rows.with_label_values(&[name]).inc_by(figures.done.rows);
+        epochs.with_label_values(&[name]).inc_by(figures.done.epochs);
+        for (reason, count) in &figures.done.dropped {
             dropped.with_label_values(&[name, reason.as_str()]).inc_by(*count);
         }
-        depth.with_label_values(&[name]).set(signed(figures.in_flight));
-        lag.with_label_values(&[name]).set(figures.lag_seconds);
-        for (stage, latency) in &figures.latency {
+        depth.with_label_values(&[name]).set(signed(figures.done.in_flight));
+        lag.with_label_values(&[name]).set(figures.done.lag_seconds);
+        for (stage, latency) in &figures.done.latency {
             stages.with_label_values(&[name, stage.as_str(), "0.5"]).set(latency.p50 / 1000.0);
             stages.with_label_values(&[name, stage.as_str(), "0.99"]).set(latency.p99 / 1000.0);
+        }
+        if let Some(resident) = figures.done.leader_bytes {
+            memory.with_label_values(&[name]).set(signed(resident));
         }
         if let Some(checkpoint) = figures.checkpoint {
             age.with_label_values(&[name]).set(checkpoint.age_seconds);

@@ -1,5 +1,6 @@
 //! `thalweg serve`: several pipelines for as long as it is let, with figures over HTTP, restarts, and a drain at the end.
 
+pub mod apart;
 pub mod config;
 mod figures;
 mod http;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-pub use figures::{CheckpointFile, Figures, Overview, Status};
+pub use figures::{CheckpointFile, Counters, Done, Figures, Overview, Status};
 use notify::Notifier;
 use service::Service;
 use tracing::level_filters::LevelFilter;

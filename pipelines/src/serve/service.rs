@@ -1,10 +1,11 @@
-//! The pipelines of a service, each on a thread of its own by the code of `run`.
+//! The pipelines of a service, each on a thread of its own by the code of `run`, or in processes of its own that the thread supervises.
 //!
 //! One that fails and keeps checkpoints goes on from the last of them after a pause, which doubles from failure to failure. One without
 //! checkpoints has failed for good, as has one whose settings are found wrong.
 
 use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -16,10 +17,12 @@ use thalweg_connectors::Notices;
 use thalweg_connectors::out::checkpoint;
 use tracing::{error, info_span, warn};
 
+use super::apart::{self, Told};
 use super::config::Named;
-use super::figures::{CheckpointFile, Figures, Overview, Status};
+use super::figures::{CheckpointFile, Counters, Done, Figures, Overview, Status, resident_bytes};
 use crate::failure::Failure;
 use crate::pipeline::Context;
+use crate::supervise::{Seen, supervise};
 use crate::written::Written;
 use crate::{finish, logs};
 
@@ -48,17 +51,16 @@ struct State {
     status: Status,
     error: Option<String>,
     restarts: u64,
-    /// The counters of its last start.
-    run: Option<Counters>,
+    /// The counters of its last start, or what its own processes tell of it.
+    run: Option<Counting>,
     /// Set where it failed although it was only to end.
     failed_while_draining: bool,
 }
 
 #[derive(Clone)]
-struct Counters {
-    stats: Arc<Stats>,
-    written: Arc<Written>,
-    notices: Notices,
+enum Counting {
+    Here(Counters),
+    Apart(Box<Done>),
 }
 
 impl Service {
@@ -122,7 +124,11 @@ impl Member {
         loop {
             self.lock().status = Status::Starting;
             let began = Instant::now();
-            let Err(failure) = self.run() else { return };
+            let ran = match self.named.settings.processes {
+                Some(count) => self.run_apart(count),
+                None => self.run(),
+            };
+            let Err(failure) = ran else { return };
             if began.elapsed() >= LONGEST {
                 pause = PAUSE;
             }
@@ -164,7 +170,8 @@ impl Member {
             // Without a thread for them there are no such lines.
             *said.borrow_mut() = logs::Watch::begin(Arc::clone(&stats), written.clone(), notices.clone(), follow).ok();
             let mut state = member.lock();
-            (state.run, state.status) = (Some(Counters { stats, written, notices }), Status::Running);
+            let counting = Counting::Here(Counters { stats, written, notices });
+            (state.run, state.status) = (Some(counting), Status::Running);
         });
         let context =
             Context { drain: Arc::clone(&self.drain), notices: notices.clone(), written, cluster: None, watch };
@@ -176,6 +183,51 @@ impl Member {
         finish::complete(&mut report, &notices);
         self.end(&report, &context.written);
         Ok(())
+    }
+
+    /// One start in processes of its own to its end, or to a failure that starting them again did not mend.
+    fn run_apart(self: &Arc<Member>, count: usize) -> Result<(), Failure> {
+        let Named { name, ready, settings, table } = &self.named;
+        let mut table = table.clone();
+        table.retain(|key, _| !matches!(key, "processes" | "pipeline"));
+        let (mut launch, _file) = apart::launch(name, ready.name, count, &table)?;
+        let (member, listening) = (Arc::clone(self), Rc::new(RefCell::new(Vec::new())));
+        let listeners = Rc::clone(&listening);
+        launch.told = Some(Box::new(move |output| {
+            let member = Arc::clone(&member);
+            let thread = std::thread::Builder::new().name("listening".into());
+            // Without a thread that listens there are no figures.
+            listeners.borrow_mut().extend(thread.spawn(move || apart::hear(output, |told| member.heard(told))));
+        }));
+        let ended = supervise(&launch, settings, &self.drain, |seen| {
+            warn!("{seen}");
+            if let Seen::Died(text) = seen {
+                let mut state = self.lock();
+                state.restarts += 1;
+                (state.status, state.error) = (Status::Restarting, Some(text));
+            }
+        });
+        for listener in listening.take() {
+            // One that panicked has said so.
+            let _ = listener.join();
+        }
+        let code = ended?;
+        if code == 0 {
+            let asked = self.drain.load(Ordering::Relaxed);
+            self.lock().status = if asked { Status::Stopped } else { Status::Done };
+            return Ok(());
+        }
+        let said = self.lock().error.clone().unwrap_or_else(|| format!("found exit code {code}, expected 0"));
+        Err(if code == 78 { Failure::Config(vec![said]) } else { Failure::Run(said) })
+    }
+
+    /// What its own processes tell.
+    fn heard(&self, told: Told) {
+        let mut state = self.lock();
+        match told {
+            Told::Done(done) => (state.run, state.status) = (Some(Counting::Apart(done)), Status::Running),
+            Told::Failed(error) => state.error = Some(error),
+        }
     }
 
     /// Says that it has ended, and how it stands from here on.
@@ -193,31 +245,18 @@ impl Member {
     }
 
     fn figures(&self) -> Figures {
-        let Named { name, ready, settings } = &self.named;
+        let Named { name, ready, settings, .. } = &self.named;
         let (mut figures, run) = {
             let State { status, error, restarts, run, .. } = &*self.lock();
-            let (name, pipeline) = (name.clone(), ready.name.into());
-            let figures = Figures {
-                name,
-                pipeline,
-                status: *status,
-                error: error.clone(),
-                restarts: *restarts,
-                ..Figures::default()
-            };
+            let (name, pipeline, error) = (name.clone(), ready.name.into(), error.clone());
+            let figures = Figures { name, pipeline, status: *status, error, restarts: *restarts, ..Figures::default() };
             (figures, run.clone())
         };
-        if let Some(Counters { stats, written, notices }) = run {
-            let report = stats.report(0.0);
-            let dropped = finish::dropped_so_far(&stats, &notices, &written);
-            figures.read = written.read();
-            figures.rows = logs::rows(&written.counts(), &report);
-            figures.epochs = stats.epochs_closed();
-            figures.in_flight = stats.in_flight();
-            figures.lag_seconds = stats.lag().as_secs_f64();
-            figures.dropped = dropped.into_iter().map(|(reason, dropped)| (reason, dropped.count)).collect();
-            figures.latency = report.latency;
-        }
+        figures.done = match run {
+            None => Done::default(),
+            Some(Counting::Here(counters)) => counters.done(),
+            Some(Counting::Apart(done)) => *done,
+        };
         figures.checkpoint = settings.checkpoint.as_deref().and_then(checkpoint::newest_file).map(|(at, bytes)| {
             // A clock that was set back makes no age below 0.
             let age_seconds = at.elapsed().unwrap_or_default().as_secs_f64();
@@ -225,12 +264,4 @@ impl Member {
         });
         figures
     }
-}
-
-/// Memory of this process, as Linux tells it.
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
 }

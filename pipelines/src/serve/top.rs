@@ -70,19 +70,19 @@ pub fn table(overview: &Overview) -> String {
 }
 
 fn row(figures: &Figures) -> [String; 13] {
-    let total = figures.latency.get("total").copied().unwrap_or_default();
+    let total = figures.done.latency.get("total").copied().unwrap_or_default();
     [
         figures.name.clone(),
         figures.pipeline.clone(),
         figures.status.name().into(),
-        figures.read.to_string(),
-        figures.rows.to_string(),
-        figures.epochs.to_string(),
-        figures.in_flight.to_string(),
-        format!("{:.1}", figures.lag_seconds),
+        figures.done.read.to_string(),
+        figures.done.rows.to_string(),
+        figures.done.epochs.to_string(),
+        figures.done.in_flight.to_string(),
+        format!("{:.1}", figures.done.lag_seconds),
         format!("{:.1}", total.p50),
         format!("{:.1}", total.p99),
-        figures.dropped.values().sum::<u64>().to_string(),
+        figures.done.dropped.values().sum::<u64>().to_string(),
         figures.restarts.to_string(),
         figures.checkpoint.map_or("-".into(), |checkpoint| format!("{:.1}", checkpoint.age_seconds)),
     ]

@@ -1,5 +1,6 @@
 //! The program from outside: exit codes, output bytes, JSON, configuration, signals.
 
+mod bucket;
 mod cases;
 mod contract;
 mod damage;

@@ -11,13 +11,17 @@ use super::durable::{inputs, read, words};
 use super::{code, json, thalweg};
 
 /// The processes that a supervisor has started.
-fn children(supervisor: &Child) -> Vec<u32> {
-    let id = supervisor.id();
-    let text = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+pub fn children(supervisor: &Child) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{}/task", supervisor.id())).into_iter().flatten().flatten();
+    let of = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+    let text: Vec<_> = threads.map(of).collect();
+    let mut all: Vec<u32> =
+        text.iter().flat_map(|text| text.split_whitespace()).filter_map(|id| id.parse().ok()).collect();
+    all.sort_unstable();
+    all
 }
 
-fn signal(process: u32, name: &str) {
+pub fn signal(process: u32, name: &str) {
     // One that has just ended is as well.
     let _ = Command::new("kill").args([&format!("-{name}"), &process.to_string()]).stderr(Stdio::null()).status();
 }

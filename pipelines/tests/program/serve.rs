@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::processes::{children, signal};
 use super::{code, thalweg};
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -156,6 +157,39 @@ set = {rate = 1e-4, emit = \"changes\", checkpoint_seconds = 0.2, segment_second
 ";
 
 const SERVE: &str = "[serve]\nlisten = \"127.0.0.1:0\"\n";
+
+#[cfg(unix)]
+#[test]
+fn a_pipeline_in_processes_of_its_own_goes_on_when_one_is_killed_and_tells_its_figures() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    fs::write(at.join("contacts.csv"), format!("t,i,j,duration\n{}", contacts(0..500))).unwrap();
+    let config = format!("{SERVE}{STREET}processes = 1\n{TOWN}processes = 2\n");
+    let config = config.replace("set = {frames = 2}\nprocesses = 1\n", "processes = 1\nset = {frames = 2}\n");
+    fs::write(at.join("serve.toml"), config).unwrap();
+    let mut service = Running::begin(at, &["serve", "serve.toml"], "log");
+    let url = service.url();
+    let all = || Some(figures(&url, "town")).filter(|town| town["read"] == 500 && town["checkpoint"]["bytes"].is_u64());
+    let town = until("all rows", all);
+    assert_eq!((&town["status"], town["restarts"].as_u64()), (&Value::from("running"), Some(0)));
+    assert!(town["leader_bytes"].as_u64() > Some(1_000_000), "{town}");
+    assert_eq!(becomes(&url, "street", "done")["read"], 2);
+
+    let own = children(&service.child);
+    assert_eq!(own.len(), 2, "street has ended: {}", service.said());
+    signal(own[1], "KILL");
+    until("another start", || (figures(&url, "town")["restarts"] == 1).then_some(()));
+    let mut rows = fs::OpenOptions::new().append(true).open(at.join("contacts.csv")).unwrap();
+    rows.write_all(contacts(500..1000).as_bytes()).unwrap();
+    let goes_on = || Some(figures(&url, "town")).filter(|town| town["read"] == 1000 && town["status"] == "running");
+    until("the rest", goes_on);
+    assert!(get(&format!("{url}/metrics")).1.contains("thalweg_leader_resident_bytes{pipeline=\"town\"}"));
+    let (code, said) = service.stop();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("all go on from the last checkpoint") && said.contains("pipeline{name=town}"), "{said}");
+    assert!(!said.contains("thalweg: "), "a line that is no log line: {said}");
+    assert!(thalweg(&["read", "risk/", "--output", "read.parquet"], at).status.success());
+}
 
 #[cfg(unix)]
 #[test]

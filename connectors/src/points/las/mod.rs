@@ -1,7 +1,7 @@
 //! ASPRS LAS 1.0–1.5, all point formats, and its compressed twin LAZ (COPC is read as the LAZ file that it is).
 //!
-//! A coordinate is `raw · scale + offset` in f64, then f32 after [`OriginRule`](crate::points::origin::OriginRule). Intensity is `raw / 65535`, none
-//! if all are 0; labels are the classification codes as they stand, none if all are 0, with the extra dimension `instance` (u8, u16 or u32)
+//! A coordinate is `raw · scale + offset` in f64, then f32 after [`OriginRule`](crate::points::origin::OriginRule). Intensity has the scale of
+//! 16 bits, or of 8 where no value of the frame is above 255 ([`intensity`](crate::points::intensity)), none if all are 0; labels are the classification codes as they stand, none if all are 0, with the extra dimension `instance` (u8, u16 or u32)
 //! where there is one; time is the first point's GPS time in the file's own scale. LAS 1.4 R15, ASPRS 2019;
 //! what 1.5 adds to the header stands behind what is read here.
 
@@ -18,6 +18,7 @@ use thalweg::{Frame, Returns, Truth};
 use crate::error::{At, Error};
 use crate::files::{open_regular, read_regular};
 use crate::points::format::{Format, one_frame};
+use crate::points::intensity::scaled;
 use crate::points::options::ReadOptions;
 use crate::points::scalar::{Scalar, first};
 use header::{Header, extras, vlrs};
@@ -157,7 +158,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
     opened.tell(path, options);
     opened.records(path, instance.is_some(), &mut |record| columns.push(record))?;
     columns.tell(path, &header, options);
-    Ok(Frame { path: Some(path.into()), ..columns.frame(&header, options) })
+    Ok(Frame { path: Some(path.into()), ..columns.frame(path, &header, options) })
 }
 
 /// The columns of a frame while its records come in; coordinates as stored.
@@ -228,8 +229,8 @@ impl Columns {
         }
     }
 
-    fn frame(self, header: &Header, options: &ReadOptions) -> Frame {
-        let Columns { raw, mut intensity, returns, class, mut instance, instance_at, gps_time, .. } = self;
+    fn frame(self, path: &Path, header: &Header, options: &ReadOptions) -> Frame {
+        let Columns { raw, intensity, returns, class, mut instance, instance_at, gps_time, .. } = self;
         let points = class.len();
         let mut frame = Frame::default();
         if points > 0 {
@@ -244,8 +245,7 @@ impl Columns {
             (frame.x, frame.y, frame.z) = (metres(0, x), metres(1, y), metres(2, z));
         }
         if intensity.iter().any(|&raw| raw != 0.0) {
-            intensity.iter_mut().for_each(|raw| *raw /= 65535.0);
-            frame.intensity = Some(intensity);
+            frame.intensity = scaled(intensity, Scalar::U16, path, options);
         }
         if class.iter().any(|&code| code != 0) {
             if instance_at.is_none() {

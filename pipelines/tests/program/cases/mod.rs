@@ -4,6 +4,7 @@
 //! right. [`check`] runs a list of cases and names every one that went wrong. What is right is worked out in [`oracle`], apart from the
 //! program. [`write`] makes one table in every format.
 
+mod again;
 mod contacts;
 mod folders;
 mod following;
