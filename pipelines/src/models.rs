@@ -12,7 +12,7 @@ use crate::failure::Failure;
 pub type Shipped = (&'static str, &'static str, &'static [u8]);
 
 /// Those of `segment`.
-pub const SEGMENT: [Shipped; 2] = [
+pub const SEGMENT: [Shipped; 3] = [
     (
         "driving",
         "19 SemanticKITTI classes, spinning sensor on a vehicle; NON-COMMERCIAL (trained on KITTI, SemanticKITTI, nuScenes)",
@@ -22,6 +22,11 @@ pub const SEGMENT: [Shipped; 2] = [
         "airborne",
         "ASPRS ground, vegetation, building for airborne scans; Etalab 2.0 data (IGN LiDAR HD)",
         include_bytes!("../../models/airborne.safetensors"),
+    ),
+    (
+        "driving-open",
+        "driving's 19 classes from simulated drives alone, weaker; MIT OR Apache-2.0",
+        include_bytes!("../../models/driving-open.safetensors"),
     ),
 ];
 

@@ -25,11 +25,11 @@ EV_PER_KCAL = 4184 / 96485.33212331
 # Channels, the least ridge, frames a step, and whether hydrogen on oxygen may move from one to the other.
 MOLECULES = {
     "ethanol": (32, 0.01, 10, False),
-    "aspirin": (16, 0.01, 5, False),
+    "aspirin": (48, 0.01, 5, False),
     "benzene": (32, 0.01, 10, False),
     "malonaldehyde": (32, 0.01, 10, False),
-    "salicylic": (16, 0.01, 5, True),
-    "toluene": (16, 0.01, 5, False),
+    "salicylic": (32, 0.01, 5, True),
+    "toluene": (32, 0.01, 5, False),
 }
 # With `--form kernel`: bonds around an atom, decay with bonds, length (1/angstrom), noise.
 KERNELS = {"aspirin": (3, 0.8, 1.0, 1e-5)}

@@ -370,7 +370,9 @@ impl<F: Stamped + Summed + Portable> Source for Merge<F> {
 
     fn position(&self) -> Option<Position> {
         let place = |input: &Input<F>| Place { input: input.feed.name().into(), records: input.taken, sum: input.sum };
-        Some(Position { items: self.position, places: self.inputs.iter().map(place).collect(), newest: None })
+        // One of which nothing was read yet may have come since.
+        let places = self.inputs.iter().filter(|input| input.taken > 0).map(place).collect();
+        Some(Position { items: self.position, places, newest: None })
     }
 
     fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {

@@ -162,7 +162,9 @@ fn rows_that_come_at_once_are_published_soon_and_at_a_signal() {
     let at = folder.path();
     let rows: String = (0..4000).map(|i| format!("{},p{},p{}\n", i / 2, i % 31, (i * 7) % 37 + 31)).collect();
     fs::write(at.join("c.csv"), format!("t,i,j\n{rows}")).unwrap();
-    for (n, more) in ["--set emit=changes --set window=3600", "--set window=300 --set lateness=0"].into_iter().enumerate() {
+    for (n, more) in
+        ["--set emit=changes --set window=3600", "--set window=300 --set lateness=0"].into_iter().enumerate()
+    {
         let (output, checkpoint) = (format!("o{n}/"), format!("k{n}"));
         let run = format!(
             "run risk --contacts c.csv --follow --every 600 --model tracing --set rate=1e-3 {more} --set segment_seconds=1 \
