@@ -2,7 +2,7 @@
 //!
 //! Metres in the sensor's frame. KITTI's remission is 0–1, nuScenes' intensity 0–255. The length of the file is the number of records: an empty
 //! file is an empty frame, a torn last record an error, and so is text, or another format under the name. A `.bin` says nothing of its records:
-//! other sizes are held against the numbers ([`record_size`](crate::points::record_size)). Geiger et al., CVPR 2012; Caesar et al., CVPR 2020.
+//! other sizes are held against the numbers (`record_size`). Geiger et al., CVPR 2012; Caesar et al., CVPR 2020.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! ASPRS LAS 1.0–1.5, all point formats, and its compressed twin LAZ (COPC is read as the LAZ file that it is).
 //!
 //! A coordinate is `raw · scale + offset` in f64, then f32 after [`OriginRule`](crate::points::origin::OriginRule). Intensity has the scale of
-//! 16 bits, or of 8 where no value of the frame is above 255 ([`intensity`](crate::points::intensity)), none if all are 0; labels are the classification codes as they stand, none if all are 0, with the extra dimension `instance` (u8, u16 or u32)
+//! 16 bits, or of 8 where no value of the frame is above 255 (`intensity`), none if all are 0; labels are the classification codes as they stand, none if all are 0, with the extra dimension `instance` (u8, u16 or u32)
 //! where there is one; time is the first point's GPS time in the file's own scale. LAS 1.4 R15, ASPRS 2019;
 //! what 1.5 adds to the header stands behind what is read here.
 
