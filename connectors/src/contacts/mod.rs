@@ -90,12 +90,7 @@ pub fn source(
     stop: &Arc<AtomicBool>,
     rejected: &Arc<Rejected>,
 ) -> Result<Merge, Error> {
-    let names = options.contacts.iter().chain(&options.tests).map(|path| path.display().to_string());
-    let name = names.collect::<Vec<_>>().join(", ");
-    let mut known = Known::new();
-    let feeds = open_new(options, rejected, &mut known)?;
-    let merge = Merge::new(name, feeds, Ids::new(key), pace, options.follow, Arc::clone(stop));
-    let (options, rejected) = (options.clone(), Arc::clone(rejected));
-    let folders = options.contacts.iter().chain(&options.tests).any(|path| path.is_dir());
-    Ok(if folders { merge.with_more(Box::new(move || open_new(&options, &rejected, &mut known))) } else { merge })
+    let (files, rejected) = (options.clone(), Arc::clone(rejected));
+    let new = move |known: &mut Known| open_new(&files, &rejected, known);
+    rows::source(&[&options.contacts, &options.tests], options.follow, new, Ids::new(key), pace, stop)
 }

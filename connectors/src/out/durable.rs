@@ -373,9 +373,7 @@ fn staged(store: &Store, there: &HashMap<String, u64>, segment: &Segment) -> Res
     for name in names {
         match check(store, name, segment) {
             Ok(()) => {
-                if store.is_remote() {
-                    store.release(name);
-                }
+                store.release(name);
                 return Ok(name.clone());
             }
             Err(error) => drop(wrong.get_or_insert(error)),

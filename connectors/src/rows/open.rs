@@ -3,11 +3,16 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::feed::{Feed, Parse};
+use thalweg::asof::Stamped;
+
+use super::feed::{Feed, Parse, Summed};
 use super::file::{self, Reading};
 use super::forgiving::{Forgiving, pass_over};
+use super::ids::Ids;
+use super::merge::{Merge, Pace};
 use super::rejected::Rejected;
 use crate::error::Error;
 use crate::on_error::OnError;
@@ -81,6 +86,26 @@ pub(crate) fn open<F: Send + 'static>(
         asked.check()?;
     }
     Ok(feeds)
+}
+
+/// The rows of files as a source, those among them that come into followed folders. `new` opens the files that are not known yet.
+///
+/// # Errors
+/// See [`open`].
+pub(crate) fn source<F: Stamped + Summed>(
+    paths: &[&[PathBuf]],
+    follow: bool,
+    mut new: impl FnMut(&mut Known) -> Result<Vec<Box<dyn Feed<F>>>, Error> + Send + 'static,
+    ids: Ids,
+    pace: Pace,
+    stop: &Arc<AtomicBool>,
+) -> Result<Merge<F>, Error> {
+    let paths = paths.concat();
+    let name = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    let mut known = Known::new();
+    let merge = Merge::new(name, new(&mut known)?, ids, pace, follow, Arc::clone(stop));
+    let folders = paths.iter().any(|path| path.is_dir());
+    Ok(if folders { merge.with_more(Box::new(move || new(&mut known))) } else { merge })
 }
 
 /// True if nobody has written into a file for a while.
