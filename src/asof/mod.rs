@@ -1,17 +1,20 @@
 //! Tables as of a time: what every pipeline shares that reads stamped rows and answers for moments of event time.
 //!
 //! Rows come in any order, each with a multiplicity. An answer for an as-of time is a function of the rows with stamps up to it.
-//! [`Tables`] keeps what every such stage keeps; it says which times there are and what is final.
+//! [`Tables`] keeps what every such stage keeps; it says which times there are and what is final. `sites.rs` is the stage itself: it
+//! deals tables out to the processes.
 
 use serde::{Deserialize, Serialize};
 
 mod names;
+mod sites;
 mod stop;
 mod tables;
 mod times;
 
 pub(crate) use names::ByName;
 pub use names::Names;
+pub(crate) use sites::{Answering, AsOfStage, Asked};
 pub use stop::Stop;
 pub use tables::{Closing, Tables};
 pub use times::AsOf;

@@ -21,6 +21,12 @@ impl Names {
         self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
+    /// The names from number `first` on.
+    pub fn since(&self, first: usize) -> Vec<Arc<str>> {
+        let names = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        names.get(first..).map(<[_]>::to_vec).unwrap_or_default()
+    }
+
     /// The number of names so far.
     pub fn len(&self) -> usize {
         self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).len()

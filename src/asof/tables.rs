@@ -20,6 +20,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{AsOf, Stamped, stamp};
 use crate::Error;
 use crate::report::Dropped;
@@ -63,7 +65,7 @@ struct Horizon {
 }
 
 /// What the newest row makes final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Closing {
     /// Tables of as-of times before this (ns) are final.
     pub open: i64,

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use serde::{Deserialize, Serialize};
+
 /// Fits that are kept, the last ones.
 const KEPT: usize = 1000;
 
 /// How the model did at one as-of time.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fit {
     /// The as-of time (s, rounded down).
     pub as_of: i64,

@@ -1,6 +1,8 @@
 //! Contacts and tests in the dataflow: any differential query over the live rows, and the stage that scores them.
 
-use super::{Fact, FactRows, RiskModel, Scores, Scoring, ScoringOptions};
+use super::scoring::Scoring;
+use super::{Fact, FactRows, RiskModel, Scores, ScoringOptions};
+use crate::asof::AsOfStage;
 use crate::dataflow::{ExchangeData, VecCollection};
 use crate::plan::{Delta, Flow};
 use crate::{Epoch, Error};
@@ -43,12 +45,14 @@ impl<'p> Flow<'p, FactRows> {
         self.query_updates(updates, logic)
     }
 
-    /// Everybody's risk by the model that `make` makes, whenever the source says that it is due. Each worker makes one, one asks it.
+    /// Everybody's risk by the model that `make` makes, whenever the source says that it is due. Each worker makes one; a process's first
+    /// worker asks it, as of some of the times.
     pub fn risk(
         self,
         options: ScoringOptions,
         make: impl Fn() -> Result<Box<dyn RiskModel>, Error> + Send + Sync + 'static,
     ) -> Flow<'p, Scores> {
-        self.facts(|facts| facts.consolidate()).stage(move |stats| Scoring::new(options.clone(), make(), stats))
+        self.facts(|facts| facts.consolidate())
+            .stage(move |stats| AsOfStage::new(Scoring::new(options.clone(), make(), stats)))
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::rows::{ContactRow, Fact, TestRow};
 use super::{Contact, Names, Snapshot, Test};
-use crate::asof::ByName;
+use crate::asof::{ByName, Stamped};
 
 /// Rows with the sum of their diffs, in sorted runs; no sum is 0 within the whole once compacted.
 #[derive(Clone, Debug)]
@@ -107,31 +107,49 @@ pub fn net(rows: Vec<(Fact, i32)>) -> Vec<(Fact, isize)> {
     rows
 }
 
-/// What rows do not count for.
+/// Rows that do not count, for one reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uncounted {
+    /// How many.
+    pub count: u64,
+    /// That of the least stamp.
+    pub first: Option<Fact>,
+}
+
+impl Uncounted {
+    fn add(&mut self, count: u64, fact: Fact) {
+        self.count += count;
+        if count > 0 && self.first.is_none_or(|first| fact.t() < first.t()) {
+            self.first = Some(fact);
+        }
+    }
+}
+
+/// Rows that do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drops {
     /// Copies beyond the first of contact rows equal in stamp, pair and duration, and of tests equal in stamp, person and result.
-    pub duplicate: u64,
+    pub duplicate: Uncounted,
     /// Contacts with oneself, copies included.
-    pub self_contact: u64,
+    pub self_contact: Uncounted,
     /// Rows that take back one that is not there.
-    pub unmatched: u64,
+    pub unmatched: Uncounted,
 }
 
 impl Drops {
     fn contact(&mut self, row: &ContactRow, n: i64) {
         if n > 0 && row.a == row.b {
-            self.self_contact += n.unsigned_abs();
+            self.self_contact.add(n.unsigned_abs(), Fact::Contact(*row));
         } else {
-            self.row(n);
+            self.row(Fact::Contact(*row), n);
         }
     }
 
-    fn row(&mut self, n: i64) {
+    fn row(&mut self, fact: Fact, n: i64) {
         if n > 0 {
-            self.duplicate += n.unsigned_abs() - 1;
+            self.duplicate.add(n.unsigned_abs() - 1, fact);
         } else {
-            self.unmatched += n.unsigned_abs();
+            self.unmatched.add(n.unsigned_abs(), fact);
         }
     }
 }
@@ -191,7 +209,7 @@ impl Live {
     pub fn drops(&mut self) -> Drops {
         let mut drops = self.gone;
         self.contacts.all().iter().for_each(|(row, n)| drops.contact(row, *n));
-        self.tests.all().iter().for_each(|(_, n)| drops.row(*n));
+        self.tests.all().iter().for_each(|(row, n)| drops.row(Fact::Test(*row), *n));
         drops
     }
 
@@ -214,7 +232,7 @@ impl Live {
             |row| row.t < t,
             |row, n| {
                 live(row.t, n);
-                gone.row(n);
+                gone.row(Fact::Test(*row), n);
             },
         );
     }

@@ -24,7 +24,7 @@ pub use mean_field::MeanField;
 pub use options::RiskOptions;
 pub use parameters::{Parameters, Prior};
 pub use rows::{ContactRow, Fact, FactRows, TestRow};
-pub use scoring::{Score, Scores, Scoring, ScoringOptions};
+pub use scoring::{Score, Scores, ScoringOptions};
 pub use tgnn::Tgnn;
 pub use tracing::Tracing;
 

@@ -3,21 +3,21 @@
 //! The table of an as-of time is a function of the live rows; it is made again only where a row between `as_of - window` and `as_of`
 //! changed. With revisions the tables given are kept, and what differs in its bits goes out as the old row (−1) and the new (+1).
 //!
-//! [`Tables`] says which times there are, and what a run without end lets go of.
+//! [`Tables`] says which times there are, and what a run without end lets go of. Tables are dealt out to the processes of a run.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::fits::{Fit, Fits};
-use super::live::Live;
+use super::live::{Drops, Live, Uncounted};
 use super::rows::Fact;
 use super::{AsOf, Names, RiskModel, RiskOptions, Stop};
-use crate::asof::{Stamped, Tables, stamp};
+use crate::asof::{Answering, Asked, Closing, Stamped, Tables, stamp};
 use crate::plan::Delta;
 use crate::report::{Dropped, Stats};
-use crate::stage::{Inbox, Outbox, Stage};
 use crate::{BoxError, Epoch, Error};
 
 /// What is asked for.
@@ -33,7 +33,7 @@ pub struct ScoringOptions {
     pub changes: bool,
     /// Whether the inputs may grow without end: with a window, what is behind it is final then and forgotten.
     pub follow: bool,
-    /// Threads of the model.
+    /// Threads of the model: those of a process, at least 1. Of a run's workers every so manieth makes tables.
     pub threads: usize,
     /// Contacts that `because` names, at most.
     pub because: usize,
@@ -89,8 +89,15 @@ pub struct Scores {
     pub names: Arc<Vec<Arc<str>>>,
 }
 
-/// The state machine; it works on the one shard that gets the rows.
-pub struct Scoring {
+/// A table as it travels, and how the model did.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Made {
+    rows: Vec<Score>,
+    fit: Fit,
+}
+
+/// The model, and the rows that it is asked of.
+pub(crate) struct Scoring {
     options: ScoringOptions,
     /// The model, or why there is none, which is told when it is asked.
     model: Result<Box<dyn RiskModel>, Error>,
@@ -101,55 +108,40 @@ pub struct Scoring {
 
 /// Where scores go, and who is who in them.
 struct Output<'a> {
-    out: &'a mut Outbox<(), Scores>,
+    give: &'a mut dyn FnMut(Scores),
     model: &'static str,
     names: Arc<Vec<Arc<str>>>,
-    /// What stops the models from here on.
-    stop: Stop,
 }
 
 impl Output<'_> {
     fn give(&mut self, as_of: i64, rows: Vec<Score>) {
-        self.out.give(Scores { as_of, model: self.model.into(), rows, names: Arc::clone(&self.names) });
+        (self.give)(Scores { as_of, model: self.model.into(), rows, names: Arc::clone(&self.names) });
     }
 }
 
 impl Scoring {
     /// A stage that asks `model`.
-    pub fn new(options: ScoringOptions, model: Result<Box<dyn RiskModel>, Error>, stats: &Arc<Stats>) -> Scoring {
+    pub(crate) fn new(
+        options: ScoringOptions,
+        model: Result<Box<dyn RiskModel>, Error>,
+        stats: &Arc<Stats>,
+    ) -> Scoring {
         let tables = Tables::new(options.as_of, options.window, options.lateness, options.follow);
         Scoring { options, model, stats: Arc::clone(stats), live: Live::default(), tables }
     }
 
-    fn take(&mut self, epoch: Epoch, rows: Vec<(Fact, isize)>) {
-        let (rows, late) = self.tables.sift(rows);
-        if late.count > 0 {
-            self.stats.dropped(epoch as i64, "late", late);
-        }
-        self.live.apply(&rows);
-        for (t, diff) in rows.iter().filter_map(|(fact, diff)| Some((fact.t()?, *diff))) {
-            self.tables.changed(t);
-            if diff > 0 {
-                self.tables.newest(t);
-            }
-        }
-    }
-
     /// The table of an as-of time; none if the model was stopped.
-    fn table(&mut self, as_of: i64, stop: &Stop) -> Result<Option<Vec<Score>>, BoxError> {
+    fn table(&mut self, as_of: i64, names: &Names, stop: &Stop) -> Result<Option<Made>, BoxError> {
         let Scoring { options, model, stats, live, .. } = self;
         let model = model.as_mut().map_err(|error| error.to_string())?;
-        let view = stats.time("snapshot", || live.view(&options.names, as_of, options.window));
+        let view = stats.time("snapshot", || live.view(names, as_of, options.window));
         let start = std::time::Instant::now();
         let of_model = RiskOptions { threads: options.threads, because: options.because, stop: stop.clone() };
         let risk = match stats.time("model", || model.risk(&view.snapshot, &of_model)) {
-            Err(Error::Interrupted) => {
-                stats.warn(format!("as of {}: not scored: stopped by a signal", stamp(as_of)));
-                return Ok(None);
-            }
+            Err(Error::Interrupted) => return Ok(None),
             risk => risk?,
         };
-        options.fits.add(Fit {
+        let fit = Fit {
             as_of: as_of.div_euclid(1_000_000_000) + i64::from(as_of.rem_euclid(1_000_000_000) > 0),
             people: view.snapshot.people,
             contacts: view.snapshot.contacts.len() as u64,
@@ -161,7 +153,7 @@ impl Scoring {
             contradictions: risk.contradictions,
             log_evidence: risk.log_evidence,
             seconds: start.elapsed().as_secs_f64(),
-        });
+        };
         if risk.score.len() != view.arrival.len() || risk.because.len() != view.arrival.len() {
             return Err(format!("found {} scores, expected {}", risk.score.len(), view.arrival.len()).into());
         }
@@ -172,7 +164,7 @@ impl Scoring {
             because: because.iter().filter_map(who).collect(),
             diff: 1,
         });
-        Ok(Some(rows.collect()))
+        Ok(Some(Made { rows: rows.collect(), fit }))
     }
 
     /// The as-of times whose tables are not final, for rows up to `last`.
@@ -181,22 +173,19 @@ impl Scoring {
         self.tables.times(first, last, || self.live.widest_gap())
     }
 
-    fn output<'a>(&self, out: &'a mut Outbox<(), Scores>) -> Output<'a> {
-        let model = self.model.as_ref().map_or("none", |model| model.name());
-        let stop =
-            if self.options.follow && self.options.stop.raised() { Stop::default() } else { self.options.stop.clone() };
-        Output { out, model, names: Arc::new(self.options.names.list()), stop }
-    }
-
-    /// Makes the table of an as-of time, if it is not made, and gives what differs from the one given before. False if the model was stopped.
-    fn score(&mut self, as_of: i64, output: &mut Output<'_>) -> Result<bool, BoxError> {
-        if self.options.changes && !self.tables.stale(as_of, self.options.window) {
-            return Ok(true);
+    /// Gives what differs from the table of `as_of` that was given before, if the table was made again. False if the model was stopped.
+    fn score(&mut self, as_of: i64, asked: &[i64], made: &mut BTreeMap<i64, Made>, output: &mut Output<'_>) -> bool {
+        if asked.binary_search(&as_of).is_err() {
+            return true;
         }
-        let Some(table) = self.table(as_of, &output.stop)? else { return Ok(false) };
+        let Some(Made { rows: table, fit }) = made.remove(&as_of) else {
+            self.stats.warn(format!("as of {}: not scored: stopped by a signal", stamp(as_of)));
+            return false;
+        };
+        self.options.fits.add(fit);
         if !self.options.changes {
             output.give(as_of, table);
-            return Ok(true);
+            return true;
         }
         let old = self.tables.given.remove(&as_of).unwrap_or_default();
         let rows = revision(&old, &table, &output.names);
@@ -204,23 +193,134 @@ impl Scoring {
         if !rows.is_empty() {
             output.give(as_of, rows);
         }
-        Ok(true)
+        true
     }
 
-    /// Scores everything that is not final.
-    fn score_all(&mut self, out: &mut Outbox<(), Scores>) -> Result<(), BoxError> {
-        let mut output = self.output(out);
-        let times = match self.live.stamps() {
-            Some((_, last)) => self.times(last)?,
-            None => Vec::new(),
+    /// Says what of the rows does not count.
+    fn tell(&mut self, names: &[Arc<str>]) {
+        let name = |person: u32| names.get(person as usize).map_or("", |name| name);
+        let place = |fact: Fact| match fact {
+            Fact::Contact(row) => format!("a contact of {} and {} at {}", name(row.a), name(row.b), stamp(row.t)),
+            Fact::Test(row) => format!("a test of {} at {}", name(row.person), stamp(row.t)),
+            Fact::Due(_) => String::new(),
         };
+        let Drops { duplicate, self_contact, unmatched } = self.live.drops();
+        for (reason, Uncounted { count, first }) in
+            [("duplicate", duplicate), ("self_contact", self_contact), ("unmatched", unmatched)]
+        {
+            self.stats.dropped_in_all(reason, Dropped { count, first: first.map(place).unwrap_or_default() });
+        }
+        let stranger = self.live.strangers().map(|person| {
+            let name = name(person);
+            format!(
+                "none of those tested is in any contact, {name} for one: are the ids of contacts and tests of one kind?"
+            )
+        });
+        self.stats.remark("strangers", stranger);
+    }
+}
+
+impl Answering for Scoring {
+    type Input = Delta<Fact>;
+    type Row = (Fact, isize);
+    type Made = Made;
+    type Output = Scores;
+
+    fn name(&self) -> &'static str {
+        "risk"
+    }
+
+    fn names(&self) -> &Names {
+        &self.options.names
+    }
+
+    fn threads(&self) -> usize {
+        self.options.threads
+    }
+
+    fn decide(&mut self, epoch: Epoch, deltas: Vec<Delta<Fact>>) -> Result<Asked<Self::Row>, BoxError> {
+        let rows: Vec<Self::Row> = deltas.into_iter().flat_map(|delta| delta.rows).collect();
+        let due = rows.iter().any(|(fact, diff)| matches!(fact, Fact::Due(_)) && *diff > 0);
+        let (rows, late) = self.tables.sift(rows);
+        if late.count > 0 {
+            self.stats.dropped(epoch as i64, "late", late);
+        }
+        self.take(&rows)?;
+        for (t, diff) in rows.iter().filter_map(|(fact, diff)| Some((fact.t()?, *diff))) {
+            self.tables.changed(t);
+            if diff > 0 {
+                self.tables.newest(t);
+            }
+        }
+        let closing = self.tables.closing();
+        let mut times = Vec::new();
+        let open = closing.filter(|closing| closing.due).map_or(i64::MIN, |closing| closing.open);
+        if let Some(newest) = self.tables.now().filter(|_| open > i64::MIN) {
+            times.extend(self.times(newest)?.into_iter().take_while(|as_of| *as_of < open));
+        }
+        if let Some((_, last)) = self.live.stamps().filter(|_| due) {
+            times.extend(self.times(last)?.into_iter().filter(|as_of| *as_of >= open));
+        }
+        let stale = |as_of: &i64| !self.options.changes || self.tables.stale(*as_of, self.options.window);
+        let make = times.iter().copied().filter(stale).collect();
+        Ok(Asked { rows, closing, due, times, make })
+    }
+
+    fn take(&mut self, rows: &[Self::Row]) -> Result<(), BoxError> {
+        self.live.apply(rows);
+        Ok(())
+    }
+
+    fn make(&mut self, times: &[i64], names: &Names) -> Result<Vec<Made>, BoxError> {
+        let options = &self.options;
+        let stop = if options.follow && options.stop.raised() { Stop::default() } else { options.stop.clone() };
+        let mut made = Vec::with_capacity(times.len());
+        for &as_of in times {
+            let Some(table) = self.table(as_of, names, &stop)? else { break };
+            made.push(table);
+        }
+        Ok(made)
+    }
+
+    fn evict(&mut self, closing: Closing) {
+        self.live.evict(closing.from);
+    }
+
+    fn give(
+        &mut self,
+        Asked { closing, due, times, make, .. }: Asked<Self::Row>,
+        mut made: BTreeMap<i64, Made>,
+        give: &mut dyn FnMut(Scores),
+    ) -> Result<Option<Closing>, BoxError> {
+        let names = Arc::new(self.options.names.list());
+        let model = self.model.as_ref().map_or("none", |model| model.name());
+        let mut output = Output { give, model, names: Arc::clone(&names) };
+        if let Some(closing) = closing {
+            let closed = times.iter().take_while(|as_of| closing.due && **as_of < closing.open);
+            for &as_of in closed {
+                if !self.score(as_of, &make, &mut made, &mut output) {
+                    return Ok(None);
+                }
+            }
+            let closed = self.tables.close(closing.open);
+            if !closing.due {
+                // That of the last row: it is taken back when another row is the last.
+                self.tables.given.extend(closed);
+            }
+            self.evict(closing);
+        }
+        if !due {
+            return Ok(closing);
+        }
+        self.tell(&names);
         let mut gone = std::mem::take(&mut self.tables.given);
-        for as_of in times {
+        let open = closing.filter(|closing| closing.due).map_or(i64::MIN, |closing| closing.open);
+        for as_of in times.into_iter().filter(|as_of| *as_of >= open) {
             let before = gone.remove(&as_of);
             self.tables.given.extend(before.map(|table| (as_of, table)));
-            if !self.score(as_of, &mut output)? {
+            if !self.score(as_of, &make, &mut made, &mut output) {
                 self.tables.given.append(&mut gone);
-                return Ok(());
+                return Ok(closing);
             }
         }
         for (as_of, mut rows) in gone {
@@ -228,27 +328,7 @@ impl Scoring {
             output.give(as_of, rows);
         }
         self.tables.made();
-        Ok(())
-    }
-
-    /// Scores for the last time what the newest row makes final, and lets go of it.
-    fn let_go(&mut self, out: &mut Outbox<(), Scores>) -> Result<(), BoxError> {
-        let Some((closing, newest)) = self.tables.closing().zip(self.tables.now()) else { return Ok(()) };
-        if closing.due {
-            let mut output = self.output(out);
-            for as_of in self.times(newest)?.into_iter().take_while(|as_of| *as_of < closing.open) {
-                if !self.score(as_of, &mut output)? {
-                    return Ok(());
-                }
-            }
-        }
-        let closed = self.tables.close(closing.open);
-        if !closing.due {
-            // That of the last row: it is taken back when another row is the last.
-            self.tables.given.extend(closed);
-        }
-        self.live.evict(closing.from);
-        Ok(())
+        Ok(closing)
     }
 }
 
@@ -273,46 +353,5 @@ fn revision(old: &[Score], new: &[Score], names: &[Arc<str>]) -> Vec<Score> {
         }
         rows.extend(before.map(|row| Score { diff: -1, ..row.clone() }));
         rows.extend(after.cloned());
-    }
-}
-
-impl Stage for Scoring {
-    type Input = Delta<Fact>;
-    type Exchange = ();
-    type Output = Scores;
-
-    fn name(&self) -> &'static str {
-        "risk"
-    }
-
-    fn step(
-        &mut self,
-        epoch: Epoch,
-        _: usize,
-        inbox: Inbox<Delta<Fact>, ()>,
-        out: &mut Outbox<(), Scores>,
-    ) -> Result<(), BoxError> {
-        let Inbox::Input(deltas) = inbox else { return Ok(()) };
-        let mut due = false;
-        for delta in deltas {
-            due |= delta.rows.iter().any(|(fact, diff)| matches!(fact, Fact::Due(_)) && *diff > 0);
-            self.take(epoch, delta.rows);
-        }
-        self.let_go(out)?;
-        if due {
-            let drops = self.live.drops();
-            for (reason, count) in
-                [("duplicate", drops.duplicate), ("self_contact", drops.self_contact), ("unmatched", drops.unmatched)]
-            {
-                self.stats.dropped_in_all(reason, Dropped { count, ..Dropped::default() });
-            }
-            let name = |person: u32| self.options.names.list().get(person as usize).map(ToString::to_string);
-            let stranger = self.live.strangers().and_then(name).map(|name| {
-                format!("none of those tested is in any contact, {name} for one: are the ids of contacts and tests of one kind?")
-            });
-            self.stats.remark("strangers", stranger);
-            self.score_all(out)?;
-        }
-        Ok(())
     }
 }

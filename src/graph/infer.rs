@@ -3,24 +3,20 @@
 //! Differences are those between as-of times, as differential dataflow has them: the rows with `as_of ≤ T` add up to the table at T. A late
 //! row corrects the differences at the times that it concerns.
 //!
-//! [`Tables`] says which times there are, and what a run without end lets go of.
+//! [`Tables`] says which times there are, and what a run without end lets go of. Tables are dealt out to the processes of a run.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{GraphRow, LiveGraph, View};
-use crate::asof::{AsOf, Names, RowBatch, Stamped, Stop, Tables, stamp};
+use crate::asof::{Answering, AsOf, AsOfStage, Asked, Closing, Names, RowBatch, Stamped, Stop, Tables, stamp};
 use crate::networks::GraphNetwork;
 use crate::plan::Flow;
 use crate::report::{Dropped, Stats};
-use crate::stage::{Inbox, Outbox, Stage};
 use crate::{BoxError, Epoch};
-
-/// The shard that the graph lives on.
-const OWNER: usize = 0;
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -37,7 +33,7 @@ pub struct InferenceOptions {
     pub follow: bool,
     /// Whether each edge has its reverse.
     pub undirected: bool,
-    /// Threads; no bit depends on their number.
+    /// Threads of a process, at least 1; no bit depends on their number. Of a run's workers every so manieth makes tables.
     pub threads: usize,
     /// Gives up what is under way when it is raised.
     pub stop: Stop,
@@ -70,8 +66,17 @@ pub struct Answers {
 /// A table: nodes ascending by the bytes of their names, and their rows.
 type Table = Arc<Vec<(u32, Arc<[f32]>)>>;
 
-/// The state machine; its graph is on one shard.
-pub struct Inference {
+/// A table as it travels, and what of the graph is counted.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Made {
+    table: Table,
+    nodes: u64,
+    edges: u64,
+    no_features: u64,
+}
+
+/// The network, and the graph that it is asked of.
+pub(crate) struct Inference {
     options: InferenceOptions,
     network: Arc<dyn GraphNetwork>,
     stats: Arc<Stats>,
@@ -80,8 +85,7 @@ pub struct Inference {
 }
 
 impl Inference {
-    /// A stage that asks `network`.
-    pub fn new(options: InferenceOptions, network: Arc<dyn GraphNetwork>, stats: &Arc<Stats>) -> Self {
+    fn new(options: InferenceOptions, network: Arc<dyn GraphNetwork>, stats: &Arc<Stats>) -> Self {
         let inputs = network.inputs();
         Inference {
             live: LiveGraph::new(inputs.x, inputs.edge_attr.unwrap_or(0), options.undirected),
@@ -92,106 +96,46 @@ impl Inference {
         }
     }
 
-    fn take(&mut self, epoch: Epoch, rows: Vec<(GraphRow, i32)>) -> Result<(), BoxError> {
-        let (rows, late) = self.tables.sift(rows);
-        for (row, diff) in rows {
-            self.live.push(&row, diff)?;
-            if let Some(t) = row.t() {
-                self.tables.changed(t);
-                self.tables.newest(t);
-            }
-        }
-        if late.count > 0 {
-            self.stats.dropped(epoch as i64, "late", late);
-        }
-        Ok(())
-    }
-
     /// The network's rows for a view.
-    fn ask(&self, view: &View) -> Result<Table, BoxError> {
+    fn ask(&self, view: &View) -> Result<Made, BoxError> {
         let graph = &view.graph;
         let y = self.network.forward(&graph.x, graph.edge_attr.as_ref(), &graph.structure())?;
         let rows = view.arrival.iter().enumerate().map(|(i, &node)| (node, Arc::from(y.row(i))));
-        Ok(Arc::new(rows.collect()))
+        Ok(Made {
+            table: Arc::new(rows.collect()),
+            nodes: graph.nodes() as u64,
+            edges: graph.edges.edges() as u64,
+            no_features: view.no_features,
+        })
     }
 
-    /// The tables of these as-of times, up to as many at once as there are threads; fewer if a signal came.
-    fn tables_of(&mut self, times: &[i64]) -> Result<Vec<Table>, BoxError> {
-        let mut tables = Vec::with_capacity(times.len());
-        for some in times.chunks(self.options.threads.max(1)) {
-            if self.options.stop.raised() && !self.options.follow {
-                for as_of in &times[tables.len()..] {
-                    self.stats.warn(format!("as of {}: not answered: stopped by a signal", stamp(*as_of)));
-                }
-                break;
+    /// Counts what tables were made of, and warns of those that a signal left out.
+    fn count(&self, make: &[i64], made: &BTreeMap<i64, Made>) {
+        for as_of in make {
+            let Some(made) = made.get(as_of) else {
+                self.stats.warn(format!("as of {}: not answered: stopped by a signal", stamp(*as_of)));
+                continue;
+            };
+            self.stats.graph();
+            self.stats.nodes(made.nodes);
+            self.stats.edges(made.edges);
+            if made.no_features > 0 {
+                let first = format!("as of {}", stamp(*as_of));
+                self.stats.dropped(*as_of, "no_features", Dropped { count: made.no_features, first });
             }
-            let mut views = Vec::with_capacity(some.len());
-            for &as_of in some {
-                let names = self.options.names.clone();
-                let stats = Arc::clone(&self.stats);
-                let view = stats.time("snapshot", || self.live.view(&names, as_of, self.options.window))?;
-                self.stats.graph();
-                self.stats.nodes(view.graph.nodes() as u64);
-                self.stats.edges(view.graph.edges.edges() as u64);
-                if view.no_features > 0 {
-                    let first = format!("as of {}", stamp(as_of));
-                    self.stats.dropped(as_of, "no_features", Dropped { count: view.no_features, first });
-                }
-                views.push(view);
-            }
-            let this = &*self;
-            let asked = this.stats.time("network", || {
-                std::thread::scope(|scope| {
-                    let threads: Vec<_> =
-                        views.iter().skip(1).map(|view| scope.spawn(move || this.ask(view))).collect();
-                    let first = views.first().map(|view| this.ask(view));
-                    let rest = threads
-                        .into_iter()
-                        .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread of the network panicked".into())));
-                    first.into_iter().chain(rest).collect::<Result<Vec<_>, BoxError>>()
-                })
-            });
-            tables.extend(asked?);
         }
-        Ok(tables)
     }
 
-    /// The as-of times whose tables are not final.
-    fn times(&self) -> Result<Vec<i64>, BoxError> {
-        let Some((first, last)) = self.live.stamps() else { return Ok(Vec::new()) };
-        Ok(self.tables.times(first, last, || self.live.widest_gap())?)
-    }
-
-    /// The tables of these times, each once.
-    fn give_tables(&mut self, times: &[i64], out: &mut Outbox<RowBatch<GraphRow>, Answers>) -> Result<(), BoxError> {
+    /// Gives what the tables of `times` change, against each other and against those given before.
+    fn give_changes(&mut self, times: &[i64], made: &BTreeMap<i64, Made>, give: &mut dyn FnMut(Answers)) {
         let names = Arc::new(self.options.names.list());
-        // A run of as-of times at a time: tables are large.
-        for some in times.chunks(self.options.threads.max(1)) {
-            for (table, &as_of) in self.tables_of(some)?.iter().zip(some) {
-                let rows = table.iter().map(|(node, y)| Answer { node: *node, y: Arc::clone(y), diff: 1 });
-                out.give(Answers { as_of, rows: rows.collect(), names: Arc::clone(&names) });
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives everything that is not final, or its differences.
-    fn give(&mut self, out: &mut Outbox<RowBatch<GraphRow>, Answers>) -> Result<(), BoxError> {
-        let times = self.times()?;
-        if !self.options.changes {
-            return self.give_tables(&times, out);
-        }
-        let names = Arc::new(self.options.names.list());
-        // Features last, so a row concerns all times from its own on.
-        let stale: Vec<i64> = times.iter().copied().filter(|t| self.tables.stale(*t, None)).collect();
-        let made: BTreeMap<i64, Table> = stale.iter().copied().zip(self.tables_of(&stale)?).collect();
         let old = std::mem::take(&mut self.tables.given);
         // What lies before the open times is final, and the last of it is what the first open table differs from.
         let mut new: BTreeMap<i64, Table> =
             old.range(..self.tables.open()).next_back().map(|(t, table)| (*t, Arc::clone(table))).into_iter().collect();
-        new.extend(times.iter().filter_map(|t| Some((*t, made.get(t).or_else(|| old.get(t))?.clone()))));
-        let all: Vec<i64> =
-            old.keys().chain(new.keys()).copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let table = |t: &i64| made.get(t).map(|made| &made.table).or_else(|| old.get(t));
+        new.extend(times.iter().filter_map(|t| Some((*t, Arc::clone(table(t)?)))));
+        let all: BTreeSet<i64> = old.keys().chain(new.keys()).copied().collect();
         let before =
             |tables: &BTreeMap<i64, Table>, t: i64| tables.range(..t).next_back().map(|(_, table)| Arc::clone(table));
         for as_of in all {
@@ -206,28 +150,127 @@ impl Inference {
             }
             let rows = difference(&plus, &minus, &names);
             if !rows.is_empty() {
-                out.give(Answers { as_of, rows, names: Arc::clone(&names) });
+                give(Answers { as_of, rows, names: Arc::clone(&names) });
             }
         }
         self.tables.given = if self.options.follow { new } else { BTreeMap::new() };
         self.tables.made();
-        Ok(())
+    }
+}
+
+impl Answering for Inference {
+    type Input = RowBatch<GraphRow>;
+    type Row = (GraphRow, i32);
+    type Made = Made;
+    type Output = Answers;
+
+    fn name(&self) -> &'static str {
+        "infer"
     }
 
-    /// Gives for the last time what the newest row makes final, and lets go of it.
-    fn let_go(&mut self, out: &mut Outbox<RowBatch<GraphRow>, Answers>) -> Result<(), BoxError> {
-        let Some(closing) = self.tables.closing() else { return Ok(()) };
-        if closing.due && self.options.changes {
-            self.give(out)?;
-        } else if closing.due {
-            let times: Vec<i64> = self.times()?.into_iter().take_while(|as_of| *as_of < closing.open).collect();
-            self.give_tables(&times, out)?;
+    fn names(&self) -> &Names {
+        &self.options.names
+    }
+
+    fn threads(&self) -> usize {
+        self.options.threads
+    }
+
+    fn decide(&mut self, epoch: Epoch, batches: Vec<RowBatch<GraphRow>>) -> Result<Asked<Self::Row>, BoxError> {
+        let due = batches.iter().any(|batch| batch.due);
+        let (rows, late) = self.tables.sift(batches.into_iter().flat_map(|batch| batch.rows).collect());
+        if late.count > 0 {
+            self.stats.dropped(epoch as i64, "late", late);
         }
-        // The last final table is what the first open one differs from.
-        let last = self.tables.close(closing.open).pop_last();
-        self.tables.given.extend(last);
+        self.take(&rows)?;
+        for t in rows.iter().filter_map(|(row, _)| row.t()) {
+            self.tables.changed(t);
+            self.tables.newest(t);
+        }
+        let closing = self.tables.closing();
+        let closes = closing.filter(|closing| closing.due);
+        let mut asked = Asked { rows, closing, due, times: Vec::new(), make: Vec::new() };
+        if let Some((first, last)) = self.live.stamps().filter(|_| due || closes.is_some()) {
+            asked.times = self.tables.times(first, last, || self.live.widest_gap())?;
+        }
+        if self.options.changes {
+            // Features last, so a row concerns all times from its own on.
+            asked.make = asked.times.iter().copied().filter(|t| self.tables.stale(*t, None)).collect();
+        } else {
+            asked.times.retain(|as_of| due || closes.is_none_or(|closing| *as_of < closing.open));
+            asked.make.clone_from(&asked.times);
+        }
+        Ok(asked)
+    }
+
+    fn take(&mut self, rows: &[Self::Row]) -> Result<(), BoxError> {
+        Ok(rows.iter().try_for_each(|(row, diff)| self.live.push(row, *diff))?)
+    }
+
+    /// Up to as many at once as there are threads.
+    fn make(&mut self, times: &[i64], names: &Names) -> Result<Vec<Made>, BoxError> {
+        let mut made = Vec::with_capacity(times.len());
+        for some in times.chunks(self.options.threads.max(1)) {
+            if self.options.stop.raised() && !self.options.follow {
+                break;
+            }
+            let stats = Arc::clone(&self.stats);
+            let mut view = |as_of: &i64| self.live.view(names, *as_of, self.options.window);
+            let views: Vec<View> = stats.time("snapshot", || some.iter().map(&mut view).collect::<Result<_, _>>())?;
+            let this = &*self;
+            let asked = stats.time("network", || {
+                std::thread::scope(|scope| {
+                    let threads: Vec<_> =
+                        views.iter().skip(1).map(|view| scope.spawn(move || this.ask(view))).collect();
+                    let first = views.first().map(|view| this.ask(view));
+                    let rest = threads
+                        .into_iter()
+                        .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread of the network panicked".into())));
+                    first.into_iter().chain(rest).collect::<Result<Vec<_>, BoxError>>()
+                })
+            });
+            made.extend(asked?);
+        }
+        Ok(made)
+    }
+
+    fn evict(&mut self, closing: Closing) {
         self.live.evict(closing.open, closing.from);
-        Ok(())
+    }
+
+    fn give(
+        &mut self,
+        asked: Asked<Self::Row>,
+        mut made: BTreeMap<i64, Made>,
+        give: &mut dyn FnMut(Answers),
+    ) -> Result<Option<Closing>, BoxError> {
+        self.count(&asked.make, &made);
+        if asked.due || asked.closing.is_some_and(|closing| closing.due) {
+            if self.options.changes {
+                self.give_changes(&asked.times, &made, give);
+            } else {
+                let names = Arc::new(self.options.names.list());
+                for as_of in asked.times {
+                    let Some(Made { table, .. }) = made.remove(&as_of) else { continue };
+                    let rows = table.iter().map(|(node, y)| Answer { node: *node, y: Arc::clone(y), diff: 1 });
+                    give(Answers { as_of, rows: rows.collect(), names: Arc::clone(&names) });
+                }
+            }
+        }
+        if let Some(closing) = asked.closing {
+            // The last final table is what the first open one differs from.
+            let last = self.tables.close(closing.open).pop_last();
+            self.tables.given.extend(last);
+            self.evict(closing);
+        }
+        if asked.due {
+            let (count, first) = self.live.unmatched();
+            let names = self.options.names.list();
+            let name = |node: u32| names.get(node as usize).map_or("", |name| name);
+            let first = first.map(|(src, dst)| format!("an edge from {} to {}", name(src), name(dst)));
+            self.stats.dropped_in_all("unmatched", Dropped { count, first: first.unwrap_or_default() });
+        }
+        Ok(asked.closing)
     }
 }
 
@@ -261,50 +304,10 @@ fn difference(plus: &[Table], minus: &[Table], names: &[Arc<str>]) -> Vec<Answer
     net
 }
 
-impl Stage for Inference {
-    type Input = RowBatch<GraphRow>;
-    type Exchange = RowBatch<GraphRow>;
-    type Output = Answers;
-
-    fn name(&self) -> &'static str {
-        "infer"
-    }
-
-    fn phases(&self) -> usize {
-        2
-    }
-
-    fn step(
-        &mut self,
-        epoch: Epoch,
-        _: usize,
-        inbox: Inbox<Self::Input, Self::Exchange>,
-        out: &mut Outbox<Self::Exchange, Answers>,
-    ) -> Result<(), BoxError> {
-        let mail = match inbox {
-            Inbox::Input(batches) => {
-                batches.into_iter().for_each(|batch| out.send(OWNER, batch));
-                return Ok(());
-            }
-            Inbox::Exchange(mail) => mail,
-        };
-        for (_, batch) in mail {
-            self.take(epoch, batch.rows)?;
-            self.let_go(out)?;
-            if batch.due {
-                self.give(out)?;
-                let count = self.live.unmatched();
-                self.stats.dropped_in_all("unmatched", Dropped { count, first: String::new() });
-            }
-        }
-        Ok(())
-    }
-}
-
 impl<'p> Flow<'p, RowBatch<GraphRow>> {
     /// A network's answer over the graph that the rows make, whenever the source says that it is due.
     pub fn infer_rows(self, network: &Arc<dyn GraphNetwork>, options: InferenceOptions) -> Flow<'p, Answers> {
         let network = Arc::clone(network);
-        self.stage(move |stats| Inference::new(options.clone(), Arc::clone(&network), stats))
+        self.stage(move |stats| AsOfStage::new(Inference::new(options.clone(), Arc::clone(&network), stats)))
     }
 }

@@ -144,15 +144,13 @@ impl LiveGraph {
         stamps.windows(2).map(|pair| (pair[0], pair[1])).max_by_key(|(from, to)| to.abs_diff(*from))
     }
 
-    /// Rows that take back more than there was.
-    pub fn unmatched(&mut self) -> u64 {
+    /// How many rows take back more than there was, and the first edge of these (src, dst), in the order of arrival.
+    pub fn unmatched(&mut self) -> (u64, Option<(u32, u32)>) {
         self.edges.sort();
         let of_key = self.edges.rows.chunk_by(|a, b| a.key == b.key);
-        of_key
-            .map(|rows| rows.iter().map(|row| i64::from(row.diff)).sum::<i64>())
-            .filter(|sum| *sum < 0)
-            .map(i64::unsigned_abs)
-            .sum()
+        let sums = of_key.map(|rows| (rows[0].key, rows.iter().map(|row| i64::from(row.diff)).sum::<i64>()));
+        sums.filter(|(_, sum)| *sum < 0)
+            .fold((0, None), |(count, first), (edge, sum)| (count + sum.unsigned_abs(), first.or(Some(edge))))
     }
 
     /// Lets go of what no as-of time from `open` on asks for: edges before `from`, features that another row has replaced by `open`.

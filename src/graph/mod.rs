@@ -9,7 +9,7 @@ mod rows;
 
 pub use changes::{GraphChanges, LiveNodes};
 pub use flow::Inferred;
-pub use infer::{Answer, Answers, Inference, InferenceOptions};
+pub use infer::{Answer, Answers, InferenceOptions};
 pub use live::{LiveGraph, View};
 pub use radius::{PeriodicEdge, periodic_radius_graph, radius_graph};
 pub use rows::{EdgeRow, GraphRow, NodeRow};

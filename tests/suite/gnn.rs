@@ -157,6 +157,8 @@ struct Case {
     changes: bool,
     follow: bool,
     workers: usize,
+    /// Threads that share a site's rows: with fewer than workers, several sites make the tables.
+    threads: usize,
 }
 
 fn run(batches: Vec<RowBatch<GraphRow>>, case: &Case) -> Vec<Answers> {
@@ -168,7 +170,7 @@ fn run(batches: Vec<RowBatch<GraphRow>>, case: &Case) -> Vec<Answers> {
         changes: case.changes,
         follow: case.follow,
         undirected: case.undirected,
-        threads: case.workers,
+        threads: case.threads,
         stop: Stop::default(),
         names: names(),
     };
@@ -216,8 +218,8 @@ fn tables_are_those_of_the_live_rows() {
         let window = (seed % 4 == 0).then(|| second(1 + seed as i64 % 23));
         let undirected = seed % 5 < 2;
         let expected = oracle(&all, &times, window, undirected);
-        for workers in [1, 2, 4] {
-            let case = Case { as_of, window, undirected, changes: false, follow: false, workers };
+        for (workers, threads) in [(1, 1), (2, 1), (2, 2), (4, 2), (3, 1)] {
+            let case = Case { as_of, window, undirected, changes: false, follow: false, workers, threads };
             let answers = run(pieces(&mut rng, all.clone(), false), &case);
             assert!(
                 answers.iter().map(|a| a.as_of).is_sorted_by(|a, b| a < b),
@@ -244,7 +246,8 @@ fn differences_add_up_to_the_tables_also_where_rows_come_late() {
         let times: Vec<i64> = as_of.times(first, last).collect();
         let undirected = seed % 2 == 0;
         for follow in [false, true] {
-            let case = Case { as_of, window: None, undirected, changes: true, follow, workers: 1 + seed as usize % 3 };
+            let (workers, threads) = (1 + seed as usize % 3, 1 + seed as usize % 2);
+            let case = Case { as_of, window: None, undirected, changes: true, follow, workers, threads };
             let answers = run(pieces(&mut rng, all.clone(), follow), &case);
             let mut sums: BTreeMap<Row, i64> = BTreeMap::new();
             for answers in &answers {
@@ -287,7 +290,9 @@ fn a_run_without_end_gives_what_one_that_keeps_everything_gives() {
         let times: Vec<i64> = as_of.times(stamps().min().unwrap(), stamps().max().unwrap()).collect();
         let expected = oracle(&all, &times, Some(window), false);
         for changes in [false, true] {
-            let case = Case { as_of, window: Some(window), undirected: false, changes, follow: true, workers: 2 };
+            let threads = 1 + seed as usize % 2;
+            let case =
+                Case { as_of, window: Some(window), undirected: false, changes, follow: true, workers: 2, threads };
             let mut batches: Vec<_> = all
                 .chunks(4)
                 .map(|rows| RowBatch { rows: rows.to_vec(), due: changes && rng.next_u64() % 4 == 0 })

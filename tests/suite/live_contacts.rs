@@ -153,7 +153,8 @@ fn run(
     changes: bool,
     workers: usize,
 ) -> (Vec<Scores>, BTreeMap<String, u64>) {
-    let options = ScoringOptions { window, changes, threads: workers, ..ScoringOptions::new(as_of, names()) };
+    // Four workers are two sites, which make tables in turn.
+    let options = ScoringOptions { window, changes, threads: workers.min(2), ..ScoringOptions::new(as_of, names()) };
     run_with(batches, options, workers)
 }
 

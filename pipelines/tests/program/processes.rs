@@ -34,6 +34,7 @@ fn every_pipeline_gives_the_bytes_of_one_process() {
     fs::write(folder.join("water.xyz"), "3\n\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n".repeat(5)).unwrap();
     runs.push(("molecule", words("molecule --input water.xyz --model qm7")));
     runs.push(("bp", words("risk --contacts contacts.csv --tests tests.csv --set rate=1e-4")));
+    runs.push(("times", words("risk --contacts contacts.csv --tests tests.csv --set rate=1e-4 --every 7000")));
     for (name, run) in &runs {
         let mut seen = Vec::new();
         for processes in ["1", "2", "3"] {

@@ -229,7 +229,11 @@ fn copies_are_one_row_and_what_is_taken_back_never_was() {
     };
     let mut cases = vec![
         tested(&[("t.csv", header)], once),
-        tested(&[("t.csv", header), ("t.csv", header)], once).judge(dropped("duplicate", 1)).says(&["1", "duplicate"]),
+        tested(&[("t.csv", header), ("t.csv", header)], once).judge(dropped("duplicate", 1)).says(&[
+            "1",
+            "duplicate",
+            "a test of a at 20 s",
+        ]),
         tested(&[("t.csv", "t,person,result\n20,a,positive\n20,a,positive\n20,a,positive\n")], once)
             .judge(dropped("duplicate", 2)),
         tested(&[("t.csv", "t,person,result\n20,a,positive\n20.0,a,POS\n1970-01-01T00:00:20Z, a ,1\n")], once)
@@ -243,7 +247,7 @@ fn copies_are_one_row_and_what_is_taken_back_never_was() {
         tested(&[("t.csv", "t,person,result,diff\n20,a,positive,-1\n20,a,positive,1\n")], untested),
         tested(&[("t.csv", "t,person,result,diff\n20,a,positive,1\n20,b,negative,-1\n")], once)
             .judge(dropped("unmatched", 1))
-            .says(&["1", "unmatched"]),
+            .says(&["1", "unmatched", "a test of b at 20 s"]),
         tested(&[("t.csv", "t,person,result,diff\n20,a,positive,1\n20,a,positive,1\n20,a,positive,-1\n")], once),
     ];
     // Contacts: copies are one, other durations add up, in either order of the pair.
