@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use thalweg::points::models::Numbers;
 use thalweg::{BoxError, Flow, Frame, Report, Segmentation, SegmentationModel, Sink};
 use thalweg_connectors::out::batches::{LabelColumns, segmentation_batches_with, segmentation_schema_with};
 use thalweg_connectors::out::label::LabelSink;
@@ -32,6 +33,13 @@ pub(crate) const ABSTAIN: Key = Key {
     what: "class 0 where the confidence is below it",
 };
 
+pub(crate) const NUMBERS: Key = Key {
+    name: "numbers",
+    default: "frame",
+    expected: "frame or lasting",
+    what: "with nodes=map, object numbers that count within a frame, or last over frames while an object is seen",
+};
+
 const COLUMNS: Key = Key {
     name: "columns",
     default: "none",
@@ -43,6 +51,7 @@ const KEYS: Listed = &[
     &NODES,
     &VOXEL,
     &WINDOW,
+    &NUMBERS,
     &ABSTAIN,
     &COLUMNS,
     &sims::FRAMES,
@@ -78,6 +87,7 @@ pub const READY: Ready = Ready {
 /// What the settings ask for.
 pub(crate) struct Asked {
     pub nodes: Nodes,
+    pub numbers: Numbers,
     pub abstain: f32,
     pub reading: Reading,
     roll: Roll,
@@ -90,6 +100,7 @@ impl Asked {
     pub fn of(settings: &Settings, listed: Listed) -> Result<Asked, Failure> {
         let mut keys = Keys::of(&settings.set, listed);
         let nodes = Nodes::take(&mut keys, &VOXEL, &WINDOW);
+        let numbers = numbers(&mut keys, settings, nodes);
         let abstain = keys.take(&ABSTAIN, |least: &f32| (0.0..=1.0).contains(least));
         let reading = Reading::take(&mut keys, settings);
         let listed = |key: &Key| listed.iter().any(|listed| listed.name == key.name);
@@ -104,8 +115,23 @@ impl Asked {
             columns = keys.take(&COLUMNS, |_| true);
         }
         keys.done()?;
-        Ok(Asked { nodes, abstain, reading, roll, columns, every })
+        Ok(Asked { nodes, numbers, abstain, reading, roll, columns, every })
     }
+}
+
+/// Takes `numbers`, where what is asked for besides has numbers that can last.
+fn numbers(keys: &mut Keys<'_>, settings: &Settings, nodes: Nodes) -> Numbers {
+    if nodes == Nodes::Sweep {
+        keys.refuse(&[&NUMBERS], "nodes=map beside it: a sweep knows of no other frame");
+    } else if settings.output_format == Some(OutputFormat::Las) {
+        keys.refuse(&[&NUMBERS], "a table or labels as the output beside it: LAS is given classes alone");
+    }
+    let numbers: String = keys.take(&NUMBERS, |numbers: &String| numbers == "frame" || numbers == "lasting");
+    let most = match settings.output_format {
+        Some(OutputFormat::Label) => u16::MAX.into(),
+        _ => u32::MAX,
+    };
+    if numbers == "lasting" { Numbers::Lasting { most } } else { Numbers::Frame }
 }
 
 /// The model that the settings name, else the one for the input's kind; the workers share each frame besides, so that a frame that
@@ -137,8 +163,8 @@ pub(crate) fn plan<'p>(points: Flow<'p, Frame>, nodes: Nodes, model: &Segmentati
 }
 
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
-    let Asked { nodes, abstain, reading, roll, columns, every } = Asked::of(settings, KEYS)?;
-    let model = model(settings)?.abstaining_below(abstain);
+    let Asked { nodes, numbers, abstain, reading, roll, columns, every } = Asked::of(settings, KEYS)?;
+    let model = model(settings)?.abstaining_below(abstain).numbering(numbers);
     let mut durable = Durable::open(settings, context, every, "segment", Some(model.name()))?;
     let reading = reading.of_nodes(nodes, model.config().s0);
     let source =

@@ -28,6 +28,9 @@ pub struct Nodes {
     pub intensity: Option<Vec<f32>>,
     /// Return numbers, `[nodes]` each; `None` where the frame has none.
     pub returns: Option<Returns>,
+    /// The cell of the world that each node lies in, `[nodes]`: columns wide enough that a thing that stands is in the same few of them
+    /// frame after frame. `None` for the nodes of a sweep.
+    pub cell: Option<Vec<u64>>,
 }
 
 impl Nodes {
@@ -37,6 +40,15 @@ impl Nodes {
     /// Number of nodes.
     pub fn len(&self) -> usize {
         self.x.len()
+    }
+
+    /// The cell of the world that each node lies in.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for nodes that know of no world.
+    pub fn cells(&self) -> Result<&[u64], Error> {
+        let (found, expected) = ("the nodes of a sweep".into(), "those of a map, which lie in the world".into());
+        self.cell.as_deref().ok_or(Error::Value { what: "numbers that last", found, expected })
     }
 
     /// True if the graph has no node.
@@ -75,6 +87,7 @@ impl KnnGraph {
             ("intensity", scalars(&nodes.intensity), count),
             ("return number", numbers(|r| &r.number), count),
             ("number of returns", numbers(|r| &r.count), count),
+            ("cell", nodes.cell.as_ref().map_or(count, Vec::len), count),
             ("neighbor", self.neighbor.len(), edges),
             ("d2", self.d2.len(), edges),
         ];

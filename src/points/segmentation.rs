@@ -42,7 +42,7 @@ pub struct Segmentation {
     pub class: Vec<u8>,
     /// Probability of that class, or of the best one where the model abstains; 0 for a non-finite point.
     pub confidence: Vec<f32>,
-    /// 1 + rank of the object's smallest point index within the frame; 0 = no object.
+    /// The number of the object that the point is of ([`Numbers`](crate::points::models::Numbers)); 0 = no object.
     pub instance: Vec<u32>,
     /// What the codes mean.
     pub classes: Arc<Classes>,

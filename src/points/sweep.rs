@@ -44,7 +44,7 @@ fn all_points(frame: Frame) -> Result<Nodes, Error> {
     let (x, y, z) = (pick(&frame.x, &point), pick(&frame.y, &point), pick(&frame.z, &point));
     let intensity = frame.intensity.as_ref().map(|v| pick(v, &point));
     let returns = frame.returns.as_ref().map(|returns| pick_returns(returns, &point));
-    Ok(Nodes { frame, x, y, z, point, of_point, intensity, returns })
+    Ok(Nodes { frame, x, y, z, point, of_point, intensity, returns, cell: None })
 }
 
 /// One node a voxel of edge `edge` (m) that holds a finite point.

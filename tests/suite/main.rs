@@ -10,6 +10,7 @@ mod live_contacts;
 mod map;
 mod molecules;
 mod networks;
+mod numbers;
 mod parity;
 mod plan;
 mod pose;

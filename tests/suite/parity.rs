@@ -61,6 +61,7 @@ fn graph_of(file: &SafeTensors, config: &Config, with_intensity: bool) -> KnnGra
         of_point: found.of_point,
         intensity,
         returns: None,
+        cell: None,
     };
     KnnGraph { nodes: Arc::new(nodes), k: lists.k, neighbor: lists.neighbor, d2: lists.d2 }
 }

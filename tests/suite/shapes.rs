@@ -87,7 +87,7 @@ fn layers_refuse_what_does_not_fit() {
 }
 
 /// The shipped model with one change made to its tensors and metadata.
-fn changed(change: impl Fn(&mut HashMap<String, Vec<u8>>, &mut String)) -> Result<SegmentationModel, Error> {
+pub fn changed(change: impl Fn(&mut HashMap<String, Vec<u8>>, &mut String)) -> Result<SegmentationModel, Error> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/driving.safetensors");
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -143,6 +143,7 @@ fn a_graph_that_does_not_hold_together_is_no_panic_of_the_model() {
             of_point: vec![0, 1],
             intensity: None,
             returns: None,
+            cell: None,
         };
         (nodes, vec![1, 0], vec![1.0; 2])
     };

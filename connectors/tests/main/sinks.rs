@@ -32,7 +32,7 @@ fn graph(id: i64, n: usize) -> KnnGraph {
     let zero = || vec![0.0; n];
     let frame = Arc::new(Frame { id, ..Frame::default() });
     let (of_point, intensity, returns) = (vec![], None, None);
-    let nodes = Nodes { frame, point, x: zero(), y: zero(), z: zero(), of_point, intensity, returns };
+    let nodes = Nodes { frame, point, x: zero(), y: zero(), z: zero(), of_point, intensity, returns, cell: None };
     let dst = (0..3 * n).map(|edge| ((edge * 7 + 1) % n) as u32).collect();
     let mut d2: Vec<f32> = (0..3 * n).map(|edge| edge as f32 * 0.1).collect();
     d2[2] = f32::INFINITY;

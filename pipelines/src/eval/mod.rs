@@ -6,4 +6,5 @@ mod panoptic;
 pub mod pose;
 pub mod risk;
 pub mod segment;
+mod tracks;
 mod unlabelled;

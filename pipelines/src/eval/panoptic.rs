@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use thalweg::Segmentation;
 
 /// Points of the smallest segment that counts as missed or as made up.
-const FEWEST: u64 = 50;
+pub(super) const FEWEST: u64 = 50;
 
 /// Matches and misses of one class.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

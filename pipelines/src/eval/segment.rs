@@ -3,7 +3,7 @@
 //! IoU of a class = true positives / (true positives + false positives + false negatives) over all points of all frames
 //! whose true class is one of the model's (others are ignored), as SemanticKITTI defines it; the mean runs over the classes
 //! with at least [`ENOUGH`] true points. ECE: mean |confidence − accuracy| over ten equal bins, weighted by points. A point that
-//! the model abstains from counts as missed in its true class. Panoptic quality: `panoptic.rs`.
+//! the model abstains from counts as missed in its true class. Panoptic quality: `panoptic.rs`; numbers that last: `tracks.rs`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,12 +17,13 @@ use thalweg::{BoxError, Epoch, Segmentation, SegmentationModel, Sink};
 use thalweg_connectors::points::truth::WithTruth;
 
 use super::panoptic::Panoptic;
+use super::tracks::{Kept, Tracks};
 use super::unlabelled::Unlabelled;
 use crate::failure::Failure;
 use crate::keys::Listed;
 use crate::nodes::{NODES, Nodes};
 use crate::pipeline::{Context, Doing, Measured};
-use crate::segment::{self, ABSTAIN, Asked, VOXEL, WINDOW};
+use crate::segment::{self, ABSTAIN, Asked, NUMBERS, VOXEL, WINDOW};
 use crate::settings::Settings;
 use crate::{draw, finish, input, options, plot, sims};
 
@@ -34,7 +35,7 @@ pub const EVAL: Doing<Measured> = Doing {
     go: segment,
 };
 
-const KEYS: Listed = &[&NODES, &VOXEL, &WINDOW, &ABSTAIN, &input::TIME_UNIT, &sims::FRAMES, &sims::SEED];
+const KEYS: Listed = &[&NODES, &VOXEL, &WINDOW, &NUMBERS, &ABSTAIN, &input::TIME_UNIT, &sims::FRAMES, &sims::SEED];
 
 /// Classes with fewer true points do not count in a mean.
 pub const ENOUGH: u64 = 100;
@@ -76,6 +77,9 @@ pub struct Scores {
     pub pq: Option<f64>,
     /// The same over the classes of which the truth numbers objects.
     pub pq_objects: Option<f64>,
+    /// How well objects keep their numbers over the frames of a map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<Kept>,
     /// Per class.
     pub classes: Vec<Score>,
     /// Per group.
@@ -88,6 +92,7 @@ struct Confusion {
     pairs: BTreeMap<(u8, u8), u64>,
     bins: [(u64, u64, f64); 10],
     panoptic: Panoptic,
+    tracks: Tracks,
     frames: u64,
     unlabelled: Unlabelled,
     /// The first labelled frame, where a picture is wanted.
@@ -104,6 +109,7 @@ impl Confusion {
             self.shown = Some(item.clone());
         }
         self.panoptic.add(item, |class| class != 0 && item.classes.name(class).is_some());
+        self.tracks.add(item);
         for ((&truth, &found), &confidence) in truth.class.iter().zip(&item.class).zip(&item.confidence) {
             if truth == 0 || item.classes.name(truth).is_none() {
                 continue;
@@ -172,6 +178,7 @@ impl Confusion {
             miou_groups: mean(&groups, |score| score.iou),
             pq: mean(&classes, |score| score.pq),
             pq_objects,
+            numbers: None,
             classes,
             groups,
         }
@@ -202,8 +209,8 @@ impl Sink<Segmentation> for Tally {
 
 /// Opens what `eval` needs: the source, the nodes, and the model.
 fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Nodes, SegmentationModel), Failure> {
-    let Asked { nodes, abstain, reading, .. } = Asked::of(settings, KEYS)?;
-    let model = segment::model(settings)?.abstaining_below(abstain);
+    let Asked { nodes, numbers, abstain, reading, .. } = Asked::of(settings, KEYS)?;
+    let model = segment::model(settings)?.abstaining_below(abstain).numbering(numbers);
     let reading = reading.of_nodes(nodes, model.config().s0);
     let source = input::open(settings, &reading, context)?;
     Ok(match &settings.truth {
@@ -241,7 +248,8 @@ pub fn segment(settings: &Settings, context: &Context) -> Result<Measured, Failu
         return Err(Failure::run(format!("{found}; expected classes of the model: {}", classes.join(", "))));
     }
     report.warnings.extend(confusion.unlabelled.warnings());
-    let scores = confusion.scores(&model);
+    let mut scores = confusion.scores(&model);
+    scores.numbers = confusion.tracks.kept().filter(|_| nodes != Nodes::Sweep);
     if let (Some(file), Some(shown)) = (&settings.plot, &confusion.shown) {
         confusion.draw(shown, file)?;
     }
@@ -263,6 +271,10 @@ impl std::fmt::Display for Scores {
         writeln!(f, "mean over those with {ENOUGH} points or more: {} {}", part(self.miou), part(self.pq))?;
         if self.pq_objects.is_some() {
             writeln!(f, "panoptic quality of the classes that come as objects: {}", part(self.pq_objects))?;
+        }
+        if let Some(Kept { tracks, pairs, kept, switches }) = &self.numbers {
+            write!(f, "numbers kept from frame to frame: {kept:.3} of {pairs}, ")?;
+            writeln!(f, "{switches:.2} switches for each of {tracks} true objects")?;
         }
         writeln!(f, "\n{:24} {:>10}    IoU", "group", "points")?;
         for score in &self.groups {

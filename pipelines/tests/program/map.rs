@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use arrow::array::AsArray;
-use arrow::datatypes::{Float32Type, Int8Type, Int64Type, UInt8Type, UInt64Type};
+use arrow::datatypes::{Float32Type, Int8Type, Int64Type, UInt8Type, UInt32Type, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 
@@ -172,6 +172,63 @@ fn segment_on_the_map_labels_every_point_of_the_newest_frame_alike_for_any_worke
     assert_eq!(labelled(&folder.path().join("1.parquet")).1, 2);
 }
 
+/// The column `instance` of a table.
+fn instances(path: &Path) -> Vec<u32> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap()).unwrap().build().unwrap();
+    let column = |batch: arrow::array::RecordBatch| {
+        batch.column_by_name("instance").unwrap().as_primitive::<UInt32Type>().values().to_vec()
+    };
+    reader.flat_map(|batch| column(batch.unwrap())).collect()
+}
+
+#[test]
+fn numbers_that_last_are_the_same_bytes_for_any_workers_and_fit_into_labels() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    let run = |output: &str, more: &[&str]| {
+        let set = ["--set", "frames=2", "--set", "nodes=map", "--set", "window=2"];
+        let run = ["run", "segment", "--input", "sim:street", "--output", output];
+        code(&[&run[..], &set[..], more].concat(), at, 0);
+    };
+    let lasting = ["--set", "numbers=lasting"];
+    run("1.parquet", &[&lasting[..], &["--workers", "1"][..]].concat());
+    run("2.parquet", &[&lasting[..], &["--workers", "2"][..]].concat());
+    run("frame.parquet", &["--set", "numbers=frame"]);
+    run("labels", &[&lasting[..], &["--output-format", "label"][..]].concat());
+    assert!(fs::read(at.join("1.parquet")).unwrap() == fs::read(at.join("2.parquet")).unwrap());
+
+    let (found, frame) = (instances(&at.join("1.parquet")), instances(&at.join("frame.parquet")));
+    let mut start = 0;
+    for name in ["000000.label", "000001.label"] {
+        let bytes = fs::read(at.join("labels").join(name)).unwrap();
+        let labels: Vec<u32> =
+            bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) >> 16).collect();
+        let rows = start..start + labels.len();
+        let (found, frame) = (&found[rows.clone()], &frame[rows]);
+        // The same objects under three kinds of numbers.
+        let objects: BTreeSet<(u32, u32, u32)> =
+            labels.iter().zip(found).zip(frame).map(|((a, b), c)| (*a, *b, *c)).collect();
+        let distinct = |of: fn(&(u32, u32, u32)) -> u32| objects.iter().map(of).collect::<BTreeSet<_>>().len();
+        assert_eq!([distinct(|o| o.0), distinct(|o| o.1), distinct(|o| o.2)], [objects.len(); 3], "{name}");
+        assert!(objects.contains(&(0, 0, 0)) && objects.len() > 10, "{name}: {} objects", objects.len());
+        start += labels.len();
+    }
+    assert_eq!(start, found.len());
+
+    // True objects keep these numbers, and no others.
+    let kept = |more: &[&str]| {
+        let eval = ["eval", "segment", "--input", "sim:street", "--set", "frames=2", "--json"];
+        let output = thalweg(&[&eval[..], more].concat(), at);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        json(&output)["numbers"]["kept"].as_f64()
+    };
+    let map = ["--set", "nodes=map", "--set", "window=2"];
+    let lasting = kept(&[&map[..], &lasting[..]].concat()).unwrap();
+    let frame = kept(&map).unwrap();
+    assert!(lasting > 0.6 && frame < 0.5 * lasting, "{lasting}, {frame} where numbers count within a frame");
+    assert_eq!(kept(&[]), None, "of a sweep");
+}
+
 #[test]
 fn keys_of_the_map_are_checked_and_a_frame_without_a_pose_is_named() {
     let folder = sequence();
@@ -201,6 +258,15 @@ fn keys_of_the_map_are_checked_and_a_frame_without_a_pose_is_named() {
         assert!(run("knn", &["nodes=sweep", set], 78).contains("expected nodes=map beside it"));
     }
     assert!(run("segment", &["window=3"], 78).contains("expected nodes=map beside it"));
+    for set in ["numbers=frame", "numbers=lasting"] {
+        assert!(run("segment", &[set], 78).contains("expected nodes=map beside it: a sweep knows of no other frame"));
+    }
+    let error = run("segment", &["nodes=map", "numbers=all"], 78);
+    assert!(error.contains("--set numbers: found all, expected frame or lasting"), "{error}");
+    assert!(run("knn", &["nodes=map", "numbers=lasting"], 78).contains("--set numbers: found an unknown key"));
+    let las = ["run", "segment", "--input", "drive", "--output", "o", "--output-format", "las"];
+    let error = code(&[&las[..], &["--set", "nodes=map", "--set", "numbers=lasting"]].concat(), at, 78);
+    assert!(error.contains("--set numbers: found lasting, expected a table or labels as the output"), "{error}");
     assert!(run("segment", &["nodes=map", "emit=all"], 78).contains("--set emit: found an unknown key"));
 
     fs::write(at.join("map.toml"), "pipeline = \"knn\"\n[set]\nnodes = \"map\"\nwindow = 0\nvoxel = -1.0\n").unwrap();

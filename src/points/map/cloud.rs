@@ -22,6 +22,9 @@ const PLACES: u64 = 16;
 /// Steps of a node's intensity from 0 to 1.
 const SHADES: u64 = 32;
 
+/// Width of the columns that objects are named after (m).
+const COLUMN: f64 = 4.0;
+
 /// The window after a frame.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Snapshot {
@@ -68,7 +71,8 @@ impl Snapshot {
             Err(_) => Nodes::NONE,
         };
         let of_point = of_point.iter().enumerate().map(node_of).collect();
-        let nodes = Nodes { frame: Arc::clone(frame), point, x, y, z, of_point, intensity, returns: None };
+        let cell = Some(self.ids.iter().map(|&id| grid.column(id, COLUMN)).collect());
+        let nodes = Nodes { frame: Arc::clone(frame), point, x, y, z, of_point, intensity, returns: None, cell };
         Ok(KnnGraph { nodes: Arc::new(nodes), k, neighbor, d2 })
     }
 }

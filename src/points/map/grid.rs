@@ -73,6 +73,14 @@ impl Grid {
         self.index(id).map(|i| (i as f64 + 0.5) * self.voxel)
     }
 
+    /// The column of the world that a voxel's centre lies in: `width` (m) wide, or as wide as a voxel where that is more.
+    pub(super) fn column(self, id: u64, width: f64) -> u64 {
+        let width = width.max(self.voxel);
+        // Wider than a voxel, and so within the range of indices.
+        let [x, y, _] = self.centre(id).map(|v| ((v / width).floor() as i64 + HALF) as u64);
+        x << BITS | y
+    }
+
     /// What a squared distance between indices is multiplied by to be one in m².
     pub fn d2_scale(self) -> f32 {
         (self.voxel * self.voxel) as f32
@@ -114,5 +122,22 @@ mod tests {
         for wrong in [0.0, -0.1, f64::NAN, f64::INFINITY] {
             assert!(Grid::new(wrong).is_err());
         }
+    }
+
+    #[test]
+    fn a_column_holds_the_voxels_above_each_other_within_its_width() {
+        let column = |voxel: f64, world| {
+            let grid = Grid::new(voxel).unwrap();
+            grid.column(grid.id(world).unwrap(), 1.0)
+        };
+        let here = column(0.125, [-0.9, 3.1, 0.0]);
+        assert_eq!(here, (HALF as u64 - 1) << BITS | (HALF as u64 + 3));
+        assert_eq!(column(0.125, [-0.1, 3.9, 7.0]), here);
+        assert_eq!(column(0.3, [-0.5, 3.5, -7.0]), here);
+        assert!(column(0.125, [0.1, 3.1, 0.0]) != here && column(0.125, [-0.9, 4.1, 0.0]) != here);
+        // Voxels of 4 m have columns of their own, out to the last.
+        assert_eq!(column(4.0, [-0.9, 3.1, 0.0]), (HALF as u64 - 1) << BITS | HALF as u64);
+        let far = 4.0 * (HALF as f64 - 0.5);
+        assert_eq!(column(4.0, [far, -far, 0.0]), ((2 * HALF) as u64 - 1) << BITS);
     }
 }

@@ -1,8 +1,7 @@
 //! Objects: connected components of the kNN graph within one kind of class, edges no longer than the class's reach.
 //!
 //! A car that a network takes for a truck in places is one object still: an object's nodes all get the class of its kind that has the
-//! largest sum of probabilities over them. An object's number is 1 + the rank of its smallest point index within the frame, so it depends on
-//! no order of merging.
+//! largest sum of probabilities over them. `numbers` says how objects are numbered.
 
 use rustc_hash::FxHashMap;
 
@@ -86,22 +85,4 @@ pub(super) fn agree(decided: &mut Decided, object: &[u32], kinds: &[Option<Kind>
             (decided.class[node], decided.share[node]) = (best as u8, p[best]);
         }
     }
-}
-
-/// Object numbers per point; 0 where a node is of no object.
-pub(super) fn numbers(nodes: &Nodes, object: impl Fn(usize) -> Option<u32>) -> Vec<u32> {
-    let mut number = vec![0u32; nodes.len()];
-    let mut objects = 0;
-    let of_point = |&node: &u32| {
-        let first = (node != Nodes::NONE).then(|| object(node as usize)).flatten();
-        first.map_or(0, |first| {
-            let number = &mut number[first as usize];
-            if *number == 0 {
-                objects += 1;
-                *number = objects;
-            }
-            *number
-        })
-    };
-    nodes.of_point.iter().map(of_point).collect()
 }

@@ -5,6 +5,8 @@ pub mod domain;
 pub mod graph_unet;
 mod ground;
 mod instances;
+mod numbers;
 mod segmenter;
 
+pub use numbers::Numbers;
 pub use segmenter::SegmentationModel;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::decision::decide;
 use super::domain;
 use super::graph_unet::{Config, GraphUNet, Pyramid};
-use super::instances::{Kind, agree, numbers, objects};
+use super::instances::{Kind, agree, objects};
+use super::numbers::{Numbers, lasting, ranks};
 use crate::layers::{Weights, model_file};
 use crate::points::segmentation::{Classes, Segmentation};
 use crate::report::{Clock, Stats};
@@ -38,6 +39,7 @@ pub struct SegmentationModel {
     abstain: f32,
     /// That share a frame.
     threads: usize,
+    numbers: Numbers,
 }
 
 #[derive(Debug)]
@@ -81,7 +83,7 @@ impl SegmentationModel {
         };
         let kinds = config.classes.iter().map(|class| kind(&class.name)).collect();
         let inner = Inner { name: name.into(), network, classes: Arc::new(classes), groups, kinds };
-        Ok(SegmentationModel { inner: Arc::new(inner), abstain: 0.0, threads: 1 })
+        Ok(SegmentationModel { inner: Arc::new(inner), abstain: 0.0, threads: 1, numbers: Numbers::Frame })
     }
 
     /// The same model, which gives class 0 where the probability of the best class is below `least`.
@@ -94,6 +96,13 @@ impl SegmentationModel {
     /// The same model, which labels a frame by so many threads: the same bits, sooner.
     pub fn shared_by(&self, threads: usize) -> SegmentationModel {
         SegmentationModel { threads: threads.max(1), ..self.clone() }
+    }
+
+    /// The same model, which numbers objects otherwise.
+    ///
+    /// Numbers that last want the nodes of a map ([`Nodes::cell`]).
+    pub fn numbering(&self, numbers: Numbers) -> SegmentationModel {
+        SegmentationModel { numbers, ..self.clone() }
     }
 
     /// How many threads share a frame.
@@ -139,7 +148,8 @@ impl SegmentationModel {
     /// ([`Frame::again`](crate::Frame::again)) gets no labels.
     ///
     /// # Errors
-    /// [`Error::Value`] if the graph has another k than the model asks for.
+    /// [`Error::Value`] if the graph has another k than the model asks for; if objects are to have numbers that last, and the graph is no
+    /// map's, or there are more of them than numbers.
     pub fn segment(&self, graph: &KnnGraph, stats: &Stats) -> Result<Segmentation, BoxError> {
         let config = self.config();
         let nodes = &graph.nodes;
@@ -163,22 +173,30 @@ impl SegmentationModel {
             let name = &self.inner.name;
             stats.warn(format!("model {name}: the scores of some points overflow: their labels mean nothing"));
         }
-        let labelled = clock.time("objects", || {
+        let labelled = clock.time("objects", || -> Result<Segmentation, Error> {
             let mut decided = decide(&logits, config, self.inner.groups.as_deref());
             let object = objects(graph, &decided, &self.inner.kinds);
             agree(&mut decided, &object, &self.inner.kinds);
             let of = |node: &u32| (*node != Nodes::NONE).then_some(*node as usize);
             let given = |node: usize| decided.share[node] >= self.abstain;
             let id = |node: usize| if given(node) { config.classes[decided.class[node] as usize].id } else { 0 };
-            let object = |node: usize| Some(object[node]).filter(|first| *first != Nodes::NONE && given(node));
-            Segmentation {
+            let first = |node: usize| Some(object[node]).filter(|first| *first != Nodes::NONE && given(node));
+            let instance = match self.numbers {
+                Numbers::Frame => ranks(nodes, first),
+                Numbers::Lasting { most } => {
+                    let number = lasting(&object, nodes.cells()?, most)?;
+                    let number = |node: usize| first(node).and_then(|first| number.get(&first).copied());
+                    nodes.of_point.iter().map(|n| of(n).and_then(number).unwrap_or(0)).collect()
+                }
+            };
+            Ok(Segmentation {
                 frame: Arc::clone(&nodes.frame),
                 class: nodes.of_point.iter().map(|n| of(n).map_or(0, id)).collect(),
                 confidence: nodes.of_point.iter().map(|n| of(n).map_or(0.0, |node| decided.share[node])).collect(),
-                instance: numbers(nodes, object),
+                instance,
                 classes: Arc::clone(&self.inner.classes),
-            }
-        });
+            })
+        })?;
         stats.record(clock);
         Ok(labelled)
     }

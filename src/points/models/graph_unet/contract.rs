@@ -60,6 +60,7 @@ impl GraphNetwork for GraphUNet {
             of_point: Vec::new(),
             intensity: (x.cols() > 3).then(|| column(3)),
             returns: (x.cols() > 5).then(|| Returns { number: whole(4), count: whole(5) }),
+            cell: None,
         };
         let k = if nodes > 0 { graph.edges.of(0).len() } else { 0 };
         let mut knn = KnnGraph { nodes: Arc::new(place), k, neighbor: Vec::new(), d2: Vec::new() };
