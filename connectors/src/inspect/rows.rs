@@ -14,7 +14,7 @@ use super::report::{Field, Report};
 use crate::error::Error;
 use crate::notices::Notices;
 use crate::out::segments::Manifest;
-use crate::rows::{Feed, Ids, Rejected};
+use crate::rows::{Feed, Ids, Rejected, passed_over_in};
 use crate::tables::names::{Column, Kind};
 use crate::tables::options::{Opening, TableOptions};
 use crate::tables::values::{Cell, Cells};
@@ -24,6 +24,7 @@ use crate::{contacts, graph, tables};
 struct Input {
     what: &'static str,
     pipeline: &'static str,
+    kind: &'static Kind,
     survey: fn(&Path, &Notices, &Arc<Rejected>) -> Option<Survey>,
 }
 
@@ -31,21 +32,25 @@ static INPUTS: [Input; 4] = [
     Input {
         what: "contacts",
         pipeline: "risk",
+        kind: &contacts::CONTACTS,
         survey: |path, notices, rejected| survey(contacts(path, notices, true), rejected),
     },
     Input {
         what: "tests",
         pipeline: "risk",
+        kind: &contacts::TESTS,
         survey: |path, notices, rejected| survey(contacts(path, notices, false), rejected),
     },
     Input {
         what: "edges",
         pipeline: "gnn",
+        kind: &graph::EDGES,
         survey: |path, notices, rejected| survey(graph(path, notices, true), rejected),
     },
     Input {
         what: "nodes",
         pipeline: "gnn",
+        kind: &graph::NODES,
         survey: |path, notices, rejected| survey(graph(path, notices, false), rejected),
     },
 ];
@@ -144,6 +149,14 @@ pub(super) fn inspect(path: &Path, certain: bool, report: &mut Report) -> Option
         tell(input, &survey, &notices, &rejected, report);
         Some((input.what, input.pipeline))
     })
+}
+
+/// Says which tables of a kind a run passes over in a folder.
+pub(super) fn passed_over(folder: &Path, what: &str, report: &mut Report) {
+    let kind = INPUTS.iter().find(|input| input.what == what).map(|input| input.kind);
+    if let Some(text) = kind.and_then(|kind| passed_over_in(folder, kind)) {
+        report.problems.push(format!("{}: {text}", folder.display()));
+    }
 }
 
 /// Says why rows cannot be read from a text that has not even a header; as points it is a frame without any.

@@ -819,6 +819,28 @@ fn encodings_dividers_and_headerless_files_are_recognised_or_refused() {
 }
 
 #[test]
+fn tables_of_a_folder_that_are_not_named_as_tables_are_said() {
+    let said = ["passed over 3.dat, c: the tables of a folder end in .csv"];
+    check([
+        case("tables under other names", format!("{RUN} --contacts in"))
+            .file("in/1.csv", THREE)
+            .file("in/3.dat", "5 x y\n")
+            .file("in/c", "t,i,j\n5,v,w\n")
+            .file("in/README.txt", "what this is\n")
+            .file("in/.4.dat", "5 x y\n")
+            .file("in/picture.png", [0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0])
+            .scores(&three())
+            .says(&said)
+            .inspect_says_too("in"),
+        case("nothing but tables", format!("{RUN} --contacts in"))
+            .file("in/1.csv", THREE)
+            .file("in/README.md", "t\n")
+            .scores(&three())
+            .quiet(),
+    ]);
+}
+
+#[test]
 fn ids_of_two_kinds_are_said_once() {
     let line = format!("{RUN} --contacts c.csv --tests t.csv");
     let said = |done: &Done| {
