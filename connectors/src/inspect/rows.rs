@@ -145,7 +145,12 @@ fn survey<F: Surveyed>(open: Open<F>, rejected: &Arc<Rejected>) -> Option<Survey
 pub(super) fn inspect(path: &Path, certain: bool, report: &mut Report) -> Option<(&'static str, &'static str)> {
     INPUTS.iter().find_map(|input| {
         let (notices, rejected) = (Notices::default(), Arc::new(Rejected::beside(&report.path)));
-        let survey = (input.survey)(path, &notices, &rejected).filter(|survey| survey.rows > 0 || certain)?;
+        let survey = (input.survey)(path, &notices, &rejected)?;
+        // Lines of JSON that have the columns, and none of which can be used, are rows of that kind too.
+        let all_refused = survey.problem.is_none() && rejected.count() > 0;
+        if survey.rows == 0 && !certain && !all_refused {
+            return None;
+        }
         tell(input, &survey, &notices, &rejected, report);
         Some((input.what, input.pipeline))
     })
@@ -213,7 +218,7 @@ fn tell(input: &Input, survey: &Survey, notices: &Notices, rejected: &Rejected, 
     }
     report.rows = Some(survey.rows);
     *(if of_graph { &mut report.nodes } else { &mut report.people }) = Some(survey.names);
-    report.span = survey.span.map(|(first, last)| [first, last].map(|t| t as f64 * 1e-9));
+    report.span = survey.span.map(|(first, last)| [first, last].map(|t| t as f64 / 1e9));
     if input.what == "tests" {
         report.positive = Some(survey.positive);
     }
