@@ -4,7 +4,7 @@
 //! of what is read again is there already, and is not written twice. By the law the rest is what it would have been.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ use crate::pipeline::Context;
 use crate::quarantine::Quarantine;
 use crate::settings::Settings;
 use crate::written::Read;
-use crate::{input, models, output, supervised};
+use crate::{input, models, output, rows, supervised};
 
 /// How long a source that goes on may take to find again what was read before.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -148,6 +148,11 @@ impl Durable {
             from.complete = false;
         }
         from.input = Some(input);
+        for path in pipes(settings).iter().filter(|_| from.complete) {
+            let text =
+                format!("not read: the run came to its end at checkpoint {}. For other rows {anew}", from.number);
+            context.notices.warn(path, text);
+        }
         let drain = Arc::clone(&context.drain);
         let quarantine = supervised::supervised().then(|| Quarantine::open(folder)).transpose()?;
         let (marks, notices) = (Marks::default(), context.notices.clone());
@@ -303,6 +308,16 @@ fn content(settings: &Settings) -> u32 {
     sum.finalize()
 }
 
+/// The inputs of which nobody knows whether they hold what they held: standard input and FIFOs.
+fn pipes(settings: &Settings) -> Vec<PathBuf> {
+    let standard = settings.input.iter().filter(|input| *input == "-").map(PathBuf::from);
+    let paths = settings.reads().into_iter().map(|(_, path)| path.to_path_buf());
+    let pipe = |path: &PathBuf| {
+        path.as_os_str() == "-" || std::fs::metadata(path).is_ok_and(|kind| !kind.is_file() && !kind.is_dir())
+    };
+    standard.chain(paths).filter(pipe).collect()
+}
+
 /// What must be the same for a run to go on: the options that were given, the keys, the model.
 fn identity(settings: &Settings, pipeline: &str, model: Option<&str>) -> Result<BTreeMap<String, String>, Failure> {
     let mut identity = BTreeMap::from([("pipeline".to_string(), pipeline.to_string())]);
@@ -310,6 +325,12 @@ fn identity(settings: &Settings, pipeline: &str, model: Option<&str>) -> Result<
     identity.extend(given.map(|(name, value)| (name.to_string(), value.clone())));
     let set = settings.set.iter().filter(|(name, _)| !HOW_KEYS.contains(&name.as_str()));
     identity.extend(set.map(|(name, value)| (format!("set {name}"), value.clone())));
+    let key = rows::id_key(settings.set.get(rows::HASH_IDS.name).map(Path::new))?;
+    if let (Some(key), Some(value)) = (key, identity.get_mut(&format!("set {}", rows::HASH_IDS.name))) {
+        // Another key under the same name would give everybody another name. This much of a hash tells nothing of the key.
+        let of_key: String = key.hash("the key of a run").chars().take(8).collect();
+        *value = format!("{value}, key {of_key}");
+    }
     if let Some(name) = model {
         let sum = models::checksum(name)?.map_or(String::new(), |sum| format!(", checksum {sum:08x}"));
         identity.insert(MODEL.to_string(), format!("{name}{sum}"));

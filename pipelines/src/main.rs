@@ -207,7 +207,7 @@ fn read(folder: &Path, output: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The checkpoints of a folder, a line each; one that is not whole is an error in the end.
+/// The checkpoints of a folder, a line each; it is an error in the end if the newest is not whole, or there is none.
 fn checkpoints(folder: &Path, json: bool) -> Result<(), Failure> {
     let listed = checkpoint::list(folder)?;
     let mut objects = Vec::new();
@@ -232,9 +232,10 @@ fn checkpoints(folder: &Path, json: bool) -> Result<(), Failure> {
     if json {
         say(&json!(objects).to_string())?;
     }
-    match listed.into_iter().filter_map(|(_, read)| read.err()).next() {
-        Some(error) => Err(error.into()),
-        None => Ok(()),
+    match listed.into_iter().next_back() {
+        Some((_, Err(error))) => Err(error.into()),
+        Some(_) => Ok(()),
+        None => Err(Failure::run(format!("{}: found no checkpoint, expected one or more", folder.display()))),
     }
 }
 

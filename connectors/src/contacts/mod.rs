@@ -11,6 +11,7 @@ mod kinds;
 mod truth;
 
 pub use kinds::column_names;
+pub(crate) use kinds::{CONTACTS, TESTS};
 pub use truth::truth;
 
 pub use crate::rows::{Ids, Key, Pace, Rejected, WithRejected};
@@ -30,7 +31,7 @@ use crate::notices::Notices;
 use crate::on_error::OnError;
 use crate::rows::file::Reading;
 use crate::rows::{self, Feed, Known, Tables};
-use kinds::{CONTACTS, Columns, TESTS};
+use kinds::Columns;
 
 /// Several feeds of contacts and tests as one source.
 pub type Merge = rows::Merge<Fact>;

@@ -24,8 +24,9 @@ use crate::rows::{self, Feed, Ids, Key, Known, Pace, Rejected, Tables};
 use crate::tables::format::TableFormat;
 use crate::tables::names::Rest;
 use crate::tables::options::TableOptions;
-use kinds::{Columns, EDGES, NODES};
+use kinds::Columns;
 
+pub(crate) use kinds::{EDGES, NODES};
 pub use kinds::{Wanted, column_names};
 pub use labels::labels;
 

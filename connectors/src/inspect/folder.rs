@@ -63,12 +63,15 @@ fn plain(folder: &Path, files: &[PathBuf], report: &mut Report) {
         return molecules::inspect(folder, report);
     }
     let (mut tables, mut unknown) = (BTreeMap::<&str, Vec<String>>::new(), Vec::new());
-    let mut frames = of_molecules.len();
+    let (mut frames, mut kinds) = (of_molecules.len(), BTreeSet::new());
     for file in others {
         let Some(format) = listing::kind(file) else { continue };
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         match table::of(format).and_then(|_| input(file, format.name != "jsonl", report)) {
-            Some((what, pipeline)) => tables.entry(pipeline).or_default().push(format!("{name} ({what})")),
+            Some((what, pipeline)) => {
+                tables.entry(pipeline).or_default().push(format!("{name} ({what})"));
+                kinds.insert(what);
+            }
             None if table::of(format).is_some() && rows::columns_of_points(file).is_empty() => {
                 unknown.push(name.into_owned());
             }
@@ -81,6 +84,7 @@ fn plain(folder: &Path, files: &[PathBuf], report: &mut Report) {
     if tables.contains_key("risk") && folder.join("params.json").is_file() {
         report.what += ", with params.json";
     }
+    kinds.into_iter().for_each(|what| rows::passed_over(folder, what, report));
     report.readable = frames > 0 || !tables.is_empty();
     if frames > 0 || tables.is_empty() {
         let mut extent = Extent::default();

@@ -14,7 +14,7 @@ use super::report::{Field, Report};
 use crate::error::Error;
 use crate::notices::Notices;
 use crate::out::segments::Manifest;
-use crate::rows::{Feed, Ids, Rejected};
+use crate::rows::{Feed, Ids, Rejected, passed_over_in};
 use crate::tables::names::{Column, Kind};
 use crate::tables::options::{Opening, TableOptions};
 use crate::tables::values::{Cell, Cells};
@@ -24,6 +24,7 @@ use crate::{contacts, graph, tables};
 struct Input {
     what: &'static str,
     pipeline: &'static str,
+    kind: &'static Kind,
     survey: fn(&Path, &Notices, &Arc<Rejected>) -> Option<Survey>,
 }
 
@@ -31,21 +32,25 @@ static INPUTS: [Input; 4] = [
     Input {
         what: "contacts",
         pipeline: "risk",
+        kind: &contacts::CONTACTS,
         survey: |path, notices, rejected| survey(contacts(path, notices, true), rejected),
     },
     Input {
         what: "tests",
         pipeline: "risk",
+        kind: &contacts::TESTS,
         survey: |path, notices, rejected| survey(contacts(path, notices, false), rejected),
     },
     Input {
         what: "edges",
         pipeline: "gnn",
+        kind: &graph::EDGES,
         survey: |path, notices, rejected| survey(graph(path, notices, true), rejected),
     },
     Input {
         what: "nodes",
         pipeline: "gnn",
+        kind: &graph::NODES,
         survey: |path, notices, rejected| survey(graph(path, notices, false), rejected),
     },
 ];
@@ -140,10 +145,23 @@ fn survey<F: Surveyed>(open: Open<F>, rejected: &Arc<Rejected>) -> Option<Survey
 pub(super) fn inspect(path: &Path, certain: bool, report: &mut Report) -> Option<(&'static str, &'static str)> {
     INPUTS.iter().find_map(|input| {
         let (notices, rejected) = (Notices::default(), Arc::new(Rejected::beside(&report.path)));
-        let survey = (input.survey)(path, &notices, &rejected).filter(|survey| survey.rows > 0 || certain)?;
+        let survey = (input.survey)(path, &notices, &rejected)?;
+        // Lines of JSON that have the columns, and none of which can be used, are rows of that kind too.
+        let all_refused = survey.problem.is_none() && rejected.count() > 0;
+        if survey.rows == 0 && !certain && !all_refused {
+            return None;
+        }
         tell(input, &survey, &notices, &rejected, report);
         Some((input.what, input.pipeline))
     })
+}
+
+/// Says which tables of a kind a run passes over in a folder.
+pub(super) fn passed_over(folder: &Path, what: &str, report: &mut Report) {
+    let kind = INPUTS.iter().find(|input| input.what == what).map(|input| input.kind);
+    if let Some(text) = kind.and_then(|kind| passed_over_in(folder, kind)) {
+        report.problems.push(format!("{}: {text}", folder.display()));
+    }
 }
 
 /// Says why rows cannot be read from a text that has not even a header; as points it is a frame without any.
@@ -200,7 +218,7 @@ fn tell(input: &Input, survey: &Survey, notices: &Notices, rejected: &Rejected, 
     }
     report.rows = Some(survey.rows);
     *(if of_graph { &mut report.nodes } else { &mut report.people }) = Some(survey.names);
-    report.span = survey.span.map(|(first, last)| [first, last].map(|t| t as f64 * 1e-9));
+    report.span = survey.span.map(|(first, last)| [first, last].map(|t| t as f64 / 1e9));
     if input.what == "tests" {
         report.positive = Some(survey.positive);
     }

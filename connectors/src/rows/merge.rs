@@ -47,8 +47,8 @@ pub struct Pace {
     pub ahead: Option<i64>,
 }
 
-/// Gives the feeds that have come since it was asked last: files that appear in folders.
-pub type More<F> = Box<dyn FnMut() -> Result<Vec<Box<dyn Feed<F>>>, Error> + Send>;
+/// Gives the feeds that have come since it was asked last: files that appear in folders. It is told whether it is asked for the last time.
+pub type More<F> = Box<dyn FnMut(bool) -> Result<Vec<Box<dyn Feed<F>>>, Error> + Send>;
 
 /// A feed with its next row.
 struct Input<F> {
@@ -148,11 +148,11 @@ impl<F: Stamped + Summed> Merge<F> {
         self
     }
 
-    /// Takes the feeds that have come.
-    fn look(&mut self) -> Result<(), Error> {
-        if let Some(more) = self.more.as_mut().filter(|_| self.follow && !self.closed && self.looked.elapsed() >= LOOK)
-        {
-            self.inputs.extend(more()?.into_iter().map(Input::of));
+    /// Takes the feeds that have come; at once if it is for the last time.
+    fn look(&mut self, last: bool) -> Result<(), Error> {
+        let now = self.follow && !self.closed && (last || self.looked.elapsed() >= LOOK);
+        if let Some(more) = self.more.as_mut().filter(|_| now) {
+            self.inputs.extend(more(last)?.into_iter().map(Input::of));
             self.looked = Instant::now();
         }
         Ok(())
@@ -279,11 +279,12 @@ impl<F: Stamped + Summed> Merge<F> {
 
     fn read(&mut self) -> Result<Next<RowBatch<F>>, Error> {
         let stopped = self.drained || self.stop.load(Ordering::Relaxed);
-        if stopped && self.follow && !self.closed {
+        let closes = stopped && self.follow && !self.closed;
+        self.look(closes)?;
+        if closes {
             self.closed = true;
             self.inputs.iter_mut().for_each(|input| input.feed.close());
         }
-        self.look()?;
         self.inputs.iter_mut().for_each(|input| input.dry = false);
         let (began, mut rows) = (Instant::now(), Vec::new());
         let over = loop {

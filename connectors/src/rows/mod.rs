@@ -13,5 +13,5 @@ pub use feed::{Feed, Summed};
 pub use hash::Key;
 pub use ids::Ids;
 pub use merge::{Merge, More, Pace};
-pub(crate) use open::{Known, Tables, open, source};
+pub(crate) use open::{Known, Tables, open, passed_over_in, source};
 pub use rejected::{Rejected, WithRejected};

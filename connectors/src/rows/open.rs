@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use thalweg::Next;
 use thalweg::asof::Stamped;
 
 use super::feed::{Feed, Parse, Summed};
@@ -15,11 +16,13 @@ use super::ids::Ids;
 use super::merge::{Merge, Pace};
 use super::rejected::Rejected;
 use crate::error::Error;
+use crate::notices::Notices;
 use crate::on_error::OnError;
 use crate::order;
+use crate::tables;
 use crate::tables::format::TableFormat;
 use crate::tables::names::Kind;
-use crate::tables::options::TableOptions;
+use crate::tables::options::{Opening, TableOptions};
 
 /// Tables of one kind, and what parses each of them.
 pub(crate) struct Tables<'a, F> {
@@ -29,8 +32,25 @@ pub(crate) struct Tables<'a, F> {
     pub parse: &'a dyn Fn(&Path) -> Box<dyn Parse<F>>,
 }
 
-/// The files that were opened, so that a folder can be looked at again.
-pub(crate) type Known = HashSet<PathBuf>;
+/// The files that were looked at, so that a folder can be looked at again.
+#[derive(Default)]
+pub(crate) struct Known {
+    files: HashSet<PathBuf>,
+    /// Whether anybody has looked before.
+    looked: bool,
+    /// Whether this is the last look: what cannot be read now will not be.
+    last: bool,
+}
+
+impl Known {
+    /// None yet.
+    pub(crate) fn new() -> Known {
+        Known::default()
+    }
+}
+
+/// How the tables of a folder end, for messages.
+const ENDINGS: &str = ".csv, .tsv, .jsonl, .parquet or .arrow";
 
 /// How long a file that cannot be read must have stood unchanged to count as whole, where it came into a folder that is followed.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -47,14 +67,22 @@ pub(crate) fn open<F: Send + 'static>(
 ) -> Result<Vec<Box<dyn Feed<F>>>, Error> {
     let kinds = tables.iter().filter(|tables| !tables.paths.is_empty()).map(|tables| tables.kind).collect();
     let asked = Arc::new(file::Asked { columns: reading.tables.columns.clone(), kinds });
-    let (mut feeds, first): (Vec<Box<dyn Feed<F>>>, bool) = (Vec::new(), known.is_empty());
+    let (mut feeds, first): (Vec<Box<dyn Feed<F>>>, bool) = (Vec::new(), !known.looked);
     // Who names a file twice has its rows twice.
     let mut opened = Vec::new();
     for Tables { paths, kind, options, parse } in tables {
         let reading = Reading { tables: options, ..reading };
         for path in paths.iter() {
-            for file in tables_in(path, reading.follow)? {
-                if known.contains(&file) {
+            let Found { files, others } = tables_in(path, reading.follow)?;
+            let stands = |file: &PathBuf| first || known.last || settled(file);
+            let others = others.into_iter().filter(|file| !known.files.contains(file) && stands(file));
+            let others: Vec<PathBuf> = others.collect();
+            if let Some(text) = passed_over(&others, kind, options) {
+                reading.notices.warn(path, text);
+            }
+            opened.extend(others);
+            for file in files {
+                if known.files.contains(&file) {
                     continue;
                 }
                 // A Parquet file in a folder does not grow: it comes whole.
@@ -66,6 +94,7 @@ pub(crate) fn open<F: Send + 'static>(
                         feeds.push(Box::new(Forgiving::new(feed, reading.notices)));
                     }
                     Ok(feed) => feeds.push(feed),
+                    Err(error) if known.last => pass_over(error, reading.notices)?,
                     Err(_) if !first && !settled(&file) => continue,
                     Err(error) if reading.on_error == OnError::Skip && !(reading.follow && first) => {
                         pass_over(error, reading.notices)?;
@@ -76,7 +105,8 @@ pub(crate) fn open<F: Send + 'static>(
             }
         }
     }
-    known.extend(opened);
+    known.files.extend(opened);
+    known.looked = true;
     // The keys of JSON and the header of a pipe come later: the feed that ends last looks for these.
     let known = |path: &PathBuf| {
         let format = reading.format.or_else(|| TableFormat::by_ending(path));
@@ -105,7 +135,11 @@ pub(crate) fn source<F: Stamped + Summed>(
     let mut known = Known::new();
     let merge = Merge::new(name, new(&mut known)?, ids, pace, follow, Arc::clone(stop));
     let folders = paths.iter().any(|path| path.is_dir());
-    Ok(if folders { merge.with_more(Box::new(move || new(&mut known))) } else { merge })
+    let more = move |last: bool| {
+        known.last = last;
+        new(&mut known)
+    };
+    Ok(if folders { merge.with_more(Box::new(more)) } else { merge })
 }
 
 /// True if nobody has written into a file for a while.
@@ -114,25 +148,60 @@ fn settled(path: &Path) -> bool {
     written.ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age >= SETTLED)
 }
 
-/// The tables that a path means: itself, or those in the folder that it is, in the order of their names.
-///
-/// One that is followed may be empty.
-fn tables_in(path: &Path, follow: bool) -> Result<Vec<PathBuf>, Error> {
+/// What a path means.
+struct Found {
+    /// Tables: itself, or those in the folder that it is, in the order of their names.
+    files: Vec<PathBuf>,
+    /// Other files of the folder.
+    others: Vec<PathBuf>,
+}
+
+/// The tables that a path means; a folder that is followed may be empty.
+fn tables_in(path: &Path, follow: bool) -> Result<Found, Error> {
     if !path.is_dir() {
-        return Ok(vec![path.into()]);
+        return Ok(Found { files: vec![path.into()], others: Vec::new() });
     }
     let io = |e| Error::io(path, e);
-    let mut files = Vec::new();
+    let (mut files, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(path).map_err(io)? {
         let file = entry.map_err(io)?.path();
         let hidden = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && file.is_file() && TableFormat::by_ending(&file).is_some() {
-            files.push(file);
+        // A link that leads nowhere is a file that cannot be read.
+        let nowhere = || std::fs::metadata(&file).is_err() && std::fs::symlink_metadata(&file).is_ok();
+        match TableFormat::by_ending(&file) {
+            _ if hidden => {}
+            Some(_) if file.is_file() || nowhere() => files.push(file),
+            None if file.is_file() => others.push(file),
+            _ => {}
         }
     }
     files.sort_by(|a, b| order::compare(a, b));
+    others.sort_by(|a, b| order::compare(a, b));
     if files.is_empty() && !follow {
         return Err(Error::unsupported(path, "a folder without tables", "files .csv, .tsv, .jsonl, .parquet, .arrow"));
     }
-    Ok(files)
+    Ok(Found { files, others })
+}
+
+/// What is said of files of a folder that are tables by what they hold, and not by their names.
+fn passed_over(others: &[PathBuf], kind: &'static Kind, options: &TableOptions) -> Option<String> {
+    // What is found here is not what a name of `--columns` asked for.
+    let options = TableOptions { columns: options.columns.apart(), ..options.clone() };
+    let holds_rows = |file: &&PathBuf| {
+        let opening = Opening { kind, options: &options, follow: false, notices: &Notices::default() };
+        let first = tables::open(file, None, opening).and_then(|mut table| table.next());
+        matches!(first, Ok(Next::Item(block)) if block.rows > 0)
+    };
+    let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let names: Vec<String> = others.iter().filter(holds_rows).map(name).collect();
+    let more = names.len().saturating_sub(5);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let shown = names.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    (!names.is_empty()).then(|| format!("passed over {shown}{more}: the tables of a folder end in {ENDINGS}"))
+}
+
+/// What is said of the tables in a folder that a run over rows of a kind would not read.
+pub(crate) fn passed_over_in(folder: &Path, kind: &'static Kind) -> Option<String> {
+    let found = tables_in(folder, true).ok()?;
+    passed_over(&found.others, kind, &TableOptions::default())
 }

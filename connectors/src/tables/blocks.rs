@@ -6,6 +6,7 @@ use ::arrow::array::{ArrayRef, StringBuilder};
 use thalweg::Next;
 
 use crate::error::At;
+use crate::tables::names::Kind;
 use crate::tables::table::{Block, Broken, Places};
 
 /// Records in a block, at most.
@@ -40,11 +41,12 @@ impl Blocks {
         self.lines.len() + self.broken.len() >= RECORDS
     }
 
-    /// Takes one record: `cells` by slot. A cell that is no UTF-8 breaks the record.
-    pub(super) fn push(&mut self, line: u64, cells: &[Option<&[u8]>]) {
+    /// Takes one record of a kind: `cells` by slot. A cell that is no UTF-8 breaks the record.
+    pub(super) fn push(&mut self, kind: &Kind, line: u64, cells: &[Option<&[u8]>]) {
         for (slot, cell) in cells.iter().enumerate() {
             if cell.is_some_and(|cell| std::str::from_utf8(cell).is_err()) && self.columns[slot].is_some() {
-                return self.broken(line, format!("column {}: found bytes that are no UTF-8, expected text", slot + 1));
+                let column = kind.columns.get(slot).map_or("a value", |column| column.name);
+                return self.broken(line, format!("{column}: found bytes that are no UTF-8, expected text"));
             }
         }
         for (column, cell) in self.columns.iter_mut().zip(cells) {

@@ -90,8 +90,8 @@ impl CsvTable {
                 Piece::End => return failed.map_or(Ok(Some(Next::End)), Err),
             };
             let first = self.text.of(range).to_vec();
-            if first.starts_with(b"\xff\xfe") || first.starts_with(b"\xfe\xff") {
-                return Err(Error::malformed(self.text.path(), At::Line(1), "UTF-16 text", "UTF-8"));
+            if let Some(found) = no_text(&first) {
+                return Err(Error::malformed(self.text.path(), At::Line(number), found, "UTF-8 text, gzipped or not"));
             }
             if first.contains(&b'\r') {
                 let (found, expected) = ("lines that end in CR alone", "lines that end in LF or CR LF");
@@ -163,14 +163,14 @@ impl CsvTable {
     }
 
     /// Puts a record into the block.
-    fn take(cells: &mut Cells, header: &Header, blocks: &mut Blocks, number: u64, record: &[u8]) {
+    fn take(kind: &Kind, cells: &mut Cells, header: &Header, blocks: &mut Blocks, number: u64, record: &[u8]) {
         cells.cut(record, header.delimiter);
         if cells.len() != header.width {
             let reason = format!("found {} cells, expected {} as in the header", cells.len(), header.width);
             return blocks.broken(number, reason);
         }
         let row: Vec<Option<&[u8]>> = header.slots.iter().map(|slot| slot.map(|column| cells.get(column))).collect();
-        blocks.push(number, &row);
+        blocks.push(kind, number, &row);
     }
 }
 
@@ -183,7 +183,7 @@ impl Table for CsvTable {
         let mut blocks = Blocks::new(header.slots.iter().map(Option::is_some));
         blocks.decimal_comma = header.delimiter != Delimiter::Byte(b',');
         if let Some((number, record)) = self.first.take() {
-            Self::take(&mut self.cells, header, &mut blocks, number, &record);
+            Self::take(self.kind, &mut self.cells, header, &mut blocks, number, &record);
         }
         let delimiter = header.delimiter;
         let otherwise = loop {
@@ -204,7 +204,7 @@ impl Table for CsvTable {
                         }
                     }
                     let Some(header) = &self.header else { break Next::End };
-                    Self::take(&mut self.cells, header, &mut blocks, number, self.text.of(range));
+                    Self::take(self.kind, &mut self.cells, header, &mut blocks, number, self.text.of(range));
                 }
                 Piece::Nothing => break Next::Idle,
                 Piece::Anew => self.again = true,
@@ -226,8 +226,22 @@ impl Table for CsvTable {
     }
 }
 
+/// What a file is whose first line is no text, in words; such bytes are not for a message.
+fn no_text(first: &[u8]) -> Option<&'static str> {
+    let wide = first.iter().skip(1).step_by(2).take(8).all(|&b| b == 0) && first.len() > 1;
+    match first {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16 text"),
+        [b'P', b'K', 3, 4, ..] => Some("a zip archive, which an Excel workbook is too"),
+        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => Some("bzip2 data"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd data"),
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("xz data"),
+        _ if wide => Some("UTF-16 text"),
+        _ => first.contains(&0).then_some("bytes that are no text"),
+    }
+}
+
 /// How far the record reaches that `bytes` begin with. A quotation mark that nothing closes is no reason to swallow the rest of a file: its
-/// line is a record of its own.
+/// line is a record of its own. Nothing closes it where, lines below, the next mark has text behind it: that one opens another cell.
 fn record(bytes: &[u8], last: bool, delimiter: Delimiter) -> Reach {
     let first = line(bytes, last);
     let Delimiter::Byte(delimiter) = delimiter else { return first };
@@ -239,7 +253,15 @@ fn record(bytes: &[u8], last: bool, delimiter: Delimiter) -> Reach {
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'"' if quoted && bytes.get(at + 1) == Some(&b'"') => at += 1,
-            b'"' if quoted => quoted = false,
+            b'"' if quoted => {
+                quoted = false;
+                let ends = |next: &u8| *next == delimiter || next.is_ascii_whitespace();
+                // A mark behind a backslash is meant as a part of the text, by writers that do not double it.
+                let open = at >= length && bytes[at - 1] != b'\\' && bytes.get(at + 1).is_some_and(|next| !ends(next));
+                if open {
+                    return line(bytes, true);
+                }
+            }
             b'"' if at_start => quoted = true,
             b'\n' if !quoted => return Reach::Whole(at + 1),
             _ => {}
@@ -272,7 +294,12 @@ impl Cells {
         };
         match delimiter {
             Delimiter::Blanks => {
-                record.split(u8::is_ascii_whitespace).filter(|cell| !cell.is_empty()).for_each(|c| cell(unquoted(c)));
+                let mut rest = record.trim_ascii();
+                while !rest.is_empty() {
+                    let (word, behind) = first_word(rest);
+                    cell(word);
+                    rest = behind.trim_ascii_start();
+                }
             }
             Delimiter::Byte(byte) if !record.contains(&b'"') => record.split(|&b| b == byte).for_each(cell),
             Delimiter::Byte(byte) => self.cut_quoted(record, byte),
@@ -316,7 +343,12 @@ impl Cells {
     }
 }
 
-/// A word without quotation marks around it.
-fn unquoted(word: &[u8]) -> &[u8] {
-    word.strip_prefix(b"\"").and_then(|word| word.strip_suffix(b"\"")).unwrap_or(word)
+/// The first of words that blanks divide, and what is behind it. There may be blanks in a word between quotation marks.
+fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
+    let ends = |at: usize| text.get(at).is_none_or(u8::is_ascii_whitespace);
+    let quoted = text.starts_with(b"\"").then(|| (1..text.len()).find(|&at| text[at] == b'"' && ends(at + 1)));
+    match quoted.flatten() {
+        Some(mark) => (&text[1..mark], &text[mark + 1..]),
+        None => text.split_at(text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len())),
+    }
 }

@@ -3,6 +3,7 @@
 //! `NaN`, `Infinity` and `-Infinity`, which Python writes and JSON does not know, are understood.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -23,14 +24,8 @@ const KEYS: usize = 4096;
 
 /// One line's object; values are cut out, not read.
 ///
-/// Keys stand in the order of the line; of a key that stands there twice the last value counts.
+/// Keys stand in the order of the line.
 struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'a> Object<'a> {
-    fn get(&self, key: &str) -> Option<&'a RawValue> {
-        self.0.iter().rev().find(|(name, _)| name == key).map(|(_, value)| *value)
-    }
-}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -62,9 +57,12 @@ pub(super) struct JsonTable {
     kind: &'static Kind,
     names: ColumnNames,
     notices: Notices,
-    /// All keys so far, and by slot the column's place among them, once they have those that there must be.
+    /// All keys so far, their places by name, and by slot the column's place among them, once they have those that there must be.
     keys: Vec<String>,
+    places: HashMap<String, usize>,
     slots: Option<Vec<Option<usize>>>,
+    /// By slot the places of keys that mean the same column, differing in case alone: a line may have one of these instead.
+    others: Vec<Vec<usize>>,
     /// Objects before that, and why they are no rows.
     early: usize,
     missing: Option<Error>,
@@ -79,7 +77,9 @@ impl JsonTable {
             names: names.clone(),
             notices: notices.clone(),
             keys: Vec::new(),
+            places: HashMap::new(),
             slots: None,
+            others: Vec::new(),
             early: 0,
             missing: None,
             told: false,
@@ -90,7 +90,14 @@ impl JsonTable {
     fn learn(&mut self, object: &Object) -> bool {
         let mut new = false;
         for (key, _) in &object.0 {
-            if self.keys.len() < KEYS && !self.keys.iter().any(|known| known == key) {
+            if self.places.len() >= KEYS || self.places.contains_key(key.as_ref()) {
+                continue;
+            }
+            // Blanks around a key make no other column once the columns are known.
+            let same = |known: &String| self.slots.is_some() && known.trim() == key.trim();
+            let place = self.keys.iter().position(same).unwrap_or(self.keys.len());
+            self.places.insert(key.to_string(), place);
+            if place == self.keys.len() {
                 self.keys.push(key.to_string());
                 new = true;
             }
@@ -102,6 +109,7 @@ impl JsonTable {
                     if let Some(known) = &self.slots {
                         found.truncate(known.len());
                     }
+                    self.others = self.spelt_otherwise(&found);
                     self.slots = Some(found);
                 }
                 Err(error) => self.missing = Some(error),
@@ -110,22 +118,40 @@ impl JsonTable {
         self.slots.is_some()
     }
 
+    /// By slot the keys that name its column too, and no other.
+    fn spelt_otherwise(&self, slots: &[Option<usize>]) -> Vec<Vec<usize>> {
+        let plain = |place: usize| self.keys[place].trim().to_ascii_lowercase();
+        let taken: HashSet<usize> = slots.iter().flatten().copied().collect();
+        let mut free: HashMap<String, Vec<usize>> = HashMap::new();
+        for place in (0..self.keys.len()).filter(|place| !taken.contains(place)) {
+            free.entry(plain(place)).or_default().push(place);
+        }
+        slots.iter().map(|slot| slot.and_then(|place| free.get(&plain(place))).cloned().unwrap_or_default()).collect()
+    }
+
     /// Puts an object into the block.
     fn take(&self, object: &Object, blocks: &mut Blocks, number: u64) {
         let Some(slots) = &self.slots else { return };
+        // Of a key that stands there twice the last value counts.
+        let mut values: Vec<Option<&RawValue>> = vec![None; self.keys.len()];
+        for (key, value) in &object.0 {
+            if let Some(&place) = self.places.get(key.as_ref()) {
+                values[place] = Some(*value);
+            }
+        }
         let mut cells: Vec<Option<Cow<str>>> = Vec::with_capacity(slots.len());
         const REST: Column = Column::may("a value", &[]);
         for (slot, place) in slots.iter().enumerate() {
             let column = self.kind.columns.get(slot).unwrap_or(&REST);
-            let key = place.map(|place| self.keys[place].as_str());
-            let value = key.and_then(|key| object.get(key));
+            let other = || self.others.get(slot).and_then(|others| others.iter().find_map(|&other| values[other]));
+            let value = place.and_then(|place| values[place]).or_else(other);
             let list = slot >= self.kind.columns.len() && value.is_some_and(|value| value.get().starts_with('['));
             if let Some(value) = value.filter(|_| list) {
                 cells.push(Some(value.get().into()));
                 continue;
             }
             match value.map(|value| cell(value.get(), column.id)) {
-                None if column.must && key.is_some() => {
+                None if column.must && place.is_some() => {
                     return blocks.broken(number, format!("{}: found no such key, expected one", column.name));
                 }
                 None => cells.push(None),
@@ -137,7 +163,7 @@ impl JsonTable {
             }
         }
         let cells: Vec<_> = cells.iter().map(|cell| cell.as_ref().map(|cell| cell.as_bytes())).collect();
-        blocks.push(number, &cells);
+        blocks.push(self.kind, number, &cells);
     }
 }
 

@@ -102,6 +102,11 @@ impl ColumnNames {
         }
     }
 
+    /// The same names, and what is found by them does not count.
+    pub(crate) fn apart(&self) -> ColumnNames {
+        ColumnNames { found: Arc::default(), ..self.clone() }
+    }
+
     /// The same names, and these columns behind them.
     #[must_use]
     pub(crate) fn with_rest(&self, rest: Rest) -> ColumnNames {

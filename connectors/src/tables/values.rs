@@ -1,13 +1,16 @@
 //! What cells mean: numbers, whole numbers, times, spans of time, words and ids, from a column of any type.
 //!
-//! Text is trimmed; nothing, `NA`, `NaN` and `null` are missing values in every format, and so are nulls and NaN in typed columns.
+//! Text is trimmed; nothing, `NA`, `NaN`, `null` and their like ([`is_missing`]) are missing values in every format, and so are nulls and NaN in
+//! typed columns.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use ::arrow::array::{Array, ArrayRef, AsArray};
 use ::arrow::compute::{CastOptions, cast_with_options};
-use ::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit as Unit, UInt64Type};
+use ::arrow::datatypes::{
+    DataType, Decimal128Type, Decimal256Type, Float64Type, Int64Type, TimeUnit as Unit, UInt64Type,
+};
 use ::arrow::error::ArrowError;
 use ::arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -40,9 +43,11 @@ impl<T> Cell<T> {
     }
 }
 
-/// True for a word that says that nothing is there, as R, pandas and databases write it. (`Nan` may be somebody.)
+/// True for a word that says that nothing is there, as R, pandas, spreadsheets and databases write it. (`Nan` and `None` may be
+/// somebody.)
 pub(crate) fn is_missing(word: &str) -> bool {
-    word.is_empty() || ["NA", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null"].contains(&word)
+    word.is_empty()
+        || ["NA", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null", "\\N", "N/A", "n/a", "#N/A"].contains(&word)
 }
 
 /// The first characters of a cell, for messages.
@@ -86,10 +91,15 @@ impl Cells {
             T::LargeUtf8 | T::Utf8View => (Family::Text, cast(T::Utf8)),
             T::Binary | T::LargeBinary | T::BinaryView => (Family::Text, cast(T::Utf8)),
             T::FixedSizeBinary(16) => (Family::Text, Ok(Arc::new(uuids(array)) as ArrayRef)),
+            T::FixedSizeBinary(_) => (Family::Text, texts(array)),
+            // A column without a value has no type: writers that infer types call it so.
+            T::Null => (Family::Text, cast(T::Utf8)),
             T::Int8 | T::Int16 | T::Int32 | T::Int64 => (Family::Whole, cast(T::Int64)),
             T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64 => (Family::Unsigned, cast(T::UInt64)),
             T::Float16 | T::Float32 | T::Float64 => (Family::Float, cast(T::Float64)),
-            T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) => (Family::Text, decimals(array)),
+            T::Decimal32(..) | T::Decimal64(..) | T::Decimal128(..) | T::Decimal256(..) => {
+                (Family::Text, decimals(array))
+            }
             T::Boolean => (Family::Truth, Ok(array.clone())),
             T::Timestamp(..) | T::Date32 | T::Date64 => {
                 (Family::Stamp, cast(T::Timestamp(Unit::Nanosecond, None)).and_then(integers))
@@ -99,6 +109,12 @@ impl Cells {
                 Ok(flat) => return Cells::of(&flat),
                 Err(error) => (Family::Other, Err(error)),
             },
+            T::RunEndEncoded(_, values) if !matches!(values.data_type(), T::RunEndEncoded(..)) => {
+                match cast(values.data_type().clone()) {
+                    Ok(flat) => return Cells::of(&flat),
+                    Err(error) => (Family::Other, Err(error)),
+                }
+            }
             _ => (Family::Other, Ok(array.clone())),
         };
         match wide {
@@ -109,7 +125,7 @@ impl Cells {
 
     /// Nothing there, or nothing that its family can hold.
     fn without<T>(&self, row: usize) -> Option<Cell<T>> {
-        if self.given.is_null(row) {
+        if self.given.is_null(row) || *self.given.data_type() == DataType::Null {
             return Some(Cell::Missing);
         }
         self.array.is_null(row).then(|| Cell::Bad("a value out of range".into()))
@@ -294,6 +310,14 @@ impl Cells {
             DataType::FixedSizeList(..) => self.array.as_fixed_size_list().value(row),
             _ => return bad(),
         };
+        // A moment or a truth value is no number, in a list as little as in a column.
+        let numbers = match values.data_type() {
+            DataType::Dictionary(_, values) => values.as_ref(),
+            other => other,
+        };
+        if !(numbers.is_numeric() || numbers.is_string() || *numbers == DataType::Null) {
+            return Cell::Bad(format!("a list of {numbers}"));
+        }
         let Ok(wide) = ::arrow::compute::cast(&values, &DataType::Float64) else { return bad() };
         let wide = wide.as_primitive::<Float64Type>();
         if wide.null_count() > 0 { bad() } else { Cell::Good(wide.values().to_vec()) }
@@ -343,20 +367,32 @@ fn uuids(array: &ArrayRef) -> ::arrow::array::StringArray {
     bytes.iter().map(|bytes| bytes.map(spell)).collect()
 }
 
+/// Bytes of one length as text.
+fn texts(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let bytes = ::arrow::compute::cast(array, &DataType::Binary)?;
+    cast_with_options(&bytes, &DataType::Utf8, &CastOptions { safe: true, ..CastOptions::default() })
+}
+
 /// Decimals as text, without zeros that say nothing.
 fn decimals(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let (precision, scale) = match array.data_type() {
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) => (*p, *s),
+    let short = |text: String| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
+        false => text,
+    };
+    let there = |row: &usize| !array.is_null(*row);
+    let texts: ::arrow::array::StringArray = match array.data_type() {
+        DataType::Decimal256(..) => {
+            let values = array.as_primitive::<Decimal256Type>();
+            (0..array.len()).map(|row| Some(row).filter(there).map(|row| short(values.value_as_string(row)))).collect()
+        }
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) => {
+            let wide = ::arrow::compute::cast(array, &DataType::Decimal128((*p).max(1), *s))?;
+            let values = wide.as_primitive::<Decimal128Type>();
+            (0..array.len()).map(|row| Some(row).filter(there).map(|row| short(values.value_as_string(row)))).collect()
+        }
         other => return Err(ArrowError::CastError(other.to_string())),
     };
-    let wide = ::arrow::compute::cast(array, &DataType::Decimal128(precision.max(1), scale))?;
-    let values = wide.as_primitive::<Decimal128Type>();
-    let text = |row: usize| {
-        let text = values.value_as_string(row);
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
-    };
-    let texts = (0..values.len()).map(|row| (!values.is_null(row)).then(|| text(row)));
-    Ok(Arc::new(texts.collect::<::arrow::array::StringArray>()))
+    Ok(Arc::new(texts))
 }
 
 #[cfg(test)]

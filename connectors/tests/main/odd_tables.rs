@@ -136,4 +136,9 @@ fn inspect_says_what_an_empty_table_lacks() {
     assert_eq!((report.frames, report.points), (Some(1), Some(0)), "{report}");
     let report = written(folder.path(), "points.csv", b"x,y,z\n1,2,3\n");
     assert!(report.problems.is_empty(), "{report}");
+    let report = written(folder.path(), "spoilt.jsonl", b"{\"t\":\"soon\",\"person\":\"a\",\"result\":1}\n");
+    assert!(report.what.starts_with("table of tests"), "{report}");
+    assert!(report.problems.len() == 1 && report.problems[0].contains("1 malformed"), "{report}");
+    let report = written(folder.path(), "early.csv", b"t,person,result\n15,a,1\n1700000000.123,a,1\n");
+    assert!(report.to_string().contains("stamps   15 to 1700000000.123 s"), "{report}");
 }

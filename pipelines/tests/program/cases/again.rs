@@ -106,6 +106,62 @@ fn a_run_that_came_to_its_end_goes_on_with_what_came_since() {
 }
 
 #[test]
+fn another_key_behind_the_same_name_is_another_configuration() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    fs::write(at.join("c.csv"), "t,i,j\n0,a,b\n").unwrap();
+    fs::write(at.join("key"), "one").unwrap();
+    let run = "run risk --contacts c.csv --set rate=1e-3 --model tracing --set emit=changes --set hash_ids=key --output out/ --checkpoint ck";
+    let run: Vec<_> = run.split(' ').collect();
+    code(&run, at, 0);
+    fs::write(at.join("c.csv"), "t,i,j\n0,a,b\n9,b,c\n").unwrap();
+    fs::write(at.join("key"), "two").unwrap();
+    let said = code(&run, at, 78);
+    assert!(said.contains("set hash_ids: found key, key ") && !said.contains("one"), "{said}");
+    fs::write(at.join("key"), "one\n").unwrap();
+    code(&run, at, 0);
+    let rows = rows(at, "out/");
+    let people: std::collections::BTreeSet<_> = rows.lines().skip(1).filter_map(|row| row.split(',').nth(1)).collect();
+    assert_eq!(people.len(), 3, "{rows}");
+}
+
+#[test]
+fn a_pipe_behind_the_end_of_a_run_is_not_left_in_silence() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    let run = "run risk --contacts - --set rate=1e-3 --model tracing --output out/ --checkpoint ck";
+    let first = super::run(at, run, b"t,i,j\n0,a,b\n");
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    let second = super::run(at, run, b"t,i,j\n0,a,b\n9,b,c\n");
+    assert_eq!(second.code, Some(0), "{}", second.stderr);
+    let said = "-: not read: the run came to its end at checkpoint 1. For other rows begin anew without out/ and ck";
+    assert!(second.stderr.contains(said), "{}", second.stderr);
+}
+
+#[test]
+fn checkpoints_are_judged_by_the_newest() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    fs::create_dir(at.join("empty")).unwrap();
+    assert!(code(&["checkpoints", "empty"], at, 1).contains("empty: found no checkpoint"));
+    code(&["checkpoints", "gone"], at, 1);
+    fs::write(at.join("c.csv"), "t,i,j\n0,a,b\n").unwrap();
+    let run =
+        "run risk --contacts c.csv --set rate=1e-3 --model tracing --set emit=changes --output out/ --checkpoint ck";
+    let run: Vec<_> = run.split(' ').collect();
+    code(&run, at, 0);
+    fs::write(at.join("c.csv"), "t,i,j\n0,a,b\n9,b,c\n").unwrap();
+    code(&run, at, 0);
+    let of = |number: u64| at.join(format!("ck/checkpoint-{number:08}.json"));
+    let tear = |number: u64| fs::write(of(number), &fs::read(of(number)).unwrap()[..100]).unwrap();
+    code(&["checkpoints", "ck"], at, 0);
+    tear(1);
+    code(&["checkpoints", "ck"], at, 0);
+    tear(2);
+    assert!(code(&["checkpoints", "ck"], at, 1).contains("checkpoint-00000002.json"));
+}
+
+#[test]
 fn nothing_that_is_read_is_written_over() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();

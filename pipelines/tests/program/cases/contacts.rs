@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int8Array, Int64Array, LargeStringArray,
-    StringArray,
+    ArrayRef, BooleanArray, Decimal128Array, Decimal256Array, DictionaryArray, FixedSizeBinaryArray, Float64Array,
+    Int8Array, Int64Array, LargeStringArray, NullArray, RunArray, StringArray,
 };
-use arrow::datatypes::Int32Type;
+use arrow::datatypes::{Int32Type, i256};
 
 use super::oracle::{Event, SI, Spread, infected};
 use super::write::{self, Table, gz, parquet_of, table};
@@ -79,6 +79,21 @@ fn names_are_found_without_regard_to_case_and_blanks_or_as_columns_maps_them() {
             let file = format!("c.{ending}");
             cases.push(contacts(format!("{header}, {ending}"), &file, bytes).scores(&met(600.0)).quiet());
         }
+    }
+    // Lines of two writers, each with its own spelling.
+    for (name, second) in [("case", "Duration|Diff"), ("blanks", " duration|diff "), ("both", " DURATION | Diff")] {
+        let (duration, diff) = second.split_once('|').unwrap();
+        let line = |duration: &str, diff: &str, rest: [i32; 2]| {
+            format!("{{\"t\":10,\"i\":\"a\",\"j\":\"b\",\"{duration}\":{},\"{diff}\":{}}}\n", rest[0], rest[1])
+        };
+        let (one, two) = (line("duration", "diff", [900, 1]), line(duration, diff, [900, -1]));
+        for rows in [[&one, &two, &line(duration, diff, [600, 1])], [&two, &one, &line("duration", "diff", [600, 1])]] {
+            let text = rows.map(String::as_str).concat();
+            cases
+                .push(contacts(format!("keys spelt in two ways: {name}"), "c.jsonl", text).scores(&met(600.0)).quiet());
+        }
+        let early = format!("{{\"t\":10,\"i\":\"a\",\"j\":\"b\"}}\n{two}{one}");
+        cases.push(contacts(format!("keys that come later: {name}"), "c.jsonl", early).scores(&met(20.0)).quiet());
     }
     let mapped = format!(
         "{RUN} --contacts c.csv --tests t.csv --columns contacts.t=recorded_at,tests.t=Sampled_At,i=From,j=to,person=who"
@@ -251,7 +266,7 @@ fn a_time_may_be_written_in_many_ways() {
 #[test]
 fn missing_values_are_no_people_and_take_defaults() {
     let mut cases = Vec::new();
-    for missing in ["", "NA", "NaN", "null"] {
+    for missing in ["", "NA", "NaN", "null", "\\N", "#N/A"] {
         let ids = format!(
             "t,i,j,duration\n10,a,b,600\n20,b,c,300\n5,{missing},a,600\n6,c,{missing},600\n7,{missing},{missing},600\n{missing},a,c,600\n"
         );
@@ -297,6 +312,28 @@ fn missing_values_are_no_people_and_take_defaults() {
         ("duration", Arc::new(Float64Array::from(vec![f64::NAN]))),
     ];
     cases.push(contacts("NaN durations", "c.parquet", parquet_of(nan)).scores(&met(20.0)).quiet());
+    // Who infers types from values has none for a column without a value.
+    let empty = |names: &[&'static str]| {
+        let mut columns = vec![
+            ("t", Arc::new(Int64Array::from(vec![10])) as ArrayRef),
+            ("i", Arc::new(StringArray::from(vec!["a"]))),
+            ("j", Arc::new(StringArray::from(vec!["b"]))),
+        ];
+        columns.extend(names.iter().map(|name| (*name, Arc::new(NullArray::new(1)) as ArrayRef)));
+        columns
+    };
+    for names in [&["duration"][..], &["diff"], &["diff", "duration", "note"]] {
+        let name = format!("{names:?} without a value");
+        cases.push(contacts(name.clone(), "c.parquet", parquet_of(empty(names))).scores(&met(20.0)).quiet());
+        let file = write::arrow_file(&write::batch_of(empty(names)));
+        cases.push(contacts(name, "c.arrow", file).scores(&met(20.0)).quiet());
+    }
+    let nobody = vec![
+        ("t", Arc::new(Int64Array::from(vec![10])) as ArrayRef),
+        ("i", Arc::new(StringArray::from(vec!["a"]))),
+        ("j", Arc::new(NullArray::new(1))),
+    ];
+    cases.push(contacts("ids without a value", "c.parquet", parquet_of(nobody)).code(&[1]).says(&["1", "malformed"]));
     let bad = "30,a,c,-5\n30,a,c,long\n30,a,c,inf\n30,a,c,1e99\n";
     cases.push(
         case("durations that are none", format!("{RUN} --contacts c.csv --json --as-of 20"))
@@ -345,7 +382,23 @@ fn ids_are_strings_and_trimmed() {
             Arc::new(i.into_iter().collect::<DictionaryArray<Int32Type>>()),
             Arc::new(j.into_iter().collect::<DictionaryArray<Int32Type>>()),
         ),
+        ("bytes of one length", of_one_length(&i), of_one_length(&j)),
     ];
+    let runs = vec![
+        ("t", t()),
+        ("i", Arc::new(i.into_iter().collect::<RunArray<Int32Type>>()) as ArrayRef),
+        ("j", Arc::new(j.into_iter().collect::<RunArray<Int32Type>>())),
+        ("duration", duration()),
+    ];
+    cases.push(contacts("runs", "c.arrow", write::arrow_file(&write::batch_of(runs))).scores(&three()).quiet());
+    let long = Decimal256Array::from_iter_values([60_000, 30_000].map(i256::from_i128));
+    let long = vec![
+        ("t", t()),
+        ("i", Arc::new(StringArray::from(i.to_vec())) as ArrayRef),
+        ("j", Arc::new(StringArray::from(j.to_vec()))),
+        ("duration", Arc::new(long.with_precision_and_scale(40, 2).unwrap())),
+    ];
+    cases.push(contacts("decimals of 256 bits", "c.parquet", parquet_of(long)).scores(&three()).quiet());
     for (name, i, j) in typed {
         let columns = vec![("t", t()), ("i", i), ("j", j), ("duration", duration())];
         cases.push(contacts(name, "c.parquet", parquet_of(columns.clone())).scores(&three()).quiet());
@@ -376,6 +429,10 @@ fn ids_are_strings_and_trimmed() {
         "00000000-0000-4000-8000-000000000003",
     ])));
     check(cases);
+}
+
+fn of_one_length(words: &[&str]) -> ArrayRef {
+    Arc::new(FixedSizeBinaryArray::try_from_iter(words.iter()).unwrap())
 }
 
 /// Ids of 16 bytes, marked as UUIDs, in a file written column by column.
@@ -510,6 +567,12 @@ fn records_of_another_length_are_malformed_and_a_quoted_line_break_is_none() {
             .code(&[1])
             .loud()
             .nothing_written(),
+        with(
+            "R's write.table without names of rows",
+            "\"t\" \"i\" \"j\" \"duration\" \"note\"\n10 \"a\" \"b\" 600 \"at a 5\\\" wall\"\n20 \"b\" \"c\" 300 NA\n",
+        )
+        .scores(&three())
+        .quiet(),
         with("more and fewer", &format!("{THREE}30,a\n30,a,c,60,1\n30\n30,a,c\n"))
             .scores(&three())
             .judge(malformed(4))
@@ -524,6 +587,16 @@ fn records_of_another_length_are_malformed_and_a_quoted_line_break_is_none() {
             .scores(&three())
             .judge(malformed(1))
             .says(&["line 4"]),
+        with(
+            "quotation marks that never end",
+            "t,i,j,duration\n5,\"x,y,60\n10,a,b,600\n5,\"z,\"w,60\n20,\"b\",c,300\n6,\"v,u,60\n",
+        )
+        .scores(&three())
+        .judge(malformed(3))
+        .says(&["line 2"]),
+        with("marks behind backslashes", "note,t,i,j,duration\n\"say\n\\\"so\\\"\",10,a,b,600\n,20,b,c,300\n")
+            .scores(&three())
+            .quiet(),
     ];
     let broken = "t,i,j,note,duration\n10,a,b,\"met at\n20,c,d,lunch,9\",600\n20,b,c,\"say \"\"\n\n\"\"\",300\n";
     for (ending, bytes) in [
@@ -642,6 +715,9 @@ fn encodings_dividers_and_headerless_files_are_recognised_or_refused() {
     let utf16 = |text: &str| {
         [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect::<Vec<u8>>()
     };
+    let no_text = |name: &str, bytes: Vec<u8>, found: &str| {
+        contacts(name, "c.csv", bytes).code(&[1]).says(&[&format!("c.csv: line 1: found {found}")]).nothing_written()
+    };
     let sociopatterns = "10 a b 3B 3B\n20 b c 3B 2A\n";
     let default: Vec<_> = {
         let events = [Event::Contact(10.0, 0, 1, 20.0), Event::Contact(20.0, 1, 2, 20.0)];
@@ -657,6 +733,11 @@ fn encodings_dividers_and_headerless_files_are_recognised_or_refused() {
             _ if done.stderr.contains("c.csv") => Ok(()),
             _ => Err("the file is not named".into()),
         }),
+        no_text("a workbook", b"PK\x03\x04\x14\0\x06\0xl/workbook.xml".to_vec(), "a zip archive"),
+        no_text("bzip2", b"BZh91AY&SY\xcd".to_vec(), "bzip2 data"),
+        no_text("zstd", b"\x28\xb5\x2f\xfd\x24%A\x01\0t,i,j".to_vec(), "zstd data"),
+        no_text("UTF-16 without a mark", utf16(THREE)[2..].to_vec(), "UTF-16 text"),
+        no_text("a program", b"\x7fELF\x02\x01\x01\0\0\0".to_vec(), "bytes that are no text"),
         contacts("a byte order mark", "c.csv", format!("\u{feff}{THREE}")).scores(&three()).quiet(),
         contacts(
             "a byte order mark and quotes",
@@ -735,6 +816,28 @@ fn encodings_dividers_and_headerless_files_are_recognised_or_refused() {
             .says(&["days"]),
     );
     check(cases);
+}
+
+#[test]
+fn tables_of_a_folder_that_are_not_named_as_tables_are_said() {
+    let said = ["passed over 3.dat, c: the tables of a folder end in .csv"];
+    check([
+        case("tables under other names", format!("{RUN} --contacts in"))
+            .file("in/1.csv", THREE)
+            .file("in/3.dat", "5 x y\n")
+            .file("in/c", "t,i,j\n5,v,w\n")
+            .file("in/README.txt", "what this is\n")
+            .file("in/.4.dat", "5 x y\n")
+            .file("in/picture.png", [0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0])
+            .scores(&three())
+            .says(&said)
+            .inspect_says_too("in"),
+        case("nothing but tables", format!("{RUN} --contacts in"))
+            .file("in/1.csv", THREE)
+            .file("in/README.md", "t\n")
+            .scores(&three())
+            .quiet(),
+    ]);
 }
 
 #[test]

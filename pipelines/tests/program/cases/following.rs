@@ -599,6 +599,28 @@ fn segments_are_published_by_time_also_when_nothing_comes() {
 }
 
 #[test]
+fn what_came_into_a_folder_just_before_the_signal_is_read_or_named() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    put(at, "in/1.csv", format!("{HEADER}10,a,b,600\n").as_bytes());
+    let run = Running::start(at, "run risk --contacts in --set rate=1e-3 --follow --output o.csv");
+    pause(1000);
+    put(at, "in/2.csv", format!("{HEADER}20,c,d,600\n").as_bytes());
+    put(at, "in/3.csv", b"who,whom\n1,2\n");
+    put(at, "in/4.txt", format!("{HEADER}20,e,f,600\n").as_bytes());
+    put(at, "in/notes.md", b"what this is\n");
+    run.signal("INT");
+    let done = run.end(Duration::from_secs(20));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    for said in ["3.csv: passed over", "1 unreadable", "passed over 4.txt: the tables of a folder end in"] {
+        assert!(done.stderr.contains(said), "{said}: {}", done.stderr);
+    }
+    assert!(!done.stderr.contains("notes.md"), "{}", done.stderr);
+    let rows = fs::read_to_string(at.join("o.csv")).unwrap();
+    assert!(["a", "b", "c", "d"].iter().all(|person| rows.contains(&format!("\n20,{person},"))), "{rows}");
+}
+
+#[test]
 fn a_folder_has_one_writer() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
