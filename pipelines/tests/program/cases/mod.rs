@@ -5,6 +5,7 @@
 //! program. [`write`] makes one table in every format.
 
 mod again;
+mod atoms;
 mod contacts;
 mod folders;
 mod following;
