@@ -9,6 +9,7 @@ mod atoms;
 mod contacts;
 mod folders;
 mod following;
+mod meaning;
 mod oracle;
 mod points;
 mod radar;
