@@ -1,4 +1,6 @@
 //! The order of names: runs of digits compare by value, all else byte by byte, so that `2.bin` comes before `10.bin`.
+//!
+//! Nine or ten digits, a point and digits are a time in seconds: `1700000000.25.bin` comes before `1700000000.5.bin`.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -45,6 +47,14 @@ fn natural(mut a: &[u8], mut b: &[u8]) -> Ordering {
                 return order;
             }
             (a, b) = (rest_a, rest_b);
+            if matches!(x.len(), 9 | 10) {
+                let ((x, rest_a), (y, rest_b)) = (fraction(a), fraction(b));
+                let order = x.cmp(y);
+                if order != Ordering::Equal {
+                    return order;
+                }
+                (a, b) = (rest_a, rest_b);
+            }
         } else if x == y {
             (a, b) = (&a[1..], &b[1..]);
         } else {
@@ -65,6 +75,17 @@ fn digits(name: &[u8]) -> (&[u8], &[u8]) {
     (&name[zeros..end], &name[end..])
 }
 
+/// The digits behind the point that a name begins with, less the zeros after them, and what follows; none without a point.
+fn fraction(name: &[u8]) -> (&[u8], &[u8]) {
+    let Some(digits) = name.strip_prefix(b".") else { return (&[], name) };
+    let end = digits.iter().position(|b| !b.is_ascii_digit()).unwrap_or(digits.len());
+    if end == 0 {
+        return (&[], name);
+    }
+    let zeros = digits[..end].iter().rev().take_while(|&&b| b == b'0').count();
+    (&digits[..end - zeros], &digits[end..])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,11 +95,19 @@ mod tests {
         let names = [
             "0.bin",
             "00.bin",
+            "1.2.bin",
+            "1.10.bin",
             "1.bin",
             "01.bin",
             "1.pcd.bin",
             "2.bin",
             "10.bin",
+            "1700000000.bin",
+            "1700000000.05.bin",
+            "1700000000.25.bin",
+            "1700000000.5.bin",
+            "1700000000.50.bin",
+            "1700000001.bin",
             "99999999999999999999.bin",
             "100000000000000000000.bin",
             "a.bin",

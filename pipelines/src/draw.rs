@@ -8,7 +8,7 @@ use thalweg::points::radar::JOINTS;
 use thalweg::{Classes, Frame, Next, Source};
 use thalweg_connectors::molecules::{self, Format, Molecules, MoleculesOptions};
 use thalweg_connectors::points::files_options::FilesOptions;
-use thalweg_connectors::points::folder::Files;
+use thalweg_connectors::points::folder::{self, Files};
 use thalweg_connectors::points::joints::joints;
 use thalweg_connectors::points::truth::WithTruth;
 
@@ -57,8 +57,14 @@ pub fn draw(input: &Path, labels: Option<&Path>, output: &Path) -> Result<(), Fa
     by_class(&first(WithTruth::new(open()?, path)?, input)?, output)
 }
 
-/// True for a file of molecules. `.xyz` is the ending of points too: molecules begin with the number of their atoms.
+/// True for a file of molecules, or a folder of such files. `.xyz` is the ending of points too: molecules begin with the number of their atoms.
 fn is_molecule(path: &Path) -> bool {
+    if path.is_dir() {
+        let points = folder::format_of(path, None).is_some_and(|format| format.name != "xyz");
+        let mut files = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        let shown = |path: &Path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.'));
+        return !points && files.any(|file| file.is_file() && shown(&file) && is_molecule(&file));
+    }
     let mut line = String::new();
     let mut begins = |path| molecules::open(path).and_then(|mut text| text.read_line(&mut line)).is_ok();
     match Format::by_ending(path) {

@@ -16,7 +16,7 @@ use thalweg_connectors::Notices;
 use thalweg_connectors::out::checkpoint::{Checkpoint, Checkpoints};
 use thalweg_connectors::out::die::die_at;
 use thalweg_connectors::out::durable::{DurableSink, Keeping, Mark, Marks};
-use thalweg_connectors::out::segments::Roll;
+use thalweg_connectors::out::segments::{Column, Manifest, Roll, columns};
 use thalweg_connectors::out::writer::{Batches, SchemaRef};
 use thalweg_connectors::rows::{Merge, Summed};
 
@@ -265,7 +265,8 @@ impl Durable {
     /// The sink of a table; with checkpoints one that commits.
     ///
     /// # Errors
-    /// Those of [`output::table`]; a folder whose segments are not those of the checkpoint.
+    /// Those of [`output::table`]; a folder whose segments are not those of the checkpoint, or of another model whose rows have other columns
+    /// (exit 78).
     pub fn table<T: 'static>(
         self,
         settings: &Settings,
@@ -278,13 +279,31 @@ impl Durable {
             Durable::Follows => return Ok(Box::new(Nothing::default())),
             Durable::Kept(kept) => *kept,
         };
-        let keeping = Keeping { checkpoints, from, marks, every, drain };
         let output = output::destination(settings)?;
+        if settings.allow_model_change && from.number > 0 {
+            same_columns(output, &schema)?;
+        }
+        let keeping = Keeping { checkpoints, from, marks, every, drain };
         let anew = settings.checkpoint.as_ref().map_or(String::new(), |folder| folder.display().to_string());
         let sink = DurableSink::create(Path::new(output), schema, batches, roll, keeping);
         let told = |error| format!("{error}: put it back as it was, or begin anew without {output} and {anew}");
         Ok(Box::new(sink.map_err(|error| Failure::run(told(error)))?))
     }
+}
+
+/// Refuses a model whose rows have other columns than those that the output holds. What is wrong with its manifest the sink says.
+fn same_columns(output: &str, schema: &SchemaRef) -> Result<(), Failure> {
+    let Ok(Manifest { schema: before, .. }) = Manifest::load(Path::new(output)) else { return Ok(()) };
+    let found = columns(schema);
+    if found == before {
+        return Ok(());
+    }
+    let names = |columns: &[Column]| columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>().join(", ");
+    Err(Failure::config(format!(
+        "model: found one that gives the columns {}, expected {} as {output} has them",
+        names(&found),
+        names(&before)
+    )))
 }
 
 /// A checksum of what the input is: names and lengths of its files, those in folders two deep.

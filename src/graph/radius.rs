@@ -108,11 +108,47 @@ pub struct PeriodicEdge {
     pub offset: [f64; 3],
 }
 
+fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
+    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+}
+
+fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
+    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+}
+
+/// The cell with vectors that are not periodic at right angles to those that are, of their length: nothing depends on them.
+fn upright(mut cell: [[f64; 3]; 3], periodic: [bool; 3]) -> [[f64; 3]; 3] {
+    let scaled = |vector: [f64; 3], like: [f64; 3]| {
+        let factor = (dot(like, like) / dot(vector, vector)).sqrt();
+        vector.map(|v| v * factor)
+    };
+    let of = |wanted: bool| (0..3).filter(move |&axis| periodic[axis] == wanted);
+    match (of(true).count(), of(true).next(), of(false).next()) {
+        (2, Some(own), Some(open)) => {
+            let normal = cross(cell[(open + 1) % 3], cell[(open + 2) % 3]);
+            cell[open] = scaled(normal, cell[own]);
+        }
+        (1, Some(own), _) => {
+            let vector = cell[own];
+            // The axis that the vector is least along.
+            let least = (0..3).min_by(|&a, &b| vector[a].abs().total_cmp(&vector[b].abs())).unwrap_or(0);
+            let mut axis = [0.0; 3];
+            axis[least] = 1.0;
+            let first = scaled(cross(vector, axis), vector);
+            cell[(own + 1) % 3] = first;
+            cell[(own + 2) % 3] = scaled(cross(vector, first), vector);
+        }
+        _ => {}
+    }
+    cell
+}
+
 /// All pairs within `r` among points of a cell that repeats along those of its three lattice vectors (rows of `cell`) for which `periodic`
-/// holds: ascending by (dst, src, image). A point may have several images of another, and of itself, within `r`.
+/// holds: ascending by (dst, src, image). A point may have several images of another, and of itself, within `r`. The other vectors may be
+/// anything, 0 too.
 ///
 /// # Errors
-/// [`Error::Value`] for a radius that is no positive length, a cell without volume, or one so thin that too many images would be looked at.
+/// [`Error::Value`] for a radius that is no positive length, periodic vectors that are not independent, or one so thin that too many images would be looked at.
 pub fn periodic_radius_graph(
     points: &[[f64; 3]],
     cell: [[f64; 3]; 3],
@@ -120,9 +156,7 @@ pub fn periodic_radius_graph(
     r: f64,
 ) -> Result<Vec<PeriodicEdge>, Error> {
     positive("radius", r)?;
-    let cross =
-        |a: [f64; 3], b: [f64; 3]| [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+    let cell = upright(cell, periodic);
     let volume = dot(cell[0], cross(cell[1], cell[2])).abs();
     let bad = |found: String, expected: &str| Err(Error::Value { what: "cell", found, expected: expected.into() });
     if periodic.contains(&true) && !(volume.is_finite() && volume > 0.0) {

@@ -146,9 +146,19 @@ impl Potential {
                 Kind::Bonded(_) => {}
             }
         }
+        Err(self.unknown(species))
+    }
+
+    /// Whether molecules are known by their bonds: such a set of weights is of a molecule alone.
+    pub(super) fn by_bonds(&self) -> bool {
+        self.file.fitted.iter().all(|fitted| matches!(fitted.kind, Kind::Bonded(_)))
+    }
+
+    /// Why a frame of these elements has no energy.
+    pub(super) fn unknown(&self, species: &[u8]) -> Error {
         let names: Vec<&str> = self.known().map(|(name, ..)| name).collect();
         let what = if self.knows(species) { "bonds of the molecule" } else { "elements of the molecule" };
         let expected = format!("those of one of: {}", names.join(", "));
-        Err(Error::Value { what, found: format!("others ({} atoms)", species.len()), expected })
+        Error::Value { what, found: format!("others ({} atoms)", species.len()), expected }
     }
 }

@@ -80,21 +80,44 @@ pub(super) fn spans(cell: &[[f64; 3]; 3], pbc: [bool; 3]) -> bool {
     })
 }
 
-/// What is odd about the distances of nearest neighbours, if all of them are outside 0.3 to 5 Å.
+/// The longest bond of two elements (Å), with room to spare; none where one may be longer than 1.9 times the usual one.
+fn longest_bond(a: u8, b: u8) -> Option<f64> {
+    match (a.min(b), a.max(b)) {
+        (1, 1) => Some(1.2),
+        (1, 6..=9) => Some(1.6),
+        (1, 14..=17) => Some(1.9),
+        (6..=8, 6..=9) => Some(1.9),
+        _ => None,
+    }
+}
+
+/// What is odd about the distances of nearest neighbours, if all of them are outside 0.3 to 5 Å, or all bonds are too long.
 pub(super) fn doubtful_unit(molecule: &Molecule) -> Option<&'static str> {
     let pos = &molecule.pos;
     let step = pos.len().div_ceil(PROBES).max(1);
-    let nearest = (0..pos.len()).step_by(step).map(|i| {
-        let others = pos.iter().enumerate().filter(|(j, _)| *j != i);
-        others.map(|(_, other)| distance2(&pos[i], other)).fold(f64::INFINITY, f64::min).sqrt()
-    });
-    let (least, most) = nearest.fold((f64::INFINITY, 0.0), |(least, most), d| (d.min(least), d.max(most)));
+    let (mut least, mut most, mut bonds, mut long) = (f64::INFINITY, 0.0f64, 0, 0);
+    for i in (0..pos.len()).step_by(step) {
+        let (mut nearest, mut partner) = (f64::INFINITY, i);
+        for j in (0..pos.len()).filter(|&j| j != i) {
+            let d = distance2(&pos[i], &pos[j]);
+            if d < nearest {
+                (nearest, partner) = (d, j);
+            }
+        }
+        let nearest = nearest.sqrt();
+        (least, most) = (nearest.min(least), nearest.max(most));
+        if let Some(longest) = longest_bond(molecule.z[i], molecule.z[partner]) {
+            bonds += 1;
+            long += usize::from(nearest > longest);
+        }
+    }
     // Atoms of a periodic cell may be nearer to images of each other.
     let alone = molecule.pbc == [false; 3];
     match () {
         () if pos.len() < 2 => None,
         () if most < 0.3 => Some("all distances below 0.3 Å: are these nanometres?"),
         () if least > 5.0 && alone => Some("all distances above 5 Å: are these picometres?"),
+        () if bonds > 1 && long == bonds && alone => Some("all atoms are too far apart for bonds: are these bohr?"),
         () => None,
     }
 }

@@ -24,6 +24,11 @@ impl Notes {
     }
 }
 
+/// What is said of a molecule with a charge.
+pub(super) fn charged(charge: &str) -> String {
+    format!("a charge of {charge} in all, which is not used: the models are of neutral molecules")
+}
+
 /// A frame as its format's reader hands it over, before the checks that all formats share.
 #[derive(Default)]
 pub(super) struct Parsed {
@@ -64,7 +69,7 @@ impl Parsed {
         if value.is_none() && energy.is_none() && forces.is_none() {
             return Ok(());
         }
-        let Some(unit) = Unit::by_name(&stated) else {
+        let Some(unit) = Unit::spelt(&stated) else {
             let found = format!("unit {}", shown(&stated));
             if wanted.is_some() {
                 return Err(MoleculeError::frame(line, found, NAMES));

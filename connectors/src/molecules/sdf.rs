@@ -3,14 +3,15 @@
 //!
 //! V2000 and V3000 of "CTfile Formats" (BIOVIA, Dassault Systèmes, 2020). Only atoms and the data
 //! `energy`, `value` and `unit` are taken; bonds are counted off. Hydrogens that are not written are
-//! not added. A line that has no place in this order is an error: what stands there may be an atom too
+//! not added, which is noted where a carbon has too few bonds. A line that has no place in this order is an error: what stands there may be an atom too
 //! many, or another molecule behind a lost `$$$$`.
 
+use std::collections::HashMap;
 use std::io::BufRead;
 
 use super::error::{MoleculeError, shown};
 use super::lines::{LONGEST, Lines, label};
-use super::parsed::{Notes, Parsed};
+use super::parsed::{Notes, Parsed, charged};
 
 /// Atoms and bonds that three digits of V2000 can count.
 const MOST: u32 = 999;
@@ -133,15 +134,73 @@ fn parse<R: BufRead>(record: &mut Record<R>, notes: &mut Notes) -> Result<Option
         let line = parsed.molecule.line + 1;
         notes.once("2D", || format!("line {line}: the coordinates are a drawing in 2D, not a shape in space"));
     }
+    let mut drawn = Drawn::default();
     let behind = if counts.contains("V3000") {
-        v3000(record, &mut parsed)?;
+        v3000(record, &mut parsed, &mut drawn)?;
         None
     } else {
-        v2000(record, counts, &mut parsed)?;
-        properties(record)?
+        v2000(record, counts, &mut parsed, &mut drawn)?;
+        properties(record, &mut drawn)?
     };
+    drawn.tell(&parsed, notes);
     data(record, behind, &mut parsed, notes)?;
     Ok(Some(parsed))
+}
+
+/// What a record says of its molecule beyond the atoms.
+#[derive(Default)]
+struct Drawn {
+    /// Twice the orders of the bonds of each atom; none if there are no bonds.
+    orders: Vec<u32>,
+    charge: i32,
+    /// Atoms may have fewer bonds than usual: they have charges, or single electrons.
+    odd: bool,
+}
+
+impl Drawn {
+    /// A bond of a type between two atoms, from 1.
+    fn bond(&mut self, kind: u32, ends: [u32; 2]) {
+        // Types: single, double, triple, aromatic; those behind are of queries.
+        let order = match kind {
+            1..=3 => 2 * kind,
+            4 => 3,
+            _ => 8,
+        };
+        for end in ends {
+            let at = end as usize;
+            if self.orders.len() < at {
+                self.orders.resize(at, 0);
+            }
+            if let Some(sum) = at.checked_sub(1).and_then(|at| self.orders.get_mut(at)) {
+                *sum = sum.saturating_add(order);
+            }
+        }
+    }
+
+    /// Atoms with charges, as `M  CHG` has them: a count, then pairs of an atom and its charge.
+    fn charges(&mut self, text: &str) {
+        self.odd = true;
+        let pairs = text.split_ascii_whitespace().skip(2).step_by(2);
+        self.charge = pairs.filter_map(|charge| charge.parse::<i32>().ok()).fold(self.charge, i32::saturating_add);
+    }
+
+    fn tell(&self, parsed: &Parsed, notes: &mut Notes) {
+        if self.charge != 0 {
+            let (line, charge) = (parsed.molecule.line, self.charge);
+            notes.once("charge", || format!("line {line}: {}", charged(&format!("{charge:+}"))));
+        }
+        if self.orders.is_empty() || self.odd {
+            return;
+        }
+        let orders = self.orders.iter().chain(std::iter::repeat(&0));
+        let mut carbons = parsed.molecule.z.iter().zip(&parsed.lines).zip(orders).filter(|((z, _), _)| **z == 6);
+        if let Some(((_, line), order)) = carbons.find(|(_, order)| **order < 8) {
+            let order = f64::from(*order) / 2.0;
+            notes.once("hydrogens", || {
+                format!("line {line}: a carbon with bonds of order {order} in all, expected 4: hydrogens that are not written are not added")
+            });
+        }
+    }
 }
 
 /// The counts of atoms and bonds in a counts line of V2000: two fields of three columns, or words
@@ -168,7 +227,12 @@ fn counts_v2000(line: &str) -> Result<(u32, u32), String> {
 }
 
 /// The table of V2000: atoms and bonds.
-fn v2000<R: BufRead>(record: &mut Record<R>, counts: &str, parsed: &mut Parsed) -> Result<(), MoleculeError> {
+fn v2000<R: BufRead>(
+    record: &mut Record<R>,
+    counts: &str,
+    parsed: &mut Parsed,
+    drawn: &mut Drawn,
+) -> Result<(), MoleculeError> {
     let (atoms, bonds) = counts_v2000(counts).map_err(|expected| record.wrong(shown(counts.trim_end()), expected))?;
     for i in 1..=atoms {
         let line = record.row("atom", i, atoms)?.to_owned();
@@ -187,28 +251,33 @@ fn v2000<R: BufRead>(record: &mut Record<R>, counts: &str, parsed: &mut Parsed) 
     }
     for i in 1..=bonds {
         let line = record.row("bond", i, bonds)?;
-        let fixed = [line.get(..3), line.get(3..6)];
-        let mut words = line.split_ascii_whitespace().map(Some);
-        let words = [words.next().flatten(), words.next().flatten()];
-        let ends = |texts: [Option<&str>; 2]| {
-            texts
-                .iter()
-                .all(|text| text.and_then(|t| t.trim().parse().ok()).is_some_and(|end: u32| (1..=atoms).contains(&end)))
+        let mut words = line.split_ascii_whitespace();
+        let words: [&str; 3] = std::array::from_fn(|_| words.next().unwrap_or(""));
+        let fixed = [0..3, 3..6, 6..9].map(|field| line.get(field).unwrap_or(""));
+        let bond = |texts: [&str; 3]| {
+            let [a, b, kind] = texts.map(|text| text.trim().parse::<u32>().ok());
+            let [a, b] = [a?, b?];
+            ((1..=atoms).contains(&a) && (1..=atoms).contains(&b)).then_some((kind.unwrap_or(1), [a, b]))
         };
-        if !ends(fixed) && !ends(words) {
+        let Some((kind, ends)) = bond(fixed).or_else(|| bond(words)) else {
             let found = shown(line.trim_end());
             return Err(record.wrong(found, format!("two atoms, 1 to {atoms}, and the type of their bond")));
-        }
+        };
+        drawn.bond(kind, ends);
     }
     Ok(())
 }
 
 /// The properties of V2000, up to `M  END`. Old files have no `M  END`: the first line of what follows comes back.
-fn properties<R: BufRead>(record: &mut Record<R>) -> Result<Option<String>, MoleculeError> {
+fn properties<R: BufRead>(record: &mut Record<R>, drawn: &mut Drawn) -> Result<Option<String>, MoleculeError> {
     while let Some(line) = record.next()? {
         if line.starts_with("M  END") {
             break;
         }
+        if let Some(charges) = line.strip_prefix("M  CHG") {
+            drawn.charges(charges);
+        }
+        drawn.odd |= line.starts_with("M  RAD");
         // Lines of text that belong to the property.
         let more: u32 = match line.as_bytes() {
             [b'M' | b'V', b' ', b' ', ..] => 0,
@@ -230,8 +299,10 @@ fn properties<R: BufRead>(record: &mut Record<R>) -> Result<Option<String>, Mole
 }
 
 /// The table of V3000: the block `ATOM`, and what else there is up to `M  END`.
-fn v3000<R: BufRead>(record: &mut Record<R>, parsed: &mut Parsed) -> Result<(), MoleculeError> {
+fn v3000<R: BufRead>(record: &mut Record<R>, parsed: &mut Parsed, drawn: &mut Drawn) -> Result<(), MoleculeError> {
     let (mut line, mut counted, mut within, mut done) = (String::new(), None, false, false);
+    // Indices of atoms need not be 1, 2, 3.
+    let (mut bonds, mut places) = (Block::Before, HashMap::new());
     loop {
         let number = record.lines.number() + 1;
         if !record.v30(&mut line)? {
@@ -241,11 +312,17 @@ fn v3000<R: BufRead>(record: &mut Record<R>, parsed: &mut Parsed) -> Result<(), 
         let words: [&str; 5] = std::array::from_fn(|_| words.next().unwrap_or(""));
         match words {
             ["END", "ATOM", ..] if within => (within, done) = (false, true),
-            [_, symbol, x, y, z] if within => {
+            [index, symbol, x, y, z] if within => {
                 if z.is_empty() {
                     return Err(MoleculeError::frame(number, shown(&line), "index, symbol, x, y and z of an atom"));
                 }
                 atom(parsed, number, symbol, [x, y, z])?;
+                places.insert(index.to_string(), parsed.lines.len() as u32);
+                for word in line.split_ascii_whitespace().skip(5) {
+                    drawn.odd |= word.starts_with("CHG=") || word.starts_with("RAD=");
+                    let charge = word.strip_prefix("CHG=").and_then(|charge| charge.parse().ok());
+                    drawn.charge = drawn.charge.saturating_add(charge.unwrap_or(0));
+                }
             }
             ["COUNTS", atoms, ..] if counted.is_none() => {
                 let atoms: Option<u64> = atoms.parse().ok();
@@ -253,8 +330,15 @@ fn v3000<R: BufRead>(record: &mut Record<R>, parsed: &mut Parsed) -> Result<(), 
                     atoms.ok_or_else(|| MoleculeError::frame(number, shown(&line), "COUNTS and a number of atoms"))?,
                 );
             }
-            // Blocks of templates have atoms of their own.
+            // Blocks of templates have atoms and bonds of their own.
             ["BEGIN", "ATOM", ..] => within = !done,
+            ["BEGIN", "BOND", ..] if bonds == Block::Before => bonds = Block::Within,
+            ["END", "BOND", ..] => bonds = Block::Behind,
+            [_, kind, a, b, _] if bonds == Block::Within => {
+                if let (Ok(kind), Some(&a), Some(&b)) = (kind.parse(), places.get(a), places.get(b)) {
+                    drawn.bond(kind, [a, b]);
+                }
+            }
             _ => {}
         }
     }
@@ -265,6 +349,14 @@ fn v3000<R: BufRead>(record: &mut Record<R>, parsed: &mut Parsed) -> Result<(), 
         }
         None => Err(record.wrong("no COUNTS", "COUNTS and a number of atoms")),
     }
+}
+
+/// Whether a block is to come, is being read, or was.
+#[derive(Clone, Copy, PartialEq)]
+enum Block {
+    Before,
+    Within,
+    Behind,
 }
 
 /// Adds an atom; signs of queries are told apart from misspelt symbols.

@@ -71,7 +71,9 @@ impl Molecules {
             for entry in std::fs::read_dir(input).map_err(|e| Error::io(input, e))? {
                 let path = entry.map_err(|e| Error::io(input, e))?.path();
                 let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-                let format = Format::by_ending(&path).filter(|_| !hidden && path.is_file());
+                // A link that leads nowhere is a file that cannot be read.
+                let file = path.is_file() || (path.is_symlink() && !path.exists());
+                let format = Format::by_ending(&path).filter(|_| !hidden && file);
                 found.extend(format.map(|format| (path, options.format.unwrap_or(format))));
             }
             if found.is_empty() {

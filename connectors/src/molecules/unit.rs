@@ -33,6 +33,13 @@ impl Unit {
         UNITS.into_iter().find(|unit| unit.name == name)
     }
 
+    /// The unit that a file means: a name in any case, except that `MeV` is none.
+    pub(super) fn spelt(name: &str) -> Option<Unit> {
+        let name = name.trim();
+        let same = |unit: &Unit| unit.name.eq_ignore_ascii_case(name) && (unit.name != "meV" || name.starts_with('m'));
+        Unit::by_name(name).or_else(|| UNITS.into_iter().find(same))
+    }
+
     /// How many of `other` one of it is.
     pub fn per(self, other: Unit) -> f64 {
         self.ev / other.ev

@@ -11,7 +11,7 @@ use std::io::BufRead;
 use super::checks;
 use super::error::{MoleculeError, shown};
 use super::lines::{Lines, label, real};
-use super::parsed::{Notes, Parsed};
+use super::parsed::{Notes, Parsed, charged};
 
 /// Reads one frame; `None` where only blank lines are left.
 pub(super) fn read<R: BufRead>(lines: &mut Lines<R>, notes: &mut Notes) -> Result<Option<Parsed>, MoleculeError> {
@@ -179,7 +179,15 @@ fn header(comment: &str, line: u64, parsed: &mut Parsed, notes: &mut Notes) -> R
                 *(if key == "energy" { &mut molecule.energy } else { &mut molecule.value }) = number;
             }
             "name" => molecule.name = value.map(str::to_owned),
-            "unit" => *unit = value.map(|value| (line, value.to_owned())),
+            _ if key.eq_ignore_ascii_case("unit") => *unit = value.map(|value| (line, value.to_owned())),
+            _ if ["units", "energy_unit", "energy_units"].iter().any(|name| key.eq_ignore_ascii_case(name)) => {
+                notes.once("units of energies", || format!("line {line}: {} is not read, only unit is", shown(&key)));
+            }
+            _ if ["charge", "total_charge"].iter().any(|name| key.eq_ignore_ascii_case(name)) => {
+                if real(bare).is_some_and(|charge| charge != 0.0) {
+                    notes.once("charge", || format!("line {line}: {}", charged(bare)));
+                }
+            }
             _ if key.eq_ignore_ascii_case("Lattice") => molecule.cell = Some(lattice(bare, line)?),
             _ if key.eq_ignore_ascii_case("Properties") => columns = Some(Columns::parse(bare, line, notes)?),
             _ if key.eq_ignore_ascii_case("pbc") => pbc = Some(periodic(bare, line)?),

@@ -47,6 +47,12 @@ pub struct Column {
     pub kind: String,
 }
 
+/// The columns of a schema, as manifests have them.
+pub fn columns(schema: &SchemaRef) -> Vec<Column> {
+    let column = |f: &FieldRef| Column { name: f.name().clone(), kind: f.data_type().to_string() };
+    schema.fields().iter().map(column).collect()
+}
+
 /// What a folder of segments holds, parts included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -208,9 +214,14 @@ pub(super) struct Growing {
 
 impl Growing {
     pub(super) fn new(schema: &SchemaRef) -> Growing {
-        let column = |f: &FieldRef| Column { name: f.name().clone(), kind: f.data_type().to_string() };
-        let schema = schema.fields().iter().map(column).collect();
-        let head = Head { version: VERSION, schema, complete: false, parts: vec![], segments: vec![], crc32: 0 };
+        let head = Head {
+            version: VERSION,
+            schema: columns(schema),
+            complete: false,
+            parts: vec![],
+            segments: vec![],
+            crc32: 0,
+        };
         Growing { head, segments: 0, parts: 0, most: (SEGMENTS, PARTS) }
     }
 

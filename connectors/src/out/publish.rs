@@ -120,7 +120,11 @@ impl StagedFolder {
     ) -> Result<(), Error> {
         let shown = self.destination.join(name);
         let io = |e| Error::io(&shown, e);
-        let mut out = BufWriter::new(File::create_new(self.staging.path().join(name)).map_err(io)?);
+        let created = File::create_new(self.staging.path().join(name)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::unsupported(&shown, "the name of two files", "one file a name"),
+            _ => io(error),
+        });
+        let mut out = BufWriter::new(created?);
         write(&mut out).map_err(io)?;
         out.into_inner().map_err(|e| io(e.into_error()))?.sync_all().map_err(io)
     }

@@ -13,7 +13,7 @@ use thalweg::{BoxError, Epoch, Sink};
 use super::announce::Announced;
 use super::lock::Lock;
 use super::manifest::Growing as GrowingManifest;
-pub use super::manifest::{Column, MANIFEST, Manifest, Segment};
+pub use super::manifest::{Column, MANIFEST, Manifest, Segment, columns};
 use super::segment::OpenSegment;
 use super::store::Store;
 use super::writer::Batches;

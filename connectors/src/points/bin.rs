@@ -4,7 +4,9 @@
 //! file is an empty frame, a torn last record an error, and so is text, or another format under the name. A `.bin` says nothing of its records:
 //! other sizes are held against the numbers (`record_size`). Geiger et al., CVPR 2012; Caesar et al., CVPR 2020.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use thalweg::Frame;
 
@@ -60,9 +62,16 @@ fn read_records(path: &Path, fields: usize, full_scale: f32, options: &ReadOptio
         return Err(Error::malformed(path, At::Offset(0), found, expected));
     }
     let Layout { size, intensity } = layout(path, &bytes, fields, full_scale, options)?;
+    if let Some(doubt) = doubtful_numbers(&bytes, size) {
+        options.warn("bin numbers", path, doubt);
+    }
     let values = bytes.as_chunks::<4>().0;
     let column = |field: usize| values.iter().skip(field).step_by(size).map(|v| f32::from_le_bytes(*v)).collect();
-    let intensity: Option<Vec<f32>> = intensity.map(column);
+    let mut intensity: Option<Vec<f32>> = intensity.map(column);
+    let mut columns = BTreeMap::new();
+    if options.carries("intensity") {
+        columns.extend(intensity.take().map(|column| (Arc::from("intensity"), column)));
+    }
     let intensity = intensity.and_then(|column| {
         if size == fields && on_scale(values, fields, full_scale) {
             return Some(column.into_iter().map(|v| v / full_scale).collect());
@@ -73,8 +82,15 @@ fn read_records(path: &Path, fields: usize, full_scale: f32, options: &ReadOptio
         }
         scaled(column, Scalar::F32, path, options)
     });
-    let frame =
-        Frame { x: column(0), y: column(1), z: column(2), intensity, path: Some(path.into()), ..Frame::default() };
+    let frame = Frame {
+        x: column(0),
+        y: column(1),
+        z: column(2),
+        intensity,
+        columns,
+        path: Some(path.into()),
+        ..Frame::default()
+    };
     if !bytes.is_empty() && bytes.iter().all(|&byte| byte == 0) {
         options.warn("zeros", path, format!("all {} points lie at exactly (0, 0, 0): no returns?", frame.len()));
     }
@@ -100,6 +116,39 @@ fn stranger(bytes: &[u8]) -> Option<String> {
 fn is_text(bytes: &[u8]) -> bool {
     let printable = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
     !bytes.is_empty() && std::str::from_utf8(bytes).is_ok_and(|text| text.chars().all(printable))
+}
+
+/// True if a coordinate (m) may be that long; 0 and what is not finite may stand for no return.
+fn is_length(value: f64) -> bool {
+    value == 0.0 || !value.is_finite() || (1e-9..=1e8).contains(&value.abs())
+}
+
+/// What is odd about coordinates that are no lengths, if one in twenty is so: the bytes are numbers of another type then.
+fn doubtful_numbers(bytes: &[u8], size: usize) -> Option<String> {
+    let values = bytes.as_chunks::<4>().0;
+    let places = values.chunks_exact(size).flat_map(|record| record.iter().take(3));
+    let numbers = places.map(|bytes| f64::from(f32::from_le_bytes(*bytes)));
+    let (mut count, mut odd, mut first) = (0usize, 0usize, None);
+    for value in numbers {
+        count += 1;
+        if !is_length(value) {
+            odd += 1;
+            first.get_or_insert(value);
+        }
+    }
+    let first = first.filter(|_| 20 * odd > count)?;
+    let all = |mut numbers: Box<dyn Iterator<Item = f64> + '_>| numbers.all(|v| v.is_finite() && is_length(v));
+    let likely = match () {
+        () if all(Box::new(values.iter().map(|v| f64::from(f32::from_be_bytes(*v))))) => ": are these big-endian?",
+        () if bytes.len().is_multiple_of(8)
+            && all(Box::new(bytes.as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)))) =>
+        {
+            ": are these f64?"
+        }
+        () => "",
+    };
+    let expected = "expected little-endian f32";
+    Some(format!("{odd} of {count} coordinates are no lengths, the first {first:e}, {expected}{likely}"))
 }
 
 /// Where the numbers of a record stand: how many they are, and which is the intensity.

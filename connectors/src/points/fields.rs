@@ -4,6 +4,7 @@
 //! [`OriginRule`](crate::points::origin::OriginRule). That takes the rows twice, so that no column of f64 is ever held.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use thalweg::{Frame, Truth};
 
@@ -11,6 +12,7 @@ use crate::error::{At, Error};
 use crate::points::intensity::{SYNONYMS, scaled};
 use crate::points::options::ReadOptions;
 use crate::points::origin::lower_median;
+use crate::points::rows::aliases;
 use crate::points::scalar::Scalar;
 
 /// One field of a record: a single number.
@@ -30,6 +32,8 @@ pub(crate) struct Parts {
     /// Codes as they stand, or labels whose code the run's first frame tells.
     class: Option<(usize, Codes)>,
     instance: Option<usize>,
+    /// Columns that the frame carries as they are, by name.
+    carried: Vec<(String, usize)>,
 }
 
 /// What the numbers of a class are.
@@ -42,11 +46,11 @@ enum Codes {
 }
 
 impl Parts {
-    /// Finds the parts by their usual names; case and the prefix `scalar_` do not count.
+    /// Finds the parts by their usual names; case and the prefix `scalar_` do not count. What is to be carried plays no other part.
     ///
     /// # Errors
     /// x, y or z missing.
-    pub(crate) fn find(path: &Path, all: &[Field]) -> Result<Parts, Error> {
+    pub(crate) fn find(path: &Path, all: &[Field], options: &ReadOptions) -> Result<Parts, Error> {
         let plain = |field: &Field| {
             let name = field.name.to_lowercase();
             name.strip_prefix("scalar_").map(str::to_string).unwrap_or(name)
@@ -66,14 +70,20 @@ impl Parts {
                 fields.len() - 1
             })
         };
-        let intensity = ["intensity", "i"].iter().chain(SYNONYMS).find_map(|name| find(&[name]));
+        let one_of = |names: &[&str], aliases: &[&str]| names.iter().chain(aliases).find_map(|name| find(&[name]));
+        let intensity = one_of(&["intensity", "i"], SYNONYMS).filter(|_| !options.carries("intensity"));
         let intensity = part(intensity).zip(intensity.map(|field| all[field].scalar));
         let class = match find(&["label"]) {
             Some(label) => part(Some(label)).zip(Some(Codes::Label)),
             None => part(find(&["class", "classification"])).zip(Some(Codes::Own)),
         };
         let instance = part(find(&["instance"]));
-        Ok(Parts { fields, scalars, intensity, class, instance })
+        let carried = options.carry.iter().filter_map(|name| {
+            let short: &[&str] = if name == "intensity" { &["intensity", "i"] } else { &[name] };
+            Some((name.clone(), part(one_of(short, aliases(name)))?))
+        });
+        let carried = carried.collect();
+        Ok(Parts { fields, scalars, intensity, class, instance, carried })
     }
 
     /// True if the axis is taken as f32, as it stands.
@@ -105,6 +115,7 @@ pub(crate) fn frame(
     let mut intensity = parts.intensity.map(|_| Vec::with_capacity(points));
     let mut class = parts.class.map(|_| Vec::with_capacity(points));
     let mut instance = parts.instance.map(|_| Vec::with_capacity(points));
+    let mut carried: Vec<Vec<f32>> = parts.carried.iter().map(|_| Vec::with_capacity(points)).collect();
     let mut odd = None;
     let (origin, at) = (frame.origin, |part: Option<usize>| part.unwrap_or(0));
     let (at_intensity, at_class) = (at(parts.intensity.map(|part| part.0)), at(parts.class.map(|part| part.0)));
@@ -126,9 +137,13 @@ pub(crate) fn frame(
         if let Some(column) = &mut instance {
             column.push(row[at_instance] as u32);
         }
+        for (column, (_, part)) in carried.iter_mut().zip(&parts.carried) {
+            column.push(row[*part] as f32);
+        }
     })?;
     let [x, y, z] = xyz;
     (frame.x, frame.y, frame.z) = (x, y, z);
+    frame.columns = parts.carried.iter().map(|(name, _)| Arc::from(name.as_str())).zip(carried).collect();
     if let Some((_, scalar)) = parts.intensity {
         frame.intensity = intensity.and_then(|column| scaled(column, scalar, path, options));
     }

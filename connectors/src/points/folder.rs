@@ -10,13 +10,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use thalweg::source::{Place, Position};
-use thalweg::{BoxError, Frame, Next, Source};
+use thalweg::{BoxError, Frame, Next, Pose, Source};
 
 use crate::clock::Clock;
 use crate::error::{At, Error};
 use crate::on_error::OnError;
 use crate::points::files_options::FilesOptions;
 use crate::points::format::Format;
+use crate::points::origin::{self, OriginRule};
 use crate::points::part::{Failed, Given, Made, Part};
 use crate::points::{join, kitti, listing, registry};
 
@@ -62,6 +63,12 @@ pub struct Files {
     counted: Option<(i64, i64)>,
     ending: Option<Instant>,
     ended: bool,
+    /// Frames of PCD files so far whose pose moves nothing.
+    unmoved: u32,
+    /// All inputs, where they can be read from their beginning once more: until the origin is sure.
+    again: Option<Vec<PathBuf>>,
+    /// The frame that is held, or was held last, came in several files.
+    joined: bool,
 }
 
 impl Files {
@@ -79,6 +86,13 @@ impl Files {
     /// Nothing at a path, or a folder without a file of a known format (unless followed); a sequence whose texts do not fit; a file to follow that
     /// is no CSV or JSONL table.
     pub fn over(inputs: impl IntoIterator<Item = Input>, options: FilesOptions) -> Result<Files, Error> {
+        let inputs: Vec<Input> = inputs.into_iter().collect();
+        let path = |input: &Input| match input {
+            Input::Path(path) if path.is_file() || path.is_dir() => Some(path.clone()),
+            Input::Path(_) | Input::Source(_) => None,
+        };
+        let again = inputs.iter().map(path).collect::<Option<Vec<_>>>();
+        let again = again.filter(|_| !options.follow && options.read.origin.get().is_none());
         let open = |input| match input {
             Input::Path(path) => Part::open(&path, &options),
             Input::Source(source) => Ok(Part::made(source)),
@@ -101,6 +115,9 @@ impl Files {
             counted: None,
             ending: None,
             ended: false,
+            unmoved: 0,
+            again,
+            joined: false,
         })
     }
 
@@ -185,6 +202,7 @@ impl Files {
         if let Some((held, since)) = self.held.as_mut().filter(|(held, _)| numbered && held.id == frame.id) {
             join::append(held, frame, &self.options.read);
             *since = Instant::now();
+            self.joined = true;
         } else {
             self.release();
             if !numbered {
@@ -205,6 +223,12 @@ impl Files {
     /// Numbers a frame and checks that it is wanted.
     fn deliver(&mut self, mut frame: Frame, numbered: bool) -> Result<Option<Frame>, BoxError> {
         let id = i64::try_from(self.position).unwrap_or(i64::MAX);
+        if let Some(inputs) = self.again.take().filter(|_| self.joined && self.options.read.origin.get().is_some())
+            && let Some(origin) = origin::of_whole(&frame).filter(|origin| *origin != frame.origin)
+        {
+            self.begin_again(&inputs, origin)?;
+            return Ok(None);
+        }
         let within = |(first, last): (i64, i64), id: i64| (first..=last).contains(&id);
         if numbered {
             if self.last.is_some_and(|last| last >= frame.id) || self.counted.is_some_and(|c| within(c, frame.id)) {
@@ -224,12 +248,35 @@ impl Files {
             part.decided(self.options.read.origin.get())?;
         }
         self.stands(frame.path.as_ref().map_or_else(|| self.name.clone(), |path| path.display().to_string()));
+        self.look_at_pose(&frame);
         let wanted = self.position >= self.options.start_offset.max(self.begun()) && self.in_time(&frame);
         if wanted && self.options.sums {
             self.sum = sum(self.sum, &frame);
         }
         self.advance()?;
         Ok(wanted.then_some(frame))
+    }
+
+    /// Reads all from the beginning with another origin (m): the first frame goes on in the next file, and its first part alone has decided.
+    fn begin_again(&mut self, inputs: &[PathBuf], origin: [f64; 3]) -> Result<(), Error> {
+        self.options.read.origin = OriginRule::fixed(origin);
+        self.parts = inputs.iter().map(|path| Part::open(path, &self.options)).collect::<Result<_, _>>()?;
+        (self.held, self.turn) = (None, 0);
+        self.complete.clear();
+        Ok(())
+    }
+
+    /// Warns of PCD files whose poses are wanted and move nothing: PCL writes that pose where it knows none.
+    fn look_at_pose(&mut self, frame: &Frame) {
+        let pcd = || frame.path.as_deref().and_then(Path::extension).is_some_and(|e| e.eq_ignore_ascii_case("pcd"));
+        if !self.options.poses || frame.pose != Some(Pose::IDENTITY) || !pcd() {
+            return;
+        }
+        self.unmoved = self.unmoved.saturating_add(1);
+        if let (2, Some(path)) = (self.unmoved, &frame.path) {
+            let found = "VIEWPOINT 0 0 0 1 0 0 0, as a file before it has";
+            self.options.read.notices.warn(path, format!("{found}: the map takes it that the sensor stands still"));
+        }
     }
 
     /// True if a frame is to be handed out by its event time; one that is not is said and counted.

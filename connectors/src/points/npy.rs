@@ -218,7 +218,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
     }
     let header = Header::parse(path, &bytes)?;
     let fields: Vec<Field> = header.fields.iter().map(|placed| placed.field.clone()).collect();
-    let parts = Parts::find(path, &fields)?;
+    let parts = Parts::find(path, &fields, options)?;
     let length = header.length().unwrap_or(u64::MAX);
     if length > bytes.len() as u64 {
         let found = format!("the end of the file at {}", bytes.len());

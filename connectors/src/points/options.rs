@@ -24,7 +24,7 @@ pub struct ReadOptions {
     pub notices: Notices,
     /// How often which oddity was said.
     pub told: Told,
-    /// Columns of tables that frames carry as they are, by name: `doppler` and `intensity` where there, others without fail.
+    /// Columns that frames carry as they are, by name: `doppler` and `intensity` where there, others without fail.
     pub carry: Arc<[String]>,
     /// How tables are meant.
     pub tables: TableOptions,
@@ -35,6 +35,11 @@ pub struct ReadOptions {
 }
 
 impl ReadOptions {
+    /// True if frames are to carry the column as it is.
+    pub(crate) fn carries(&self, name: &str) -> bool {
+        self.carry.iter().any(|carried| carried == name)
+    }
+
     /// Warns of an oddity in a file. Of each kind the first files are named; then comes a word that there are more.
     pub(crate) fn warn(&self, kind: &'static str, path: &Path, what: impl Display) {
         self.told.warn(&self.notices, kind, path, what);

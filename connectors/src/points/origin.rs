@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
+use thalweg::Frame;
+
 /// What f64 coordinates lose before they become f32, the same for a whole run: clones share one origin.
 ///
 /// The first frame with a finite point among its f64 coordinates decides: `origin = trunc(median / 1000) · 1000` on each axis (m), the
@@ -44,9 +46,24 @@ impl OriginRule {
         if let Some(origin) = self.get() {
             return Ok(origin);
         }
-        let whole = |m: f64| (m / 1000.0).trunc() * 1000.0 + 0.0;
         Ok(medians()?.map_or([0.0; 3], |medians| *self.0.get_or_init(|| medians.map(whole))))
     }
+}
+
+/// Whole kilometres (m), towards 0.
+fn whole(median: f64) -> f64 {
+    (median / 1000.0).trunc() * 1000.0 + 0.0
+}
+
+/// The origin (m) that a frame's points would have decided, had they come together; `None` without a finite point.
+pub(crate) fn of_whole(frame: &Frame) -> Option<[f64; 3]> {
+    let points: Vec<usize> = (0..frame.len()).filter(|&i| frame.is_finite(i)).collect();
+    let mut origin = [0.0; 3];
+    for (axis, column) in [&frame.x, &frame.y, &frame.z].into_iter().enumerate() {
+        let mut values: Vec<f64> = points.iter().map(|&i| f64::from(column[i]) + frame.origin[axis]).collect();
+        origin[axis] = whole(lower_median(&mut values)?);
+    }
+    Some(origin)
 }
 
 /// Element (n − 1) / 2 of the values in ascending order; `None` if there is none.

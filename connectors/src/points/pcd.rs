@@ -226,7 +226,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
         return Ok(Frame { path: Some(path.into()), ..Frame::default() });
     }
     let header = Header::parse(path, &bytes)?;
-    let parts = Parts::find(path, &header.fields)?;
+    let parts = Parts::find(path, &header.fields, options)?;
     let mut frame = match header.encoding {
         Encoding::Ascii => ascii(path, options, &header, &parts, &bytes),
         Encoding::Binary => {

@@ -120,10 +120,10 @@ impl Header {
 }
 
 /// Which of the properties of a vertex play which part; a list plays none.
-fn parts(path: &Path, properties: &[Column]) -> Result<Parts, Error> {
+fn parts(path: &Path, properties: &[Column], options: &ReadOptions) -> Result<Parts, Error> {
     let single: Vec<_> = (0..properties.len()).filter(|&i| properties[i].length.is_none()).collect();
     let fields: Vec<_> = single.iter().map(|&i| properties[i].field.clone()).collect();
-    let mut parts = Parts::find(path, &fields)?;
+    let mut parts = Parts::find(path, &fields, options)?;
     parts.fields.iter_mut().for_each(|field| *field = single[*field]);
     Ok(parts)
 }
@@ -186,7 +186,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
     let header = Header::parse(path, &bytes)?;
     let place = header.vertex(path)?;
     let Element { properties, count, .. } = &header.elements[place];
-    let parts = parts(path, properties)?;
+    let parts = parts(path, properties, options)?;
     let (before, count) = (&header.elements[..place], *count);
     match header.encoding {
         Encoding::Ascii => {

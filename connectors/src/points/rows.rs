@@ -57,6 +57,11 @@ const TIME: usize = 9;
 const TIME_NS: usize = 10;
 const DOPPLER: usize = 11;
 
+/// What else a column may be called.
+pub(super) fn aliases(name: &str) -> &'static [&'static str] {
+    POINTS.columns.iter().find(|column| column.name == name).map_or(&[], |column| column.aliases)
+}
+
 /// Where a column stands that frames are to carry; `None` for one that no table of points is asked for.
 pub(super) fn slot(name: &str) -> Option<usize> {
     [INTENSITY, DOPPLER].into_iter().find(|&slot| POINTS.columns[slot].name == name)
@@ -190,7 +195,7 @@ impl Rows {
         };
         // A missing intensity is no reflection, a missing or negative label or object none.
         let some = |n: i64| n.max(0);
-        let wanted = !options.carry.iter().any(|name| name == "intensity");
+        let wanted = !options.carries("intensity");
         let intensity = wanted.then(|| optional.column(INTENSITY, "a number", 0.0, number)).flatten();
         let class = optional.column(CLASS, "a whole number up to 255", 0, |cells, row| match cells.whole(row, comma) {
             Cell::Good(code) if code > 255 => Cell::Bad(code.to_string()),
@@ -352,8 +357,25 @@ fn of_axes(block: &Block, comma: bool, refuse: &mut impl FnMut(usize, String)) -
     }))
 }
 
-/// A column of lists of three numbers; a null list is three times NaN.
+/// A column of lists of three numbers, in text one of JSON's each; a null list is three times NaN.
 fn of_lists(lists: &ArrayRef, refuse: &mut impl FnMut(usize, String)) -> Coordinates {
+    if matches!(lists.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+        let cells = Cells::of(lists);
+        let mut axes = [(); 3].map(|()| Vec::with_capacity(lists.len()));
+        for row in 0..lists.len() {
+            let place = match cells.list(row) {
+                Cell::Good(list) => <[f64; 3]>::try_from(list).map_err(|list| format!("{} numbers", list.len())),
+                Cell::Missing => Ok([f64::NAN; 3]),
+                Cell::Bad(found) => Err(found),
+            };
+            let place = place.unwrap_or_else(|found| {
+                refuse(row, format!("xyz: found {found}, expected a list of three numbers"));
+                [f64::NAN; 3]
+            });
+            axes.iter_mut().zip(place).for_each(|(axis, value)| axis.push(value));
+        }
+        return Coordinates::F64(axes);
+    }
     let none = Arc::new(arrow::array::NullArray::new(0)) as ArrayRef;
     let (values, spans): (&ArrayRef, Vec<(usize, usize)>) = if let Some(list) = lists.as_list_opt::<i32>() {
         let ends = list.value_offsets().windows(2).map(|w| (w[0] as usize, (w[1] - w[0]) as usize));

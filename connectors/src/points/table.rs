@@ -118,7 +118,36 @@ struct Pending {
     label: Option<Vec<i64>>,
     instance: Option<Vec<u32>>,
     time_ns: Option<i64>,
+    times: Times,
     carried: Vec<Option<Vec<f32>>>,
+}
+
+/// The times of a frame's rows (ns).
+#[derive(Default)]
+struct Times {
+    rows: usize,
+    /// How often a row has another time than the one before it.
+    changes: usize,
+    last: Option<i64>,
+    least: Option<i64>,
+    most: Option<i64>,
+}
+
+impl Times {
+    fn add(&mut self, times: &[Option<i64>]) {
+        for time in times.iter().flatten().copied() {
+            self.rows += 1;
+            self.changes += usize::from(self.last.replace(time).is_some_and(|last| last != time));
+            self.least = Some(self.least.map_or(time, |least| least.min(time)));
+            self.most = Some(self.most.map_or(time, |most| most.max(time)));
+        }
+    }
+
+    /// How far they are apart (s), if they look like those of several frames: more than a second, and rows that share one stand together.
+    fn of_several(&self) -> Option<f64> {
+        let span = self.most?.saturating_sub(self.least?) as f64 * 1e-9;
+        (span > 1.0 && self.rows >= 2 * (self.changes + 1)).then_some(span)
+    }
 }
 
 impl PointTable {
@@ -157,7 +186,16 @@ impl PointTable {
     fn flush(&mut self) -> Option<Frame> {
         let malformed = std::mem::take(&mut self.malformed);
         let mut frame = match self.pending.take() {
-            Some(pending) => pending.frame(&self.path, &self.options),
+            Some(pending) => {
+                if let Some(span) = pending.times.of_several().filter(|_| !self.table.has(FRAME)) {
+                    let rows = pending.times.rows;
+                    let text =
+                        format!("{rows} rows are one frame, without a column frame, and their times span {span:.1} s");
+                    let hint = "--columns frame=NAME says which column tells frames apart";
+                    self.options.warn("one frame", &self.path, format!("{text}: {hint}"));
+                }
+                pending.frame(&self.path, &self.options)
+            }
             // Rows there were, none of them good; or no rows at all, in a table that is one frame.
             None if self.frames == 0 && (malformed.count > 0 || !self.table.has(FRAME)) => Frame::default(),
             None => return None,
@@ -220,6 +258,7 @@ impl Pending {
             label: rows.label.as_ref().map(|_| Vec::new()),
             instance: rows.instance.as_ref().map(|_| Vec::new()),
             time_ns: None,
+            times: Times::default(),
             carried: rows.carried.iter().map(|column| column.as_ref().map(|_| Vec::new())).collect(),
         }
     }
@@ -238,8 +277,9 @@ impl Pending {
         copy(&mut self.label, &rows.label, &range);
         copy(&mut self.instance, &rows.instance, &range);
         self.carried.iter_mut().zip(&rows.carried).for_each(|(to, from)| copy(to, from, &range));
-        if let (None, Some(time)) = (self.time_ns, &rows.time_ns) {
-            self.time_ns = time.get(range).unwrap_or_default().iter().flatten().next().copied();
+        if let Some(times) = rows.time_ns.as_ref().and_then(|times| times.get(range)) {
+            self.time_ns = self.time_ns.or_else(|| times.iter().flatten().next().copied());
+            self.times.add(times);
         }
     }
 

@@ -32,6 +32,8 @@ struct Layout {
     first: (u64, usize),
     /// Points, where a first line counts them.
     stated: Option<usize>,
+    /// The columns have names.
+    named: bool,
 }
 
 impl Layout {
@@ -59,6 +61,7 @@ impl Layout {
                 stated = text.parse().ok();
                 continue;
             }
+            let is_named = named.is_some();
             let columns = named.as_ref().map_or_else(|| columns(text), Vec::len);
             let names = named.unwrap_or_else(|| {
                 let names = ["x", "y", "z", if columns == 4 { "intensity" } else { "" }];
@@ -68,7 +71,7 @@ impl Layout {
             if fields.len() < 3 {
                 return Err(Error::malformed(path, At::Line(line.number), line.shown(), "x y z, or names of columns"));
             }
-            return Ok(Some(Layout { fields, first: before, stated }));
+            return Ok(Some(Layout { fields, first: before, stated, named: is_named }));
         }
     }
 }
@@ -123,6 +126,28 @@ fn values(line: &Line, columns: usize) -> Option<Vec<f64>> {
     (words.len() == columns).then(|| words.iter().map(|word| word.parse().ok()).collect())?
 }
 
+/// Whether a column counts the rows, from 0 or 1.
+#[derive(Default)]
+struct Index {
+    rows: u32,
+    other: bool,
+    first: f64,
+}
+
+impl Index {
+    fn add(&mut self, value: f64) {
+        if self.rows == 0 {
+            self.first = value;
+        }
+        self.other |= value != self.first + f64::from(self.rows);
+        self.rows = self.rows.saturating_add(1);
+    }
+
+    fn counts(&self) -> bool {
+        !self.other && self.rows >= 8 && (self.first == 0.0 || self.first == 1.0)
+    }
+}
+
 /// Reads the points of a text.
 ///
 /// # Errors
@@ -132,15 +157,16 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
     let Some(layout) = Layout::find(path, &bytes)? else {
         return Ok(Frame { path: Some(path.into()), ..Frame::default() });
     };
-    let parts = Parts::find(path, &layout.fields)?;
+    let parts = Parts::find(path, &layout.fields, options)?;
     let rows = &bytes[layout.first.1..];
     let points = rows.iter().filter(|&&b| b == b'\n').count() + usize::from(!rows.ends_with(b"\n"));
     // A point takes six bytes at least.
     let points = points.min(rows.len() / 6 + 1);
     let mut row = vec![0.0; parts.fields.len()];
     let (mut malformed, mut none) = (Dropped::default(), None);
+    let mut index = Index::default();
     let mut frame = frame(path, options, &parts, points, |take| {
-        malformed = Dropped::default();
+        (malformed, index) = (Dropped::default(), Index::default());
         for line in Lines::after(rows, layout.first.0) {
             let bare = line.bytes.trim_ascii();
             if bare.is_empty() || bare.starts_with(b"#") || bare.starts_with(b"//") {
@@ -153,6 +179,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
                 none.get_or_insert(why);
                 continue;
             };
+            index.add(values[0]);
             row.iter_mut().zip(&parts.fields).for_each(|(value, &field)| *value = values[field]);
             take(&row);
         }
@@ -160,6 +187,9 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Frame, Error> {
     })?;
     if let Some(why) = none.filter(|_| frame.is_empty()) {
         return Err(why);
+    }
+    if index.counts() && !layout.named && layout.fields.len() > 3 {
+        options.warn("index", path, "the first of more than three numbers counts the lines: is it an index? read as x");
     }
     let found = frame.len() as u64 + malformed.count;
     if let Some(stated) = layout.stated.filter(|&stated| stated as u64 != found) {

@@ -145,7 +145,9 @@ impl JsonTable {
             let column = self.kind.columns.get(slot).unwrap_or(&REST);
             let other = || self.others.get(slot).and_then(|others| others.iter().find_map(|&other| values[other]));
             let value = place.and_then(|place| values[place]).or_else(other);
-            let list = slot >= self.kind.columns.len() && value.is_some_and(|value| value.get().starts_with('['));
+            // Lists stand in columns beyond the kind's own, and in the one that stands for several.
+            let listed = slot >= self.kind.columns.len() || self.kind.instead.is_some_and(|(lists, _)| lists == slot);
+            let list = listed && value.is_some_and(|value| value.get().starts_with('['));
             if let Some(value) = value.filter(|_| list) {
                 cells.push(Some(value.get().into()));
                 continue;

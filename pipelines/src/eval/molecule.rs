@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use thalweg::molecules::Evaluated;
 use thalweg::{BoxError, Epoch, Sink};
+use thalweg_connectors::molecules::{UNITS, Unit};
 
 use crate::failure::Failure;
 use crate::keys::Listed;
@@ -130,6 +131,7 @@ pub fn molecule(settings: &Settings, context: &Context) -> Result<Measured, Fail
     if let Some(file) = &settings.plot {
         draw(&kept, unit, file)?;
     }
+    report.warnings.extend(doubtful_unit(&kept, molecule::unit(&potential)?));
     let scores = Scores {
         model: name,
         unit,
@@ -166,6 +168,40 @@ fn draw(kept: &Compared, unit: &str, file: &Path) -> Result<(), Failure> {
     }
     let panel = plot::Series { title: "frame by frame", x_label: "frame", y_label: &label, lines: &lines };
     figure.panel(panel).save(file)
+}
+
+/// What the truth's unit seems to be, if not `own`: the quotient of true and found energies, or else of forces, says so to one part in fifty.
+fn doubtful_unit(kept: &Compared, own: Unit) -> Option<String> {
+    let size = |values: &[f64]| values.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let quotient = |pairs: &Pairs| size(&pairs.truth) / size(&pairs.found);
+    let near = |found: f64, expected: f64| (found / expected - 1.0).abs() < 0.02;
+    let others = || UNITS.into_iter().filter(|unit| *unit != own);
+    let energies = quotient(&kept.energies);
+    if let Some(unit) = others().find(|unit| near(energies, own.per(*unit))) {
+        let (own, unit) = (own.name, unit.name);
+        return Some(format!(
+            "true energies are {energies:.3} times those found: are they {unit}? They were read as {own}; unit={unit} says so"
+        ));
+    }
+    let opposite = kept.energies.truth.iter().zip(&kept.energies.found).filter(|(a, b)| **a * **b < 0.0).count();
+    if opposite > 0 && opposite == kept.energies.truth.len() && near(energies, 1.0) {
+        return Some("true energies have the other sign than those found".into());
+    }
+    let forces = quotient(&kept.forces);
+    // Forces per bohr are 1.89 times smaller in number than those per Å.
+    let bohr = 0.529_177_210_9;
+    let per = [("Å", 1.0), ("bohr", bohr)];
+    let units = UNITS.into_iter().flat_map(|unit| per.map(|(length, factor)| (unit, length, factor)));
+    let other = units.filter(|(unit, length, _)| *unit != own || *length != "Å");
+    let likely = other.min_by(|a, b| {
+        let off = |(unit, _, factor): &(Unit, &str, f64)| (forces / (own.per(*unit) * factor)).ln().abs();
+        off(a).total_cmp(&off(b))
+    });
+    let (unit, length, factor) = likely?;
+    near(forces, own.per(unit) * factor).then(|| {
+        let (own, unit) = (own.name, unit.name);
+        format!("true forces are {forces:.3} times those found: are they {unit}/{length}? They were read as {own}/Å")
+    })
 }
 
 fn mean(values: impl Iterator<Item = f64>, count: usize) -> f64 {

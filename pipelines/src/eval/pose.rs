@@ -5,14 +5,18 @@
 //!
 //! MAE is over axes and joints, MPJPE the mean distance of a joint from where it is, PCK the share of joints within a distance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 use thalweg::points::radar::{JOINT_NAMES, JOINTS, Skeleton};
 use thalweg::sink::Collect;
+use thalweg::{Next, Source as _};
+use thalweg_connectors::Notices;
 use thalweg_connectors::points::joints::joints;
 
 use crate::failure::Failure;
@@ -74,9 +78,14 @@ pub fn pose(settings: &Settings, context: &Context) -> Result<Measured, Failure>
     let mut report = finish::over(settings, context, source, |frames| frames.infer_pose(&model), kept.clone())?;
     finish::complete(&mut report, &context.notices);
     let skeletons: Vec<Skeleton> = kept.items().into_iter().map(|(_, skeleton)| skeleton).collect();
-    let whole = settings.start_offset == 0 && settings.until.is_none() && !context.drain.load(Ordering::Relaxed);
-    if let Some(path) = labels(settings).filter(|path| whole && is_array(path)) {
-        truth = placed(truth, &skeletons, &path, &input::name(settings))?;
+    if let Some(path) = labels(settings).filter(|path| is_array(path)) {
+        let whole = settings.start_offset == 0 && settings.until.is_none() && !context.drain.load(Ordering::Relaxed);
+        truth = if whole {
+            placed(truth, &skeletons, &path, &input::name(settings))?
+        } else {
+            let first = first(settings, &asked)?;
+            truth.into_iter().filter_map(|(row, joints)| Some((first.checked_add(row)?, joints))).collect()
+        };
     }
     if let Some(file) = &settings.plot {
         draw(&skeletons, &truth, file)?;
@@ -112,12 +121,37 @@ fn truth(settings: &Settings, asked: &Asked) -> Result<Truth, Failure> {
     Err(Failure::Usage(format!("--truth: found none, expected {expected}")))
 }
 
-/// The rows of an array at the numbers of the recording's frames.
+/// The number of the recording's first frame, where a run reads a part of it.
+fn first(settings: &Settings, asked: &Asked) -> Result<i64, Failure> {
+    let start = Settings { start_offset: 0, until: Some(1), ..settings.clone() };
+    // What is odd was said by the run.
+    let context = Context {
+        drain: Arc::default(),
+        notices: Notices::default(),
+        written: Arc::default(),
+        cluster: None,
+        watch: Box::new(|_| ()),
+    };
+    let mut source = input::open(&start, &asked.reading, &context)?;
+    loop {
+        match source.next().map_err(Failure::run)? {
+            Next::Item(frame) => return Ok(frame.id),
+            Next::Idle => std::thread::sleep(Duration::from_millis(2)),
+            Next::End => return Ok(0),
+        }
+    }
+}
+
+/// The rows of an array at the numbers of the recording's frames: a row for each number from the first to the last, or else for each frame.
 fn placed(array: Truth, skeletons: &[Skeleton], path: &Path, input: &str) -> Result<Truth, Failure> {
     let numbers = || skeletons.iter().map(|skeleton| skeleton.frame);
     let (Some(first), Some(last)) = (numbers().min(), numbers().max()) else { return Ok(array) };
     // In i128, which holds the distance of any two numbers.
     let frames = i128::from(last) - i128::from(first) + 1;
+    let all: BTreeSet<i64> = numbers().collect();
+    if array.len() as i128 != frames && array.len() == all.len() {
+        return Ok(all.into_iter().zip(array.into_values()).collect());
+    }
     if array.len() as i128 != frames {
         let found = format!("{}: found joints of {} frames", path.display(), array.len());
         return Err(Failure::run(format!("{found}, expected {frames}: {input} has frames {first} to {last}")));

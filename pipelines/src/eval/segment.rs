@@ -226,7 +226,8 @@ fn open(settings: &Settings, context: &Context) -> Result<(input::Frames, Nodes,
 pub fn segment(settings: &Settings, context: &Context) -> Result<Measured, Failure> {
     let (source, nodes, model) = open(settings, context)?;
     let drawn = settings.plot.is_some();
-    let unlabelled = Unlabelled::of(settings.truth.as_deref());
+    let classes = model.config().classes.iter().map(|class| (class.id, class.name.as_str()));
+    let unlabelled = Unlabelled::of(settings.truth.as_deref(), classes);
     let confusion = Arc::new(Mutex::new(Confusion { drawn, unlabelled, ..Confusion::default() }));
     let sink = Tally(Arc::clone(&confusion));
     let mut report = finish::over(settings, context, source, |points| segment::plan(points, nodes, &model), sink)?;

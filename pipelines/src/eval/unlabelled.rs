@@ -1,12 +1,13 @@
 //! What of the labels does not count: frames without labels, points without one, and ids that are not known.
 //!
 //! Raw ids of `.label` files that SemanticKITTI does not have are read as 0, so the file is looked at again. Of a frame's own classes those
-//! are unknown that the model does not have.
+//! are unknown that the model does not have. Codes of the other set are counted too: ASPRS codes where the model has SemanticKITTI's train ids,
+//! and the other way round.
 
 use std::path::{Path, PathBuf};
 
 use thalweg::{Classes, Frame, Truth};
-use thalweg_connectors::points::label::train_id;
+use thalweg_connectors::points::label::{classes as train_ids, train_id};
 
 /// Raw ids that SemanticKITTI has and its benchmark ignores: unlabelled, outlier, other-structure, other-object.
 const IGNORED: [u16; 4] = [0, 1, 52, 99];
@@ -39,12 +40,18 @@ pub(super) struct Unlabelled {
     /// Points of frames with labels that have none.
     points: u64,
     ids: Count,
+    /// The model's classes are SemanticKITTI's train ids.
+    driving: bool,
+    /// Frames whose labels are codes of the other set.
+    other: Count,
 }
 
 impl Unlabelled {
-    /// Of frames whose labels are at `truth`, or beside them.
-    pub fn of(truth: Option<&Path>) -> Unlabelled {
-        Unlabelled { truth: truth.map(Path::to_path_buf), ..Unlabelled::default() }
+    /// Of frames whose labels are at `truth`, or beside them, for a model of these classes.
+    pub fn of<'a>(truth: Option<&Path>, classes: impl IntoIterator<Item = (u8, &'a str)>) -> Unlabelled {
+        let known = train_ids();
+        let driving = classes.into_iter().all(|(id, name)| known.name(id) == Some(name));
+        Unlabelled { truth: truth.map(Path::to_path_buf), driving, ..Unlabelled::default() }
     }
 
     /// Frames with labels.
@@ -57,7 +64,15 @@ impl Unlabelled {
         let Some(truth) = &frame.truth else { return self.frames.add(1, || frame.name()) };
         self.labelled += 1;
         self.points += truth.class.iter().filter(|class| **class == 0).count() as u64;
-        match label_file(frame, self.truth.as_deref()).and_then(|path| Some((std::fs::read(&path).ok()?, path))) {
+        let labels = label_file(frame, self.truth.as_deref());
+        let ending = |path: &Path| {
+            path.extension().is_some_and(|e| e.eq_ignore_ascii_case("las") || e.eq_ignore_ascii_case("laz"))
+        };
+        let las = self.truth.is_none() && labels.is_none() && frame.path.as_deref().is_some_and(ending);
+        if (self.driving && las) || (!self.driving && labels.is_some()) {
+            self.other.add(1, || frame.name());
+        }
+        match labels.and_then(|path| Some((std::fs::read(&path).ok()?, path))) {
             Some((bytes, path)) => {
                 let raw = bytes.as_chunks::<4>().0.iter().map(|word| u16::from_le_bytes([word[0], word[1]]));
                 let unknown = |id: &u16| train_id(*id) == 0 && !IGNORED.contains(id);
@@ -84,7 +99,16 @@ impl Unlabelled {
         let (Count { count, first }, all) = (&self.frames, self.frames.count + self.labelled);
         let frames = (*count > 0 && self.labelled > 0)
             .then(|| format!("{count} of {all} frames have no labels and do not count, first {first}"));
-        frames.into_iter().chain(self.unknown()).collect()
+        let Count { count, first } = &self.other;
+        let (found, expected) = if self.driving {
+            ("ASPRS codes, as LAS files have them", "SemanticKITTI's train ids")
+        } else {
+            ("SemanticKITTI's ids, as .label files have them", "others")
+        };
+        let other = (*count > 0).then(|| {
+            format!("labels of {count} frames are {found}, the model's classes are {expected}: the scores mean nothing, first {first}")
+        });
+        frames.into_iter().chain(self.unknown()).chain(other).collect()
     }
 
     fn unknown(&self) -> Option<String> {

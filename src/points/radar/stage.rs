@@ -1,7 +1,8 @@
 //! Pose as a stage: frames go to one owner, which keeps the clouds and rows of the window and gives a skeleton for every frame.
 //!
 //! A table has no rows for a frame without points. So the numbers that are missing between two frames are frames without points, as long as
-//! they are not too many: after a longer gap the window starts anew.
+//! they are not too many: after a longer gap the window starts anew. Numbers that are times say nothing of what is missing: such frames follow
+//! one another, and the window starts anew after a minute.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,6 +20,19 @@ use crate::{BoxError, Epoch};
 const OWNER: usize = 0;
 /// Most frames without points that are taken to lie between two numbers: a minute of a radar's.
 const GAP: i64 = 600;
+/// Numbers from here on are times (ms, µs or ns since 1970): no counter of frames comes so far.
+const TIMES: i64 = 100_000_000_000;
+/// Frames after which it is said if most numbers are missing.
+const ENOUGH: u64 = 10;
+
+/// A minute in the unit of a number that is a time.
+fn minute(time: i64) -> i64 {
+    match time {
+        ..100_000_000_000_000 => 60_000,
+        100_000_000_000_000..100_000_000_000_000_000 => 60_000_000,
+        _ => 60_000_000_000,
+    }
+}
 
 impl<'p> Flow<'p, Frame> {
     /// The joints of the person that a radar sees, in every frame. Doppler (m/s) and intensity are the columns `doppler` and `intensity`.
@@ -27,6 +41,8 @@ impl<'p> Flow<'p, Frame> {
         self.stage(move |stats| Poses {
             model: model.clone(),
             last: None,
+            taken: 0,
+            filled: 0,
             clouds: VecDeque::new(),
             rows: VecDeque::new(),
             stats: Arc::clone(stats),
@@ -38,6 +54,9 @@ struct Poses {
     model: PoseModel,
     /// The number of the last frame.
     last: Option<i64>,
+    /// Frames so far, and numbers between them that were missing.
+    taken: u64,
+    filled: u64,
     /// Of the last frames, newest first: the clouds of a graph, and the rows of the window.
     clouds: VecDeque<Cloud>,
     rows: VecDeque<Vec<f32>>,
@@ -61,18 +80,25 @@ impl Poses {
         }
         self.stats.compared(frame.id, self.unlike(finite, &left));
         match self.last.and_then(|last| frame.id.checked_sub(last)) {
-            Some(step) if (1..=GAP).contains(&step) => {
+            Some(step) if frame.id - step >= TIMES && (1..=minute(frame.id - step)).contains(&step) => {}
+            Some(step) if frame.id - step < TIMES && (1..=GAP).contains(&step) => {
+                self.filled += (step - 1) as u64;
                 for missing in frame.id - step + 1..frame.id {
                     self.one(missing, Cloud::default(), out)?;
                 }
             }
             Some(step) => {
                 let (from, to) = (frame.id.saturating_sub(step), frame.id);
-                self.stats.warn(format!("frames {from} to {to}: more than {GAP} apart: the window starts anew"));
+                let most = if from < TIMES { format!("{GAP}") } else { "a minute".into() };
+                self.stats.warn(format!("frames {from} to {to}: more than {most} apart: the window starts anew"));
                 self.clouds.clear();
                 self.rows.clear();
             }
             None => {}
+        }
+        self.taken += 1;
+        if self.taken >= ENOUGH && self.filled > self.taken {
+            self.stats.warn("most numbers of frames are missing, each of which is taken as a frame without points: are they no counter?");
         }
         self.last = Some(frame.id);
         self.one(frame.id, cloud, out)

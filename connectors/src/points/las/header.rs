@@ -133,6 +133,37 @@ pub(crate) fn vlrs<'a>(header: &Header, head: &'a [u8]) -> impl Iterator<Item = 
     })
 }
 
+/// The unit of the coordinates, if the record of the projection states one that is not the metre: GeoTIFF keys, or WKT.
+///
+/// GeoTIFF: model type 2 is longitude and latitude; linear units 9002 and 9003 are the international and the US survey foot (OGC 19-008r4).
+pub(crate) fn other_unit(header: &Header, head: &[u8]) -> Option<&'static str> {
+    const FEET: &str = "feet";
+    const DEGREES: &str = "degrees";
+    for vlr in vlrs(header, head).filter(|vlr| vlr.user == b"LASF_Projection") {
+        if vlr.id == 34735 {
+            for key in vlr.data.as_chunks::<8>().0.iter().skip(1) {
+                let [id, place, _, value] = [0, 2, 4, 6].map(|at| u16::from_le_bytes([key[at], key[at + 1]]));
+                match (id, place, value) {
+                    (1024, 0, 2) => return Some(DEGREES),
+                    (3076 | 4099, 0, 9002 | 9003) => return Some(FEET),
+                    _ => {}
+                }
+            }
+        } else if vlr.id == 2112 {
+            let text = String::from_utf8_lossy(vlr.data).to_ascii_lowercase();
+            let projected = ["projcs", "projcrs", "projectedcrs", "geoccs"].iter().any(|word| text.contains(word));
+            let mut units = text.split("unit[\"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
+            if !projected && text.contains("geog") {
+                return Some(DEGREES);
+            }
+            if units.any(|unit| unit.contains("foot") || unit.contains("feet") || unit == "ft") {
+                return Some(FEET);
+            }
+        }
+    }
+    None
+}
+
 /// A dimension in the extra bytes of each record.
 #[derive(Clone, Debug)]
 pub(crate) struct Extra {

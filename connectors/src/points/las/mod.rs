@@ -21,7 +21,7 @@ use crate::points::format::{Format, one_frame};
 use crate::points::intensity::scaled;
 use crate::points::options::ReadOptions;
 use crate::points::scalar::{Scalar, first};
-use header::{Header, extras, vlrs};
+use header::{Header, extras, other_unit, vlrs};
 
 /// LAS and LAZ.
 pub const FORMAT: Format = Format {
@@ -110,6 +110,9 @@ impl Opened {
         let found = vlrs(header, &self.head).count();
         if found < header.vlrs as usize {
             warn(format!("{found} of the {} variable length records fit before the points", header.vlrs));
+        }
+        if let Some(unit) = other_unit(header, &self.head) {
+            warn(format!("its record of the projection states {unit}, expected metres: read as they are"));
         }
         if header.scale.iter().any(|s| !s.is_finite() || *s == 0.0) || header.offset.iter().any(|o| !o.is_finite()) {
             warn(format!("scale {:?} and offset {:?} make no coordinates", header.scale, header.offset));

@@ -5,9 +5,11 @@
 //! program. [`write`] makes one table in every format.
 
 mod again;
+mod atoms;
 mod contacts;
 mod folders;
 mod following;
+mod meaning;
 mod oracle;
 mod points;
 mod radar;
