@@ -153,7 +153,7 @@ impl Asked {
             follow: self.files.follow,
             undirected: self.undirected,
             threads: settings.workers,
-            stop: Stop::when(Arc::clone(&context.drain)),
+            stop: Stop::when(Arc::clone(&context.drain)).with_grace(rows::GRACE),
             names: source.names(),
         }
     }

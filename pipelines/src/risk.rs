@@ -320,7 +320,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
         follow: ask.files.follow,
         threads: settings.workers,
         because: ask.because,
-        stop: Stop::when(Arc::clone(&context.drain)),
+        stop: Stop::when(Arc::clone(&context.drain)).with_grace(rows::GRACE),
         ..ScoringOptions::new(ask.as_of, names)
     };
     let fits = options.fits.clone();

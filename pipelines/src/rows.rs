@@ -1,6 +1,7 @@
 //! What the pipelines over rows of tables share: the times that they answer for, the pace of the rows, windows, and keys that hide ids.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thalweg::asof::AsOf;
 use thalweg_connectors::rows::{Key as IdKey, Pace};
@@ -8,6 +9,9 @@ use thalweg_connectors::rows::{Key as IdKey, Pace};
 use crate::failure::Failure;
 use crate::keys::{Key, Keys};
 use crate::settings::Settings;
+
+/// How long a model may go on after a signal: what is in hand is answered if it takes no longer.
+pub const GRACE: Duration = Duration::from_millis(500);
 
 /// Hides ids.
 pub const HASH_IDS: Key = Key {

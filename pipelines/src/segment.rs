@@ -10,6 +10,7 @@ use thalweg_connectors::out::batches::{LabelColumns, segmentation_batches_with, 
 use thalweg_connectors::out::label::LabelSink;
 use thalweg_connectors::out::las::LasSink;
 use thalweg_connectors::out::segments::Roll;
+use thalweg_connectors::points::label;
 use thalweg_connectors::points::registry;
 
 use crate::durable::{self, Durable};
@@ -173,6 +174,10 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let sink = sink(settings, roll, columns, durable)?;
     if done {
         return Ok(Report::default());
+    }
+    if settings.output_format == Some(OutputFormat::Las) && **model.classes() == label::classes() {
+        let text = "the classification holds the model's train ids, not ASPRS codes: 2 is a bicycle, 9 a road";
+        context.notices.warn(Path::new(output::destination(settings)?), text);
     }
     let mut report = finish::over(settings, context, source, |points| plan(points, nodes, &model), sink)?;
     reading.tell(&mut report);

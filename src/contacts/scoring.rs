@@ -273,7 +273,7 @@ impl Answering for Scoring {
 
     fn make(&mut self, times: &[i64], names: &Names) -> Result<Vec<Made>, BoxError> {
         let options = &self.options;
-        let stop = if options.follow && options.stop.raised() { Stop::default() } else { options.stop.clone() };
+        let stop = if options.follow && options.stop.signalled() { Stop::default() } else { options.stop.clone() };
         let mut made = Vec::with_capacity(times.len());
         for &as_of in times {
             let Some(table) = self.table(as_of, names, &stop)? else { break };

@@ -621,6 +621,23 @@ fn what_came_into_a_folder_just_before_the_signal_is_read_or_named() {
 }
 
 #[test]
+fn what_came_through_a_pipe_before_the_signal_is_scored() {
+    use std::io::Write as _;
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    assert!(Command::new("mkfifo").arg(at.join("pipe")).status().unwrap().success());
+    let run = Running::start(at, "run risk --contacts pipe --set rate=1e-3 --output o.csv");
+    let mut pipe = fs::OpenOptions::new().write(true).open(at.join("pipe")).unwrap();
+    pipe.write_all(format!("{HEADER}10,a,b,600\n").as_bytes()).unwrap();
+    pause(1000);
+    run.signal("TERM");
+    let done = run.end(Duration::from_secs(20));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let rows = fs::read_to_string(at.join("o.csv")).unwrap();
+    assert!(["a", "b"].iter().all(|person| rows.contains(&format!("\n10,{person},"))), "{rows}{}", done.stderr);
+}
+
+#[test]
 fn a_folder_has_one_writer() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
