@@ -18,7 +18,7 @@ import fit_kernel
 import local_kernel
 from export import write
 from model import Potential
-from start import fit_linear
+from start import fit_linear, moments
 from topology import Topology
 
 EV_PER_KCAL = 4184 / 96485.33212331
@@ -33,7 +33,7 @@ MOLECULES = {
 }
 # With `--form kernel`: bonds around an atom, decay with bonds, length (1/angstrom), noise.
 KERNELS = {"aspirin": (3, 0.8, 1.0, 1e-5)}
-SETTINGS = {"cutoff": 5.0, "radial": 10, "radial_kept": 5, "damping": 0.1, "smooth": 2.0, "decay": 0.5}
+SETTINGS = {"cutoff": 5.0, "radial": 10, "radial_kept": 5, "damping": 0.1, "smooth": 2.0, "decay": 0.5, "align_power": 0.25, "align_floor": 0.1}
 
 
 def load(path):
@@ -67,7 +67,18 @@ def settings_of(name, epochs):
     return SETTINGS | {"channels": MOLECULES[name][0], "hidden": 16 if epochs else 0}
 
 
-def fit(name, data, work, seed, epochs, linear, rounds):
+def align(model, pilot, frames, geometry, train, energies, forces):
+    """Aligns the mixing by a smaller fit with a random one."""
+    count, channels, ridge = int(pilot[0]), int(pilot[1]), pilot[2]
+    pilot = Potential(model.topology, model.settings | {"channels": channels, "hidden": 0})
+    pilot.whiten.copy_(model.whiten)
+    pilot.fit_decay(frames[train[:50]])
+    pilot.fit_scale(geometry, train[:200])
+    fit_linear(pilot, geometry, train[:count], energies, forces, ridge, rounds=20)
+    model.align(pilot, moments(pilot, geometry, train[:100]), frames[train[:50]])
+
+
+def fit(name, data, work, seed, epochs, linear, rounds, pilot):
     _, ridge, batch, labile = MOLECULES[name]
     z, coords, energies, forces = load(data / f"{name}_train01.npz")
     train, held = split()
@@ -78,9 +89,12 @@ def fit(name, data, work, seed, epochs, linear, rounds):
     frames = torch.from_numpy(coords)
     model.fit_whitening(frames[train])
     geometry = model.geometry(frames)
-    model.fit_decay(frames[train[:50]])
-    model.fit_scale(geometry, train[:200])
     path, first, shifted = work / f"{name}-{seed}.pt", 0, energies - model.shift.item()
+    if linear and pilot and not path.exists():
+        align(model, pilot, frames, geometry, train, shifted, forces)
+    else:
+        model.fit_decay(frames[train[:50]])
+    model.fit_scale(geometry, train[:200])
     if linear and not path.exists():
         progress = lambda done: print(f"{name}: {done} of 950 frames", flush=True) if done % 100 == 0 else None
         look = lambda turn: print(f"{name}: {turn} rounds, validation MAE %.2f %.2f" % errors(model, geometry, energies, forces, held), flush=True)
@@ -165,6 +179,7 @@ def arguments():
     parser.add_argument("--epochs", type=int, default=0, help="of gradient descent on all weights after the start")
     parser.add_argument("--start", choices=["linear", "none"], default="linear", help="none: descend from random weights")
     parser.add_argument("--channels", type=int, help="other than the table's")
+    parser.add_argument("--pilot", nargs=3, type=float, metavar=("FRAMES", "CHANNELS", "RIDGE"), help="align the mixing by such a fit")
     parser.add_argument("--form", choices=["expansion", "kernel"], default="expansion", help="kernel: of the molecules that the script has settings for")
     parser.add_argument("--frames", type=int, default=950, help="training frames of a kernel regression")
     parser.add_argument("--rounds", type=int, help="conjugate gradients, at most: 60 of the least squares, 200 of a kernel regression")
@@ -184,7 +199,7 @@ def main():
             torch.save(fit_by_kernel(name, given.data, given.work, given.frames, given.rounds), given.work / f"{name}-done.pt")
             write(given.output, given.data, given.work, list(MOLECULES))
             continue
-        model, validation = fit(name, given.data, given.work, given.seed, given.epochs, given.start == "linear", given.rounds)
+        model, validation = fit(name, given.data, given.work, given.seed, given.epochs, given.start == "linear", given.rounds, given.pilot)
         state = {"model": model.state_dict(), "settings": model.settings, "validation": validation, "labile": model.topology.labile}
         torch.save(state, given.work / f"{name}-done.pt")
         write(given.output, given.data, given.work, list(MOLECULES))

@@ -177,6 +177,93 @@ def directions(phi, dphi, y, dy, unit, index, m0, m1, w, x):
                         x[i, b, m - m0, j, p] = turn * phi[f, i, j, p] + radial * dphi[f, i, j, p]
 
 
+@numba.njit(**FAST)
+def centre(phi, dphi, y, dy, unit, mix, first, c1, second, c2, b, slope, moved):
+    """One atom: invariants `b [M, K]`, their slope by A `[M, 16, K]`, and that of A by the neighbours' places, `moved [J, 3, 16, K]`."""
+    count, k = b.shape
+    size = second[:, 1:].max() + 1
+    u, du = np.zeros((size, k), np.float32), np.zeros((size, 16, k), np.float32)
+    for j in range(phi.shape[0]):
+        value, along = np.zeros((4, k), np.float32), np.zeros((4, k), np.float32)
+        for p in range(phi.shape[1]):
+            for l in range(4):
+                for n in range(k):
+                    value[l, n] += phi[j, p] * mix[j, p, l, n]
+                    along[l, n] += dphi[j, p] * mix[j, p, l, n]
+        for l in range(4):
+            for m in range(l * l, (l + 1) * (l + 1)):
+                for n in range(k):
+                    u[m, n] += y[j, m] * value[l, n]
+                for c in range(3):
+                    radial, turn = unit[j, c] * y[j, m], dy[j, m, c]
+                    for n in range(k):
+                        moved[j, c, m, n] = radial * along[l, n] + turn * value[l, n]
+    for m in range(16):
+        du[m, m] = 1.0
+    u[size - 1] = 1.0
+    for t in range(len(c1)):
+        o, i, j = first[t]
+        for n in range(k):
+            u[o, n] += c1[t] * u[i, n] * u[j, n]
+            du[o, i, n] += c1[t] * u[j, n]
+            du[o, j, n] += c1[t] * u[i, n]
+    b[:] = 0.0
+    slope[:] = 0.0
+    for t in range(len(c2)):
+        o, i, j = second[t]
+        for n in range(k):
+            b[o, n] += c2[t] * u[i, n] * u[j, n]
+        for m in range(16):
+            for n in range(k):
+                slope[o, m, n] += c2[t] * (u[j, n] * du[i, m, n] + u[i, n] * du[j, m, n])
+
+
+@numba.njit(**FAST)
+def rows(phi, dphi, y, dy, unit, index, mix, types, other, first, c1, second, c2, energies, forces):
+    """Adds the invariants `[B, T, M, K]` summed by type and, to `forces [B, N * 3, T, M, K]`, the negative gradients of those sums."""
+    count, k = energies.shape[2:]
+    b, slope = np.zeros((count, k), np.float32), np.zeros((count, 16, k), np.float32)
+    moved, s = np.zeros((phi.shape[2], 3, 16, k), np.float32), np.zeros(k, np.float32)
+    for at in range(len(index)):
+        f = index[at]
+        for i in range(phi.shape[1]):
+            t = types[i]
+            centre(phi[f, i], dphi[f, i], y[f, i], dy[f, i], unit[f, i], mix[i], first, c1, second, c2, b, slope, moved)
+            energies[at, t] += b
+            for j in range(phi.shape[2]):
+                for c in range(3):
+                    own, its = forces[at, 3 * i + c, t], forces[at, 3 * other[i, j] + c, t]
+                    for o in range(count):
+                        s[:] = 0.0
+                        for m in range(16):
+                            for n in range(k):
+                                s[n] += slope[o, m, n] * moved[j, c, m, n]
+                        for n in range(k):
+                            own[o, n] += s[n]
+                            its[o, n] -= s[n]
+
+
+@numba.njit(**FAST)
+def moments(phi, dphi, y, dy, unit, index, mix, types, first, c1, second, c2, weight, out):
+    """Adds, by type and l, products of the slopes of an atom's energy by two channels of A, `[T, 4, K, K]`; weight `[T, M, K]`."""
+    count, k = weight.shape[1:]
+    b, slope = np.zeros((count, k), np.float32), np.zeros((count, 16, k), np.float32)
+    moved = np.zeros((phi.shape[2], 3, 16, k), np.float32)
+    for f in index:
+        for i in range(phi.shape[1]):
+            t = types[i]
+            centre(phi[f, i], dphi[f, i], y[f, i], dy[f, i], unit[f, i], mix[i], first, c1, second, c2, b, slope, moved)
+            for l in range(4):
+                for m in range(l * l, (l + 1) * (l + 1)):
+                    g = np.zeros(k, np.float32)
+                    for o in range(count):
+                        for n in range(k):
+                            g[n] += weight[t, o, n] * slope[o, m, n]
+                    for p in range(k):
+                        for q in range(k):
+                            out[t, l, p, q] += g[p] * g[q]
+
+
 class Plain(torch.autograd.Function):
     @staticmethod
     def forward(ctx, a, terms):

@@ -171,12 +171,36 @@ class Potential(nn.Module):
         ((value * c).sum() + change.sum()).backward()
         return energy_error, force_error
 
-    def fit_decay(self, coords):
-        """Begins with weights that fall with the mean distance of a class, as exp(-decay (r - 1 angstrom))."""
+    def falls(self, coords):
+        """Weights that fall with the mean distance of a class, as exp(-decay (r - 1 angstrom)), `[C]`."""
         r = self.vectors(coords).norm(dim=-1).mean(0)
+        means = torch.stack([r[self.pair == c].mean() for c in range(len(self.topology.keys))])
+        return torch.exp(-self.settings["decay"] * (means - 1))
+
+    def fit_decay(self, coords):
         with torch.no_grad():
-            for c in range(len(self.topology.keys)):
-                self.mix[c] *= torch.exp(-self.settings["decay"] * (r[self.pair == c].mean() - 1)).float()
+            self.mix *= self.falls(coords).float()[:, None, None, None]
+
+    def align(self, pilot, moments, coords):
+        """Draws the mixing along the directions that a pilot's energies change with.
+
+        By type and l these are the leading eigenvectors of the products of the energy's slopes, with `align_floor` of the first
+        guess's covariance in it. They count by their eigenvalue's power `align_power`, and the channels are a random rotation of them.
+        """
+        floor, n, (_, p, _, k) = self.settings["align_floor"], len(self.types), self.mix.shape
+        fall, centres = self.falls(coords), torch.tensor([key[0] for key in self.topology.keys])
+        with torch.no_grad():
+            for t in range(len(self.topology.names)):
+                at = torch.nonzero(centres == t)[:, 0]
+                guess = (fall[at] ** 2).repeat_interleave(p)
+                for l in range(LMAX + 1):
+                    mix = pilot.mix[at, :, l].flatten(0, 1).double()
+                    found = mix @ moments[t, l] @ mix.T
+                    value, vector = torch.linalg.eigh((1 - floor) * found / found.trace() + floor * torch.diag(guess / guess.sum()))
+                    size = min(k, len(value))
+                    u, _, v = torch.linalg.svd(self.mix[at, :, l].flatten(0, 1)[:size].double(), full_matrices=False)
+                    drawn = vector[:, -size:] * value[-size:].clamp(min=0) ** self.settings["align_power"] @ (u @ v)
+                    self.mix[at, :, l] = (drawn / drawn.norm() * (guess.sum() * k / n).sqrt()).float().view(len(at), p, k)
 
     def fit_scale(self, geometry, index):
         with torch.no_grad():

@@ -9,42 +9,41 @@ import scipy.linalg
 import torch
 
 import kernels
-from basis import OF_L
 from model import UNIT
 
 # Columns of the normal equations that are worked on at a time.
 STRIP = 2048
+# Least addition to the diagonal of the normal equations: about what the rounding of f32 sums needs.
+LEAST = 3.0
 
 
 def rows(model, geometry, index):
     """Energies' rows `[B, T * M * K]` and forces' rows `[B, N * 3, T * M * K]`."""
-    phi, dphi, y, dy, unit = geometry
-    n, count, (_, _, j, p), t = len(model.types), len(index), phi.shape, len(model.topology.names)
-    shapes = [(n, count, at.stop - at.start, j, p) for at in OF_L]
-    of_type = [torch.nonzero(model.types == each)[:, 0] for each in range(t)]
-    with torch.no_grad():
-        mix, scale, width = model.mixes(), model.scale[model.types][:, None], model.scale.shape[1]
-        x = [np.empty(shape, np.float32) for shape in shapes]
-        for at, of_l in zip(OF_L, x):
-            kernels.features(phi, y, index, at.start, at.stop, of_l)
-        a = model.density([torch.from_numpy(v) for v in x], mix)
-        forces = np.empty((count, n * 3, t * width), np.float32)
-        other = (model.other[None] == torch.arange(n)[:, None, None]).float().numpy()
-        for atom in range(n):
-            for axis in range(3):
-                w = np.zeros((count, n, j, 3), np.float32)
-                w[..., axis] += other[atom]
-                w[:, atom, :, axis] -= 1
-                dx = [np.empty(shape, np.float32) for shape in shapes]
-                for at, of_l in zip(OF_L, dx):
-                    kernels.directions(phi, dphi, y, dy, unit, index, at.start, at.stop, w, of_l)
-                b, db = kernels.Dual.apply(a, model.density([torch.from_numpy(v) for v in dx], mix), model.terms)
-                db = db.view(n, count, -1) * scale
-                for each, atoms in enumerate(of_type):
-                    forces[:, 3 * atom + axis, each * width : (each + 1) * width] = -db[atoms].sum(0).numpy()
-        b = (b.view(n, count, -1) - model.mean[model.types][:, None]) * scale
-        energies = torch.cat([b[atoms].sum(0) for atoms in of_type], 1)
-    return energies.numpy(), forces
+    t, width, count = len(model.topology.names), model.scale.shape[1], len(index)
+    shape = (t, model.terms.count, width // model.terms.count)
+    energies, forces = np.zeros((count, *shape), np.float32), np.zeros((count, 3 * len(model.types), *shape), np.float32)
+    kernels.rows(*geometry, index, *parts(model), energies, forces)
+    scale = model.scale.numpy().reshape(shape)
+    forces *= scale
+    energies -= (model.mean * torch.bincount(model.types)[:, None]).numpy().reshape(shape)
+    energies *= scale
+    return energies.reshape(count, -1), forces.reshape(count, -1, t * width)
+
+
+def parts(model):
+    """What the compiled loops read of a model beside the geometry."""
+    mix = model.mix.detach()[model.pair].contiguous().numpy()
+    return mix, model.types.numpy(), model.other.numpy(), *model.terms.lists
+
+
+def moments(model, geometry, index):
+    """Sums of products of the slopes of atoms' energies by the channels of A, by type and l, `[T, 4, K, K]`."""
+    t, k = len(model.topology.names), model.mix.shape[-1]
+    weight = (model.linear.detach()[..., 0] * model.scale).view(t, -1, k).numpy()
+    mix, types, _, *lists = parts(model)
+    out = np.zeros((t, 4, k, k))
+    kernels.moments(*geometry, index, mix, types, *lists, weight, out)
+    return torch.from_numpy(out)
 
 
 def fit_linear(model, geometry, index, energies, forces, ridge, weight=3.0, chunk=25, rounds=60, progress=lambda done: None, look=lambda turn: None):
@@ -55,24 +54,24 @@ def fit_linear(model, geometry, index, energies, forces, ridge, weight=3.0, chun
     model has the coefficients so far.
     """
     size = model.linear.numel()
-    gram, kept, targets = np.zeros((size, size)), [], []
+    gram, kept, targets = [np.zeros((min(STRIP, size - b), size - b)) for b in range(0, size, STRIP)], [], []
     for s in range(0, len(index), chunk):
         at = index[s : s + chunk]
         e, f = rows(model, geometry, at)
         kept.append(np.concatenate([f.reshape(-1, size), e * np.float32(weight)]))
         targets.append(np.concatenate([forces[at].reshape(-1), energies[at] * weight]))
-        # In strips: one product of so many columns is more than the library's kernels address.
-        for begin in range(0, size, STRIP):
-            gram[begin : begin + STRIP, begin:] += kept[-1][:, begin : begin + STRIP].T @ kept[-1][:, begin:]
+        for n, strip in enumerate(gram):
+            strip += kept[-1][:, n * STRIP : (n + 1) * STRIP].T @ kept[-1][:, n * STRIP :]
         progress(s + len(at))
     back = lambda parts: sum((a.T @ part.astype(np.float32)).astype(np.float64) for a, part in zip(kept, parts))
     apply = lambda c: back([a @ c.astype(np.float32) for a in kept]) + ridge * c
-    held, shown = None, ridge
+    held, shown = None, max(ridge, LEAST)
     while held is None:
         try:
             held = Factor(gram, shown)
         except np.linalg.LinAlgError:
             shown *= 3
+    del gram
     c = held.solve(back(targets))
     # The residual of the equations, from the rows' own residual so that rounding stays small.
     left = back([t - a @ c.astype(np.float32) for a, t in zip(kept, targets)]) - ridge * c
@@ -95,39 +94,34 @@ def fit_linear(model, geometry, index, energies, forces, ridge, weight=3.0, chun
 
 
 class Factor:
-    """The Cholesky factor of a matrix of which the upper triangle is given, with `shift` added to its diagonal, made in place of the lower
-    one strip by strip: LAPACK's own in one piece ends in a fault from some 20,000 columns up."""
+    """The Cholesky factor of a matrix with `shift` added to its diagonal. Of the matrix the strips of `STRIP` rows are given, each from
+    its diagonal on. LAPACK's own in one piece ends in a fault from some 20,000 columns up."""
 
-    def __init__(self, square, shift):
-        self.lower, self.corners = square, []
-        strips = range(0, len(square), STRIP)
-        for b in strips:
-            e = b + STRIP
-            square[e:, b:e] = square[b:e, e:].T
-            corner = np.triu(square[b:e, b:e])
+    def __init__(self, strips, shift):
+        self.corners, self.panels, strips = [], [], [strip.copy() for strip in strips]
+        for n, strip in enumerate(strips):
+            h = len(strip)
+            corner = np.triu(strip[:, :h])
             corner = corner + np.triu(corner, 1).T
-            corner[np.diag_indices(len(corner))] += shift
-            self.corners.append(corner)
-        for n, b in enumerate(strips):
-            e = b + STRIP
-            corner = self.corners[n] = np.linalg.cholesky(self.corners[n])
-            panel = square[e:, b:e] = scipy.linalg.solve_triangular(corner, square[e:, b:e].T, lower=True, check_finite=False).T
-            for m, s in enumerate(range(e, len(square), STRIP)):
-                own = panel[s - e : s - e + STRIP]
-                self.corners[n + 1 + m] -= own @ own.T
-                square[s + STRIP :, s : s + STRIP] -= panel[s - e + STRIP :] @ own.T
+            corner[np.diag_indices(h)] += shift
+            self.corners.append(np.linalg.cholesky(corner))
+            panel = strip[:, h:]
+            for s in range(0, panel.shape[1], STRIP):
+                panel[:, s : s + STRIP] = scipy.linalg.solve_triangular(self.corners[n], panel[:, s : s + STRIP], lower=True, check_finite=False)
+            self.panels.append(panel)
+            for m, below in enumerate(strips[n + 1 :]):
+                below -= panel[:, m * STRIP : m * STRIP + len(below)].T @ panel[:, m * STRIP :]
 
     def solve(self, v):
         """The matrix's inverse times a vector."""
-        v, strips = v.copy(), list(enumerate(range(0, len(v), STRIP)))
-        for n, b in strips:
-            e = b + STRIP
-            v[b:e] = scipy.linalg.solve_triangular(self.corners[n], v[b:e], lower=True, check_finite=False)
-            v[e:] -= self.lower[e:, b:e] @ v[b:e]
-        for n, b in reversed(strips):
-            e = b + STRIP
-            v[b:e] -= self.lower[e:, b:e].T @ v[e:]
-            v[b:e] = scipy.linalg.solve_triangular(self.corners[n], v[b:e], lower=True, trans=1, check_finite=False)
+        v, strips = v.copy(), [(n * STRIP, *pair) for n, pair in enumerate(zip(self.corners, self.panels))]
+        for b, corner, panel in strips:
+            e = b + len(corner)
+            v[b:e] = scipy.linalg.solve_triangular(corner, v[b:e], lower=True, check_finite=False)
+            v[e:] -= panel.T @ v[b:e]
+        for b, corner, panel in reversed(strips):
+            e = b + len(corner)
+            v[b:e] = scipy.linalg.solve_triangular(corner, v[b:e] - panel @ v[e:], lower=True, trans=1, check_finite=False)
         return v
 
 
