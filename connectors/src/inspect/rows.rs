@@ -218,7 +218,9 @@ fn tell(input: &Input, survey: &Survey, notices: &Notices, rejected: &Rejected, 
     }
     report.rows = Some(survey.rows);
     *(if of_graph { &mut report.nodes } else { &mut report.people }) = Some(survey.names);
-    report.span = survey.span.map(|(first, last)| [first, last].map(|t| t as f64 / 1e9));
+    // Whole seconds apart from the rest: 64 bits of nanoseconds do not fit into an f64.
+    let seconds = |t: i64| t.div_euclid(1_000_000_000) as f64 + t.rem_euclid(1_000_000_000) as f64 / 1e9;
+    report.span = survey.span.map(|(first, last)| [first, last].map(seconds));
     if input.what == "tests" {
         report.positive = Some(survey.positive);
     }

@@ -343,11 +343,13 @@ impl Cells {
     }
 }
 
-/// The first of words that blanks divide, and what is behind it. There may be blanks in a word between quotation marks.
+/// The first of words that blanks divide, and what is behind it. There may be blanks in a word between quotation marks, and marks behind a
+/// backslash, as R writes them.
 fn first_word(text: &[u8]) -> (&[u8], &[u8]) {
-    let ends = |at: usize| text.get(at).is_none_or(u8::is_ascii_whitespace);
-    let quoted = text.starts_with(b"\"").then(|| (1..text.len()).find(|&at| text[at] == b'"' && ends(at + 1)));
-    match quoted.flatten() {
+    let ends = |at: usize| text[at] == b'"' && text.get(at + 1).is_none_or(u8::is_ascii_whitespace);
+    let mut marks = (1..text.len()).filter(|&at| text[0] == b'"' && ends(at));
+    let first = marks.clone().next();
+    match marks.find(|&at| text[at - 1] != b'\\').or(first) {
         Some(mark) => (&text[1..mark], &text[mark + 1..]),
         None => text.split_at(text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len())),
     }

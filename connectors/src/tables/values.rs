@@ -1,7 +1,6 @@
 //! What cells mean: numbers, whole numbers, times, spans of time, words and ids, from a column of any type.
 //!
-//! Text is trimmed; nothing, `NA`, `NaN`, `null` and their like ([`is_missing`]) are missing values in every format, and so are nulls and NaN in
-//! typed columns.
+//! Text is trimmed; nothing, `NA`, `NaN` and `null` are missing values in every format, and so are nulls and NaN in typed columns.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,11 +42,14 @@ impl<T> Cell<T> {
     }
 }
 
-/// True for a word that says that nothing is there, as R, pandas, spreadsheets and databases write it. (`Nan` and `None` may be
-/// somebody.)
+/// True for a word that says that nothing is there, as R, pandas, spreadsheets and databases write it. (`Nan` may be somebody.)
 pub(crate) fn is_missing(word: &str) -> bool {
-    word.is_empty()
-        || ["NA", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null", "\\N", "N/A", "n/a", "#N/A"].contains(&word)
+    word.is_empty() || ["NA", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null", "\\N", "#N/A"].contains(&word)
+}
+
+/// True for a word that is nobody's name, as people write it where nothing is. (`None` may be somebody.)
+fn is_nobody(word: &str) -> bool {
+    ["N/A", "n/a"].contains(&word)
 }
 
 /// The first characters of a cell, for messages.
@@ -323,13 +325,16 @@ impl Cells {
         if wide.null_count() > 0 { bad() } else { Cell::Good(wide.values().to_vec()) }
     }
 
-    /// A word: text, a truth value, or a number's shortest decimal.
+    /// A word: text that may be a name, a truth value, or a number's shortest decimal.
     pub(crate) fn text(&self, row: usize) -> Cell<Cow<'_, str>> {
         if let Some(without) = self.without(row) {
             return without;
         }
         match self.family {
-            Family::Text => self.word(row).map_or(Cell::Missing, |word| Cell::Good(word.into())),
+            Family::Text => {
+                let word = self.word(row).filter(|word| !is_nobody(word));
+                word.map_or(Cell::Missing, |word| Cell::Good(word.into()))
+            }
             Family::Whole => Cell::Good(self.array.as_primitive::<Int64Type>().value(row).to_string().into()),
             Family::Unsigned => Cell::Good(self.array.as_primitive::<UInt64Type>().value(row).to_string().into()),
             Family::Float => match self.array.as_primitive::<Float64Type>().value(row) {
