@@ -183,10 +183,10 @@ fn header(comment: &str, line: u64, parsed: &mut Parsed, notes: &mut Notes) -> R
             _ if ["units", "energy_unit", "energy_units"].iter().any(|name| key.eq_ignore_ascii_case(name)) => {
                 notes.once("units of energies", || format!("line {line}: {} is not read, only unit is", shown(&key)));
             }
-            _ if ["charge", "total_charge"].iter().any(|name| key.eq_ignore_ascii_case(name)) => {
-                if real(bare).is_some_and(|charge| charge != 0.0) {
-                    notes.once("charge", || format!("line {line}: {}", charged(bare)));
-                }
+            _ if ["charge", "total_charge"].iter().any(|name| key.eq_ignore_ascii_case(name))
+                && real(bare).is_some_and(|charge| charge != 0.0) =>
+            {
+                notes.once("charge", || format!("line {line}: {}", charged(bare)));
             }
             _ if key.eq_ignore_ascii_case("Lattice") => molecule.cell = Some(lattice(bare, line)?),
             _ if key.eq_ignore_ascii_case("Properties") => columns = Some(Columns::parse(bare, line, notes)?),
