@@ -4,7 +4,7 @@
 //! of what is read again is there already, and is not written twice. By the law the rest is what it would have been.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,12 +22,13 @@ use thalweg_connectors::rows::{Merge, Summed};
 
 use crate::failure::Failure;
 use crate::follower::Nothing;
+use crate::identity::{self, MODEL};
 use crate::keys::{Key, Keys};
 use crate::pipeline::Context;
 use crate::quarantine::Quarantine;
 use crate::settings::Settings;
 use crate::written::Read;
-use crate::{input, models, output, rows, supervised};
+use crate::{input, output, supervised};
 
 /// How long a source that goes on may take to find again what was read before.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -40,13 +41,8 @@ pub const SECONDS: Key = Key {
     what: "with --checkpoint, how often one is made",
 };
 
-/// Options that say how a run is done, and not what it gives.
-const HOW: [&str; 10] =
-    ["workers", "processes", "hosts", "process", "json", "rate", "checkpoint", "allow_model_change", "config", "set"];
-/// Keys of that kind.
+/// Keys that say how a run is done, and not what it gives.
 const HOW_KEYS: [&str; 4] = [SECONDS.name, output::FRAMES.name, output::SECONDS.name, input::SETTLE.name];
-/// The entry of the model.
-const MODEL: &str = "model";
 
 /// What a run keeps.
 pub enum Durable {
@@ -104,7 +100,7 @@ impl Durable {
         };
         let output = output::destination(settings)?;
         settings.refuse(&["loop"], "a loop has no position to go on from")?;
-        let identity = identity(settings, pipeline, model)?;
+        let identity = identity::identity(settings, pipeline, model, &HOW_KEYS)?;
         let checkpoints = Checkpoints::open(folder)?;
         let anew = format!("begin anew without {output} and {}", folder.display());
         let newest = checkpoints.newest(&context.notices);
@@ -137,7 +133,7 @@ impl Durable {
                 from
             }
         };
-        let (mut from, input) = (from, content(settings));
+        let (mut from, input) = (from, identity::content(settings));
         let more = from.complete && from.input.is_some_and(|before| before != input);
         if more {
             let text = format!(
@@ -148,7 +144,7 @@ impl Durable {
             from.complete = false;
         }
         from.input = Some(input);
-        for path in pipes(settings).iter().filter(|_| from.complete) {
+        for path in identity::pipes(settings).iter().filter(|_| from.complete) {
             let text =
                 format!("not read: the run came to its end at checkpoint {}. For other rows {anew}", from.number);
             context.notices.warn(path, text);
@@ -304,57 +300,6 @@ fn same_columns(output: &str, schema: &SchemaRef) -> Result<(), Failure> {
         names(&found),
         names(&before)
     )))
-}
-
-/// A checksum of what the input is: names and lengths of its files, those in folders two deep.
-fn content(settings: &Settings) -> u32 {
-    fn add(sum: &mut crc32fast::Hasher, path: &Path, deep: u32) {
-        sum.update(path.as_os_str().as_encoded_bytes());
-        // What cannot be looked at now is said by whoever reads it.
-        let Ok(kind) = std::fs::metadata(path) else { return };
-        if !kind.is_dir() {
-            return sum.update(&kind.len().to_le_bytes());
-        }
-        let mut inside: Vec<_> =
-            std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-        inside.sort_unstable();
-        inside.iter().filter(|_| deep > 0).for_each(|path| add(sum, path, deep - 1));
-    }
-    let mut sum = crc32fast::Hasher::new();
-    let inputs =
-        settings.reads().into_iter().filter(|(what, _)| !matches!(*what, "the model" | "the truth" | "the key"));
-    inputs.for_each(|(_, path)| add(&mut sum, path, 2));
-    sum.finalize()
-}
-
-/// The inputs of which nobody knows whether they hold what they held: standard input and FIFOs.
-fn pipes(settings: &Settings) -> Vec<PathBuf> {
-    let standard = settings.input.iter().filter(|input| *input == "-").map(PathBuf::from);
-    let paths = settings.reads().into_iter().map(|(_, path)| path.to_path_buf());
-    let pipe = |path: &PathBuf| {
-        path.as_os_str() == "-" || std::fs::metadata(path).is_ok_and(|kind| !kind.is_file() && !kind.is_dir())
-    };
-    standard.chain(paths).filter(pipe).collect()
-}
-
-/// What must be the same for a run to go on: the options that were given, the keys, the model.
-fn identity(settings: &Settings, pipeline: &str, model: Option<&str>) -> Result<BTreeMap<String, String>, Failure> {
-    let mut identity = BTreeMap::from([("pipeline".to_string(), pipeline.to_string())]);
-    let given = settings.given.iter().filter(|(name, _)| !HOW.contains(name) && **name != MODEL);
-    identity.extend(given.map(|(name, value)| (name.to_string(), value.clone())));
-    let set = settings.set.iter().filter(|(name, _)| !HOW_KEYS.contains(&name.as_str()));
-    identity.extend(set.map(|(name, value)| (format!("set {name}"), value.clone())));
-    let key = rows::id_key(settings.set.get(rows::HASH_IDS.name).map(Path::new))?;
-    if let (Some(key), Some(value)) = (key, identity.get_mut(&format!("set {}", rows::HASH_IDS.name))) {
-        // Another key under the same name would give everybody another name. This much of a hash tells nothing of the key.
-        let of_key: String = key.hash("the key of a run").chars().take(8).collect();
-        *value = format!("{value}, key {of_key}");
-    }
-    if let Some(name) = model {
-        let sum = models::checksum(name)?.map_or(String::new(), |sum| format!(", checksum {sum:08x}"));
-        identity.insert(MODEL.to_string(), format!("{name}{sum}"));
-    }
-    Ok(identity)
 }
 
 /// A source that tells the sink where its items stand.

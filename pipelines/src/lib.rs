@@ -7,6 +7,7 @@ pub mod failure;
 pub mod finish;
 pub mod follower;
 pub mod gnn;
+pub mod identity;
 pub mod input;
 pub mod keys;
 pub mod knn;

@@ -175,7 +175,8 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     if done {
         return Ok(Report::default());
     }
-    if settings.output_format == Some(OutputFormat::Las) && **model.classes() == label::classes() {
+    let las = settings.output_format == Some(OutputFormat::Las) && !context.follows();
+    if las && **model.classes() == label::classes() {
         let text = "the classification holds the model's train ids, not ASPRS codes: 2 is a bicycle, 9 a road";
         context.notices.warn(Path::new(output::destination(settings)?), text);
     }

@@ -75,6 +75,13 @@ pub struct Closing {
     pub due: bool,
 }
 
+impl Closing {
+    /// Tables of as-of times (ns) before this are given for the last time; the least time where there is none.
+    pub(crate) fn last_before(self) -> i64 {
+        if self.due { self.open } else { i64::MIN }
+    }
+}
+
 impl<T> Tables<T> {
     /// Of the times that `as_of` names. Only a run that follows growing inputs (`follow`) with a `window` (ns) lets go of what is behind the
     /// newest row by more than `lateness` (ns; the window where it is not said).

@@ -254,7 +254,7 @@ impl Answering for Scoring {
         }
         let closing = self.tables.closing();
         let mut times = Vec::new();
-        let open = closing.filter(|closing| closing.due).map_or(i64::MIN, |closing| closing.open);
+        let open = closing.map_or(i64::MIN, Closing::last_before);
         if let Some(newest) = self.tables.now().filter(|_| open > i64::MIN) {
             times.extend(self.times(newest)?.into_iter().take_while(|as_of| *as_of < open));
         }
@@ -295,9 +295,10 @@ impl Answering for Scoring {
         let names = Arc::new(self.options.names.list());
         let model = self.model.as_ref().map_or("none", |model| model.name());
         let mut output = Output { give, model, names: Arc::clone(&names) };
+        let open = closing.map_or(i64::MIN, Closing::last_before);
+        let (last, times) = times.split_at(times.partition_point(|as_of| *as_of < open));
         if let Some(closing) = closing {
-            let closed = times.iter().take_while(|as_of| closing.due && **as_of < closing.open);
-            for &as_of in closed {
+            for &as_of in last {
                 if !self.score(as_of, &make, &mut made, &mut output) {
                     return Ok(None);
                 }
@@ -314,8 +315,7 @@ impl Answering for Scoring {
         }
         self.tell(&names);
         let mut gone = std::mem::take(&mut self.tables.given);
-        let open = closing.filter(|closing| closing.due).map_or(i64::MIN, |closing| closing.open);
-        for as_of in times.into_iter().filter(|as_of| *as_of >= open) {
+        for &as_of in times {
             let before = gone.remove(&as_of);
             self.tables.given.extend(before.map(|table| (as_of, table)));
             if !self.score(as_of, &make, &mut made, &mut output) {

@@ -188,16 +188,16 @@ impl Answering for Inference {
             self.tables.newest(t);
         }
         let closing = self.tables.closing();
-        let closes = closing.filter(|closing| closing.due);
+        let last_before = closing.map_or(i64::MIN, Closing::last_before);
         let mut asked = Asked { rows, closing, due, times: Vec::new(), make: Vec::new() };
-        if let Some((first, last)) = self.live.stamps().filter(|_| due || closes.is_some()) {
+        if let Some((first, last)) = self.live.stamps().filter(|_| due || last_before > i64::MIN) {
             asked.times = self.tables.times(first, last, || self.live.widest_gap())?;
         }
         if self.options.changes {
             // Features last, so a row concerns all times from its own on.
             asked.make = asked.times.iter().copied().filter(|t| self.tables.stale(*t, None)).collect();
         } else {
-            asked.times.retain(|as_of| due || closes.is_none_or(|closing| *as_of < closing.open));
+            asked.times.retain(|as_of| due || *as_of < last_before);
             asked.make.clone_from(&asked.times);
         }
         Ok(asked)

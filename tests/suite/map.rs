@@ -10,7 +10,7 @@ use thalweg::{BoxError, Flow, Frame, Next, Pipeline, Pose, Report, Source};
 use crate::random::Random;
 
 /// Frames from memory.
-struct Recorded(std::vec::IntoIter<Frame>);
+pub struct Recorded(std::vec::IntoIter<Frame>);
 
 impl Source for Recorded {
     type Item = Frame;
@@ -22,7 +22,7 @@ impl Source for Recorded {
     }
 }
 
-fn recorded(frames: Vec<Frame>) -> Recorded {
+pub fn recorded(frames: Vec<Frame>) -> Recorded {
     Recorded(frames.into_iter())
 }
 

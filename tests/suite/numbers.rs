@@ -5,29 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thalweg::points::models::Numbers;
 use thalweg::sink::Collect;
-use thalweg::{BoxError, Frame, Next, Pipeline, Pose, Segmentation, SegmentationModel, Source, Truth};
+use thalweg::{Frame, Pipeline, Pose, Segmentation, SegmentationModel, Truth};
 
+use crate::map::recorded;
 use crate::random::Random;
 use crate::shapes::changed;
 
 const WINDOW: usize = 4;
-
-/// Frames from memory.
-struct Recorded(std::vec::IntoIter<Frame>);
-
-impl Source for Recorded {
-    type Item = Frame;
-    fn name(&self) -> String {
-        "recorded".into()
-    }
-    fn next(&mut self) -> Result<Next<Frame>, BoxError> {
-        Ok(self.0.next().map_or(Next::End, Next::Item))
-    }
-}
-
-fn recorded(frames: Vec<Frame>) -> Recorded {
-    Recorded(frames.into_iter())
-}
 
 /// The shipped network, with the name of a car for all that it knows.
 fn cars_alone() -> SegmentationModel {

@@ -25,6 +25,17 @@ pub(crate) fn open_regular(path: &Path) -> Result<std::fs::File, Error> {
     std::fs::File::open(path).map_err(|e| Error::io(path, e))
 }
 
+/// True for a name that begins with a point.
+pub(crate) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// True if something of this name is there, and nothing can be learnt of it: a symbolic link to nothing, as a rule. It is a file that cannot be
+/// read.
+pub(crate) fn leads_nowhere(path: &Path) -> bool {
+    std::fs::metadata(path).is_err() && std::fs::symlink_metadata(path).is_ok()
+}
+
 /// All bytes of a regular file.
 pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, Error> {
     let mut file = open_regular(path)?;

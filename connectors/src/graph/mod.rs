@@ -63,7 +63,7 @@ pub struct FilesOptions {
 /// # Errors
 /// One that cannot be opened, lacks a column in its header, or cannot be followed though it should.
 pub fn open(options: &FilesOptions, rejected: &Arc<Rejected>) -> Result<Vec<Box<dyn Feed<GraphRow>>>, Error> {
-    open_new(options, rejected, &mut Known::new())
+    open_new(options, rejected, &mut Known::default())
 }
 
 /// Opens the files that are not known yet.

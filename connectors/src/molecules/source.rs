@@ -13,6 +13,7 @@ use thalweg::{BoxError, Next, Source};
 use super::reader::{Format, Reader, open};
 use super::unit::Unit;
 use crate::error::Error;
+use crate::files;
 use crate::notices::Notices;
 use crate::on_error::OnError;
 use crate::order;
@@ -70,10 +71,8 @@ impl Molecules {
             let mut found = Vec::new();
             for entry in std::fs::read_dir(input).map_err(|e| Error::io(input, e))? {
                 let path = entry.map_err(|e| Error::io(input, e))?.path();
-                let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-                // A link that leads nowhere is a file that cannot be read.
-                let file = path.is_file() || (path.is_symlink() && !path.exists());
-                let format = Format::by_ending(&path).filter(|_| !hidden && file);
+                let file = path.is_file() || files::leads_nowhere(&path);
+                let format = Format::by_ending(&path).filter(|_| !files::is_hidden(&path) && file);
                 found.extend(format.map(|format| (path, options.format.unwrap_or(format))));
             }
             if found.is_empty() {

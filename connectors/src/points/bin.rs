@@ -125,27 +125,21 @@ fn is_length(value: f64) -> bool {
 
 /// What is odd about coordinates that are no lengths, if one in twenty is so: the bytes are numbers of another type then.
 fn doubtful_numbers(bytes: &[u8], size: usize) -> Option<String> {
-    let values = bytes.as_chunks::<4>().0;
-    let places = values.chunks_exact(size).flat_map(|record| record.iter().take(3));
-    let numbers = places.map(|bytes| f64::from(f32::from_le_bytes(*bytes)));
-    let (mut count, mut odd, mut first) = (0usize, 0usize, None);
-    for value in numbers {
-        count += 1;
-        if !is_length(value) {
-            odd += 1;
-            first.get_or_insert(value);
-        }
+    let (values, (doubles, rest)) = (bytes.as_chunks::<4>().0, bytes.as_chunks::<8>());
+    let places = || values.chunks_exact(size).flat_map(|record| record.iter().take(3));
+    let numbers = || places().map(|bytes| f64::from(f32::from_le_bytes(*bytes)));
+    let (count, odd) = (size.min(3) * (values.len() / size), numbers().filter(|v| !is_length(*v)).count());
+    if 20 * odd <= count {
+        return None;
     }
-    let first = first.filter(|_| 20 * odd > count)?;
-    let all = |mut numbers: Box<dyn Iterator<Item = f64> + '_>| numbers.all(|v| v.is_finite() && is_length(v));
-    let likely = match () {
-        () if all(Box::new(values.iter().map(|v| f64::from(f32::from_be_bytes(*v))))) => ": are these big-endian?",
-        () if bytes.len().is_multiple_of(8)
-            && all(Box::new(bytes.as_chunks::<8>().0.iter().map(|v| f64::from_le_bytes(*v)))) =>
-        {
-            ": are these f64?"
-        }
-        () => "",
+    let first = numbers().find(|v| !is_length(*v))?;
+    let fits = |value: f64| value.is_finite() && is_length(value);
+    let likely = if values.iter().all(|bytes| fits(f32::from_be_bytes(*bytes).into())) {
+        ": are these big-endian?"
+    } else if rest.is_empty() && doubles.iter().all(|bytes| fits(f64::from_le_bytes(*bytes))) {
+        ": are these f64?"
+    } else {
+        ""
     };
     let expected = "expected little-endian f32";
     Some(format!("{odd} of {count} coordinates are no lengths, the first {first:e}, {expected}{likely}"))

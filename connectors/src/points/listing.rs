@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::files::{is_hidden, leads_nowhere};
 use crate::order;
 use crate::points::format::Format;
 use crate::points::registry::{self, FORMATS};
@@ -19,11 +20,6 @@ pub(crate) fn kind(path: &Path) -> Option<&'static Format> {
         return None;
     }
     registry::by_extension(path).filter(|_| !name.ends_with(".txt") || is_points(path) || leads_nowhere(path))
-}
-
-/// True if something of this name is there, and nothing can be learnt of it: a symbolic link to nothing, as a rule.
-fn leads_nowhere(path: &Path) -> bool {
-    std::fs::metadata(path).is_err() && std::fs::symlink_metadata(path).is_ok()
 }
 
 fn is_points(path: &Path) -> bool {
@@ -62,10 +58,9 @@ impl Choice {
 
     /// True if a file of this kind is a frame.
     pub(crate) fn takes(&self, path: &Path, kind: Option<&'static Format>) -> bool {
-        let hidden = || path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
         match self.named {
             Some(named) => kind.is_some_and(|kind| kind.name == named.name),
-            None => !hidden(),
+            None => !is_hidden(path),
         }
     }
 

@@ -16,6 +16,7 @@ use super::ids::Ids;
 use super::merge::{Merge, Pace};
 use super::rejected::Rejected;
 use crate::error::Error;
+use crate::files::{is_hidden, leads_nowhere};
 use crate::notices::Notices;
 use crate::on_error::OnError;
 use crate::order;
@@ -40,13 +41,6 @@ pub(crate) struct Known {
     looked: bool,
     /// Whether this is the last look: what cannot be read now will not be.
     last: bool,
-}
-
-impl Known {
-    /// None yet.
-    pub(crate) fn new() -> Known {
-        Known::default()
-    }
 }
 
 /// How the tables of a folder end, for messages.
@@ -132,7 +126,7 @@ pub(crate) fn source<F: Stamped + Summed>(
 ) -> Result<Merge<F>, Error> {
     let paths = paths.concat();
     let name = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    let mut known = Known::new();
+    let mut known = Known::default();
     let merge = Merge::new(name, new(&mut known)?, ids, pace, follow, Arc::clone(stop));
     let folders = paths.iter().any(|path| path.is_dir());
     let more = move |last: bool| {
@@ -165,12 +159,9 @@ fn tables_in(path: &Path, follow: bool) -> Result<Found, Error> {
     let (mut files, mut others) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(path).map_err(io)? {
         let file = entry.map_err(io)?.path();
-        let hidden = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        // A link that leads nowhere is a file that cannot be read.
-        let nowhere = || std::fs::metadata(&file).is_err() && std::fs::symlink_metadata(&file).is_ok();
         match TableFormat::by_ending(&file) {
-            _ if hidden => {}
-            Some(_) if file.is_file() || nowhere() => files.push(file),
+            _ if is_hidden(&file) => {}
+            Some(_) if file.is_file() || leads_nowhere(&file) => files.push(file),
             None if file.is_file() => others.push(file),
             _ => {}
         }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::{code, json, thalweg, write_bin};
 
 /// An ethanol of idealised bonds (Å), as extended XYZ.
-const ETHANOL: [(&str, [f64; 3]); 9] = [
+pub const ETHANOL: [(&str, [f64; 3]); 9] = [
     ("C", [-0.748, -0.015, 0.024]),
     ("C", [0.558, 0.420, -0.278]),
     ("O", [1.293, -0.202, -0.901]),

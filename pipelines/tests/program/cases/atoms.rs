@@ -2,23 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::oracle::Point;
 use super::{Case, Done, Verdict, case, check};
+use crate::molecules::ETHANOL;
 
-/// An ethanol: symbol, place (Å).
-const ETHANOL: [(&str, Point); 9] = [
-    ("C", [-0.748, -0.015, 0.024]),
-    ("C", [0.558, 0.420, -0.278]),
-    ("O", [1.293, -0.202, -0.901]),
-    ("H", [-1.263, 0.754, 0.600]),
-    ("H", [-0.699, -0.934, 0.609]),
-    ("H", [-1.316, -0.189, -0.890]),
-    ("H", [1.100, 0.500, 0.660]),
-    ("H", [0.500, 1.400, -0.760]),
-    ("H", [1.300, -1.140, -0.700]),
-];
-
-/// Its frame as XYZ, lengths multiplied.
+/// A frame of ethanol as XYZ, lengths multiplied.
 fn ethanol(comment: &str, scale: f64) -> String {
     let mut text = format!("9\n{comment}\n");
     for (symbol, [x, y, z]) in ETHANOL {
