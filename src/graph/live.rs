@@ -1,11 +1,11 @@
 //! The graph that rows of edges and nodes mean as of a time.
 //!
 //! An edge is live at T while the diffs of its rows with stamps in `T − window ..= T` add up to more than 0; its attributes are those of the
-//! last of these rows, by stamp, then by order of input. A node has the features of its last row up to T, unless that row takes them back. It is
+//! last of these rows, by stamp, then by place in the input. A node has the features of its last row up to T, unless that row takes them back. It is
 //! live while it has features or a live edge; without features it has zeros. The window is one of edges: features last until another row
 //! of the node comes.
 
-use super::{Graph, GraphRow};
+use super::{Graph, GraphRow, Place};
 use crate::Error;
 use crate::asof::{ByName, Names};
 use crate::layers::{Matrix, Neighbors};
@@ -15,14 +15,13 @@ use crate::layers::{Matrix, Neighbors};
 struct Entry<K> {
     key: K,
     t: i64,
-    /// Order of input among rows of one key and stamp.
-    seq: u64,
+    place: Place,
     diff: i32,
     /// The row of the values; none in a row without.
     values: Option<u32>,
 }
 
-/// Rows of one table, by key, then stamp, then order of input.
+/// Rows of one kind, by key, then stamp, then place in the input; rows of one place as they came.
 #[derive(Clone, Debug)]
 struct Store<K> {
     rows: Vec<Entry<K>>,
@@ -30,26 +29,24 @@ struct Store<K> {
     /// `[rows with values, width]`.
     values: Vec<f32>,
     width: usize,
-    seq: u64,
 }
 
 impl<K: Ord + Copy> Store<K> {
     fn new(width: usize) -> Self {
-        Store { rows: Vec::new(), sorted: true, values: Vec::new(), width, seq: 0 }
+        Store { rows: Vec::new(), sorted: true, values: Vec::new(), width }
     }
 
-    fn push(&mut self, key: K, t: i64, diff: i32, values: &[f32]) -> Result<(), Error> {
-        let mut place = None;
+    fn push(&mut self, key: K, t: i64, place: Place, diff: i32, values: &[f32]) -> Result<(), Error> {
+        let mut at = None;
         if values.len() == self.width && self.width > 0 {
             let row = u32::try_from(self.values.len() / self.width).unwrap_or(u32::MAX);
-            place = Some(row).filter(|row| *row < u32::MAX);
+            at = Some(row).filter(|row| *row < u32::MAX);
             self.values.extend_from_slice(values);
         }
-        if place.is_none() && (diff > 0 || !values.is_empty()) && self.width > 0 {
+        if at.is_none() && (diff > 0 || !values.is_empty()) && self.width > 0 {
             Error::unless_same("values of a row of a graph", values.len(), self.width)?;
         }
-        self.rows.push(Entry { key, t, seq: self.seq, diff, values: place });
-        self.seq += 1;
+        self.rows.push(Entry { key, t, place, diff, values: at });
         self.sorted = false;
         Ok(())
     }
@@ -57,7 +54,7 @@ impl<K: Ord + Copy> Store<K> {
     fn sort(&mut self) {
         if !std::mem::replace(&mut self.sorted, true) {
             // Sorted runs are merged: what came before is one.
-            self.rows.sort_by_key(|row| (row.key, row.t, row.seq));
+            self.rows.sort_by_key(|row| (row.key, row.t, row.place));
         }
     }
 
@@ -72,12 +69,12 @@ impl<K: Ord + Copy> Store<K> {
         let values = std::mem::take(&mut self.values);
         for of_key in rows.chunk_by(|a, b| a.key == b.key) {
             for (i, row) in of_key.iter().enumerate().filter(|(i, _)| keep(of_key, *i)) {
-                let place = row.values.map(|old| {
+                let values = row.values.map(|old| {
                     let new = (self.values.len() / self.width.max(1)) as u32;
                     self.values.extend_from_slice(&values[old as usize * self.width..][..self.width]);
                     new
                 });
-                self.rows.push(Entry { values: place, ..of_key[i] });
+                self.rows.push(Entry { values, ..of_key[i] });
             }
         }
     }
@@ -122,8 +119,10 @@ impl LiveGraph {
     /// [`Error::Shape`] for a row with another number of values.
     pub fn push(&mut self, row: &GraphRow, diff: i32) -> Result<(), Error> {
         let (t, pushed) = match row {
-            GraphRow::Edge(row) => (row.t, self.edges.push((row.src, row.dst), row.t, diff, &row.attributes)),
-            GraphRow::Node(row) => (row.t, self.nodes.push(row.node, row.t, diff, &row.features)),
+            GraphRow::Edge(row) => {
+                (row.t, self.edges.push((row.src, row.dst), row.t, row.place, diff, &row.attributes))
+            }
+            GraphRow::Node(row) => (row.t, self.nodes.push(row.node, row.t, row.place, diff, &row.features)),
         };
         self.began = Some(self.began.map_or(t, |began| began.min(t)));
         pushed

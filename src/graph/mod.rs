@@ -12,7 +12,7 @@ pub use flow::Inferred;
 pub use infer::{Answer, Answers, InferenceOptions};
 pub use live::{LiveGraph, View};
 pub use radius::{PeriodicEdge, periodic_radius_graph, radius_graph};
-pub use rows::{EdgeRow, GraphRow, NodeRow};
+pub use rows::{EdgeRow, GraphRow, NodeRow, Place};
 
 use serde::{Deserialize, Serialize};
 

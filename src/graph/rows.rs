@@ -4,6 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::asof::Stamped;
 
+/// Where a row stands in the input: what decides between rows of one edge or node and one stamp.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// Its table: one that comes before another in the input has the smaller number.
+    pub table: u64,
+    /// Its row there.
+    pub row: u64,
+}
+
 /// An edge comes, or goes where the row's multiplicity is −1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EdgeRow {
@@ -15,6 +24,8 @@ pub struct EdgeRow {
     pub dst: u32,
     /// Its attributes; empty where edges have none, and in a row that takes an edge back and does not say them.
     pub attributes: Box<[f32]>,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// A node has these features from here on, or none where the row's multiplicity is −1.
@@ -26,6 +37,8 @@ pub struct NodeRow {
     pub node: u32,
     /// Its features; may be empty in a row that takes them back.
     pub features: Box<[f32]>,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// A row of either table.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use thalweg::asof::{AsOf, Names, RowBatch, Stop};
-use thalweg::graph::{Answers, EdgeRow, GraphRow, InferenceOptions, NodeRow};
+use thalweg::graph::{Answers, EdgeRow, GraphRow, InferenceOptions, NodeRow, Place};
 use thalweg::layers::{Matrix, Of, Shape, Structure};
 use thalweg::networks::{GraphNetwork, Inputs};
 use thalweg::sink::Collect;
@@ -69,26 +69,23 @@ fn second(t: i64) -> i64 {
     t * 1_000_000_000
 }
 
-/// Rows with stamps that no two of one key share, so that their order says nothing.
+/// Rows of three tables. Some are of one key and stamp, so that their places decide.
 fn rows(rng: &mut Xoshiro256PlusPlus, count: usize) -> Vec<(GraphRow, i32)> {
-    let mut taken = BTreeSet::new();
     let mut rows = Vec::new();
-    for _ in 0..count {
+    for n in 0..count {
         let mut below = |n: u64| rng.next_u64() % n;
-        let t = second(below(60) as i64);
+        let t = second(below(60) as i64 / 4 * 4);
+        let place = Place { table: below(3), row: n as u64 };
         let value = below(100) as f32 / 8.0;
         let diff = if below(4) == 0 { -1 } else { 1 };
         let (node, other) = (below(u64::from(NODES)) as u32, below(u64::from(NODES)) as u32);
         let edge = below(3) > 0;
-        if !taken.insert((t, edge, node, if edge { other } else { 0 })) {
-            continue;
-        }
         rows.push(if edge {
             let attributes = if diff < 0 && below(2) == 0 { Box::default() } else { [value].into() };
-            (GraphRow::Edge(EdgeRow { t, src: node, dst: other, attributes }), diff)
+            (GraphRow::Edge(EdgeRow { t, src: node, dst: other, attributes, place }), diff)
         } else {
             let features = if diff < 0 { Box::default() } else { [value].into() };
-            (GraphRow::Node(NodeRow { t, node, features }), diff)
+            (GraphRow::Node(NodeRow { t, node, features, place }), diff)
         });
     }
     rows
@@ -96,8 +93,11 @@ fn rows(rng: &mut Xoshiro256PlusPlus, count: usize) -> Vec<(GraphRow, i32)> {
 
 type Row = (i64, String, Vec<u32>);
 
-/// The sum of an edge's diffs, and the stamp and attribute of its last row.
-type OfPair = (i64, Option<(i64, f32)>);
+/// What decides which row of a key is the last.
+type At = (i64, Place);
+
+/// The sum of an edge's diffs, and the attribute of its last row.
+type OfPair = (i64, Option<(At, f32)>);
 
 /// The table as of each time, from scratch.
 fn oracle(rows: &[(GraphRow, i32)], times: &[i64], window: Option<i64>, undirected: bool) -> BTreeSet<Row> {
@@ -105,20 +105,21 @@ fn oracle(rows: &[(GraphRow, i32)], times: &[i64], window: Option<i64>, undirect
     let mut table = BTreeSet::new();
     for &as_of in times {
         let mut edges: BTreeMap<(u32, u32), OfPair> = BTreeMap::new();
-        let mut nodes: BTreeMap<u32, (i64, Option<f32>)> = BTreeMap::new();
+        let mut nodes: BTreeMap<u32, (Option<At>, Option<f32>)> = BTreeMap::new();
         for (row, diff) in rows {
             match row {
                 GraphRow::Edge(row) if row.t <= as_of && window.is_none_or(|window| row.t >= as_of - window) => {
                     let (sum, last) = edges.entry((row.src, row.dst)).or_default();
                     *sum += i64::from(*diff);
                     if let Some(&value) = row.attributes.first() {
-                        *last = (*last).filter(|last| last.0 > row.t).or(Some((row.t, value)));
+                        let at = (row.t, row.place);
+                        *last = (*last).filter(|last| last.0 > at).or(Some((at, value)));
                     }
                 }
                 GraphRow::Node(row) if row.t <= as_of => {
-                    let newest = nodes.entry(row.node).or_insert((i64::MIN, None));
-                    if row.t >= newest.0 {
-                        *newest = (row.t, row.features.first().copied().filter(|_| *diff > 0));
+                    let (at, newest) = (Some((row.t, row.place)), nodes.entry(row.node).or_insert((None, None)));
+                    if at >= newest.0 {
+                        *newest = (at, row.features.first().copied().filter(|_| *diff > 0));
                     }
                 }
                 _ => {}

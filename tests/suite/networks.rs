@@ -10,7 +10,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 use thalweg::asof::{AsOf, Names, RowBatch, Stop};
-use thalweg::graph::{EdgeRow, GraphRow, InferenceOptions, NodeRow};
+use thalweg::graph::{EdgeRow, GraphRow, InferenceOptions, NodeRow, Place};
 use thalweg::layers::{Matrix, Neighbors, Of, Structure};
 use thalweg::networks::{GraphNetwork, Network};
 use thalweg::sink::Collect;
@@ -215,7 +215,10 @@ fn edits(case: &Case, rng: &mut Xoshiro256PlusPlus) -> Vec<(GraphRow, i32)> {
     let nodes = case.x.rows() as u32;
     let mut rows = Vec::new();
     let mut edge = |t: u64, src: u32, dst: u32, attributes: &[f32], diff: i32| {
-        rows.push((GraphRow::Edge(EdgeRow { t: t as i64, src, dst, attributes: attributes.into() }), diff));
+        rows.push((
+            GraphRow::Edge(EdgeRow { t: t as i64, src, dst, attributes: attributes.into(), place: Place::default() }),
+            diff,
+        ));
     };
     let width = case.edge_attr.as_ref().map_or(0, Matrix::cols);
     let mut live = BTreeSet::new();
@@ -240,7 +243,10 @@ fn edits(case: &Case, rng: &mut Xoshiro256PlusPlus) -> Vec<(GraphRow, i32)> {
     }
     for node in 0..nodes {
         let mut row = |t: u64, features: Vec<f32>| {
-            rows.push((GraphRow::Node(NodeRow { t: t as i64, node, features: features.into() }), 1));
+            rows.push((
+                GraphRow::Node(NodeRow { t: t as i64, node, features: features.into(), place: Place::default() }),
+                1,
+            ));
         };
         row(rng.next_u64() % 500, vec![0.5; case.x.cols()]);
         row(500 + rng.next_u64() % 500, case.x.row(node as usize).to_vec());

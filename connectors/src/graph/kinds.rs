@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use thalweg::graph::{EdgeRow, GraphRow, NodeRow};
+use thalweg::graph::{EdgeRow, GraphRow, NodeRow, Place};
 
 use crate::error::Error;
 use crate::notices::Notices;
@@ -17,12 +17,19 @@ use crate::tables::values::{Cell, Cells};
 impl Summed for GraphRow {
     fn add_to(&self, sum: &mut crc32fast::Hasher, name: &dyn Fn(u32) -> u32) {
         let (t, names, values) = match self {
-            GraphRow::Edge(EdgeRow { t, src, dst, attributes }) => (t, &[*src, *dst][..], attributes),
-            GraphRow::Node(NodeRow { t, node, features }) => (t, &[*node][..], features),
+            GraphRow::Edge(EdgeRow { t, src, dst, attributes, .. }) => (t, &[*src, *dst][..], attributes),
+            GraphRow::Node(NodeRow { t, node, features, .. }) => (t, &[*node][..], features),
         };
         sum.update(&t.to_le_bytes());
         names.iter().for_each(|number| sum.update(&name(*number).to_le_bytes()));
         values.iter().for_each(|value| sum.update(&value.to_le_bytes()));
+    }
+
+    fn stands_at(&mut self, table: u64, row: u64) {
+        match self {
+            GraphRow::Edge(edge) => edge.place = Place { table, row },
+            GraphRow::Node(node) => node.place = Place { table, row },
+        }
     }
 }
 
@@ -219,12 +226,14 @@ impl Parse<GraphRow> for Columns {
             let (src, dst) = (self.id(1, "src", row)?, self.id(2, "dst", row)?);
             let diff = diff(3)?;
             let attributes = all(self.values(row)?, diff)?;
-            let row = EdgeRow { t, src: ids.number(&src), dst: ids.number(&dst), attributes };
+            let (src, dst) = (ids.number(&src), ids.number(&dst));
+            let row = EdgeRow { t, src, dst, attributes, place: Place::default() };
             return Ok((GraphRow::Edge(row), diff));
         }
         let node = self.id(1, "node", row)?;
         let diff = diff(2)?;
         let features = if diff > 0 { all(self.values(row)?, diff)? } else { Box::default() };
-        Ok((GraphRow::Node(NodeRow { t, node: ids.number(&node), features }), diff))
+        let node = ids.number(&node);
+        Ok((GraphRow::Node(NodeRow { t, node, features, place: Place::default() }), diff))
     }
 }

@@ -18,6 +18,11 @@ pub trait Feed<F>: Send {
     /// How messages call it: its path.
     fn name(&self) -> &str;
 
+    /// The path among those that were named, by number, under which it was found.
+    fn named(&self) -> u16 {
+        0
+    }
+
     /// The row that was handed out last is left out: notes it as a dead letter, counted as `kind`.
     ///
     /// # Errors
@@ -39,6 +44,9 @@ pub trait Feed<F>: Send {
 pub trait Summed {
     /// Adds the row to a checksum; `name` gives that of a name by its number, for numbers follow the order of arrival.
     fn add_to(&self, sum: &mut crc32fast::Hasher, name: &dyn Fn(u32) -> u32);
+
+    /// Hears where it stands: its table, by a number that is in the order of the input, and its row there. For rows whose order counts.
+    fn stands_at(&mut self, _table: u64, _row: u64) {}
 }
 
 /// Why a row is none.

@@ -49,6 +49,8 @@ struct File<F> {
     run: Option<Run>,
     rejected: Arc<Rejected>,
     number: usize,
+    /// The path among those named under which it was found, by number.
+    named: u16,
     /// Given up at the end: who gives up the last one checks it.
     asked: Option<Arc<Asked>>,
 }
@@ -64,6 +66,7 @@ struct Run {
 /// Opens a file of one kind of rows.
 pub(super) fn open<F: 'static>(
     path: &Path,
+    named: u16,
     kind: &'static Kind,
     parse: Box<dyn Parse<F>>,
     reading: &Reading,
@@ -74,7 +77,7 @@ pub(super) fn open<F: 'static>(
     let table = tables::open(path, reading.format, opening)?;
     let number = rejected.file(path);
     let (rejected, asked) = (Arc::clone(rejected), Some(Arc::clone(asked)));
-    Ok(Box::new(File { name: path.display().to_string(), table, parse, run: None, rejected, number, asked }))
+    Ok(Box::new(File { name: path.display().to_string(), table, parse, run: None, rejected, number, named, asked }))
 }
 
 impl<F> Feed<F> for File<F> {
@@ -130,6 +133,10 @@ impl<F> Feed<F> for File<F> {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn named(&self) -> u16 {
+        self.named
     }
 
     fn leave_out(&mut self, kind: &'static str, reason: &str) -> Result<(), Error> {

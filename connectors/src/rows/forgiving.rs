@@ -46,6 +46,10 @@ impl<F> Feed<F> for Forgiving<F> {
         self.feed.name()
     }
 
+    fn named(&self) -> u16 {
+        self.feed.named()
+    }
+
     fn leave_out(&mut self, kind: &'static str, reason: &str) -> Result<(), Error> {
         self.feed.leave_out(kind, reason)
     }

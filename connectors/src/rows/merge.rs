@@ -15,6 +15,7 @@ use thalweg::{BoxError, Next, Portable, Source};
 
 use super::feed::{Feed, Summed};
 use super::ids::Ids;
+use super::places::Places;
 use crate::clock::Clock;
 use crate::error::Error;
 
@@ -53,6 +54,8 @@ pub type More<F> = Box<dyn FnMut(bool) -> Result<Vec<Box<dyn Feed<F>>>, Error> +
 /// A feed with its next row.
 struct Input<F> {
     feed: Box<dyn Feed<F>>,
+    /// Its number among the tables of the input.
+    table: u64,
     head: Option<(F, i32)>,
     /// Rows taken, and how many of them a run before this one handed out.
     taken: u64,
@@ -71,8 +74,9 @@ struct Input<F> {
 }
 
 impl<F> Input<F> {
-    fn of(feed: Box<dyn Feed<F>>) -> Input<F> {
+    fn of(feed: Box<dyn Feed<F>>, places: &mut Places) -> Input<F> {
         Input {
+            table: places.number(feed.named(), Path::new(feed.name())),
             feed,
             head: None,
             taken: 0,
@@ -91,6 +95,7 @@ impl<F> Input<F> {
 pub struct Merge<F> {
     name: String,
     inputs: Vec<Input<F>>,
+    places: Places,
     /// Where more inputs come from, and when that was asked last.
     more: Option<More<F>>,
     looked: Instant,
@@ -121,9 +126,11 @@ impl<F: Stamped + Summed> Merge<F> {
         follow: bool,
         stop: Arc<AtomicBool>,
     ) -> Self {
+        let mut places = Places::default();
         Merge {
             name,
-            inputs: feeds.into_iter().map(Input::of).collect(),
+            inputs: feeds.into_iter().map(|feed| Input::of(feed, &mut places)).collect(),
+            places,
             more: None,
             looked: Instant::now(),
             ids,
@@ -152,7 +159,8 @@ impl<F: Stamped + Summed> Merge<F> {
     fn look(&mut self, last: bool) -> Result<(), Error> {
         let now = self.follow && !self.closed && (last || self.looked.elapsed() >= LOOK);
         if let Some(more) = self.more.as_mut().filter(|_| now) {
-            self.inputs.extend(more(last)?.into_iter().map(Input::of));
+            let places = &mut self.places;
+            self.inputs.extend(more(last)?.into_iter().map(|feed| Input::of(feed, places)));
             self.looked = Instant::now();
         }
         Ok(())
@@ -223,9 +231,10 @@ impl<F: Stamped + Summed> Merge<F> {
         Ok(())
     }
 
-    /// Counts a row. The last of those that come again must bring their checksum to what it was.
-    fn take(&mut self, i: usize, (fact, diff): &(F, i32)) -> Result<(), Error> {
+    /// Counts a row, and tells it where it stands. The last of those that come again must bring their checksum to what it was.
+    fn take(&mut self, i: usize, (fact, diff): &mut (F, i32)) -> Result<(), Error> {
         let input = &mut self.inputs[i];
+        fact.stands_at(input.table, input.taken);
         input.taken += 1;
         if self.pace.kept {
             let mut sum = crc32fast::Hasher::new_with_initial(input.sum);
@@ -304,9 +313,9 @@ impl<F: Stamped + Summed> Merge<F> {
                 self.unscored = None;
                 return Ok(Next::Item(RowBatch { rows, due: true }));
             }
-            let Some(row) = self.inputs[i].head.take() else { continue };
+            let Some(mut row) = self.inputs[i].head.take() else { continue };
             self.position += 1;
-            self.take(i, &row)?;
+            self.take(i, &mut row)?;
             if self.position > self.pace.start_offset && self.wanted(i, t, again)? {
                 self.last = self.last.max(Some(t));
                 self.newest = self.newest.max(Some(t).filter(|_| row.1 > 0));

@@ -7,6 +7,7 @@ mod hash;
 mod ids;
 mod merge;
 mod open;
+mod places;
 mod rejected;
 
 pub use feed::{Feed, Summed};

@@ -64,9 +64,11 @@ pub(crate) fn open<F: Send + 'static>(
     let (mut feeds, first): (Vec<Box<dyn Feed<F>>>, bool) = (Vec::new(), !known.looked);
     // Who names a file twice has its rows twice.
     let mut opened = Vec::new();
+    let mut named: u16 = 0;
     for Tables { paths, kind, options, parse } in tables {
         let reading = Reading { tables: options, ..reading };
         for path in paths.iter() {
+            named = named.saturating_add(1);
             let Found { files, others } = tables_in(path, reading.follow)?;
             let stands = |file: &PathBuf| first || known.last || settled(file);
             let others = others.into_iter().filter(|file| !known.files.contains(file) && stands(file));
@@ -83,7 +85,7 @@ pub(crate) fn open<F: Send + 'static>(
                 let parquet = reading.format.or_else(|| TableFormat::by_ending(&file)) == Some(TableFormat::Parquet);
                 let follow = reading.follow && !(parquet && path.is_dir());
                 let reading = Reading { follow, ..reading };
-                match file::open(&file, kind, parse(&file), &reading, rejected, &asked) {
+                match file::open(&file, named, kind, parse(&file), &reading, rejected, &asked) {
                     Ok(feed) if reading.on_error == OnError::Skip => {
                         feeds.push(Box::new(Forgiving::new(feed, reading.notices)));
                     }

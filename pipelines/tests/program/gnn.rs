@@ -112,6 +112,42 @@ fn edges_go_and_come_back_and_attributes_are_those_of_the_last_row() {
 }
 
 #[test]
+fn of_rows_of_one_edge_and_stamp_the_last_in_the_input_counts_whichever_table_came_first() {
+    let folder = folder();
+    let at = folder.path();
+    fs::create_dir(at.join("edges")).unwrap();
+    let run = |edges: &str| {
+        let line = format!("run gnn --edges {edges} --nodes nodes.csv --model weighted.safetensors --output w.csv");
+        code(&line.split(' ').collect::<Vec<_>>(), at, 0);
+        unquoted(&at.join("w.csv")).replace("as_of,node,y\n", "")
+    };
+    let (two, ten) = ("t,src,dst,w\n5,a,b,2\n", "t,src,dst,w\n1,c,b,0\n5,a,b,3\n");
+    let by_ten = "5,a,[10.0]\n5,b,[23.0]\n5,c,[40.0]\n";
+    fs::write(at.join("edges/2.csv"), two).unwrap();
+    fs::write(at.join("edges/10.csv"), ten).unwrap();
+    assert_eq!(run("edges"), by_ten);
+    assert_eq!(run("edges/2.csv edges/10.csv"), by_ten);
+    assert_eq!(run("edges/10.csv edges/2.csv"), by_ten.replace("23", "22"));
+
+    // A followed folder, to which the table comes last that stands first.
+    fs::remove_file(at.join("edges/2.csv")).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_thalweg"))
+        .args("run gnn --edges edges --nodes nodes.csv --model weighted.safetensors --set window=9 --follow --output f.csv".split(' '))
+        .current_dir(at)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(600));
+    fs::write(at.join("edges/part"), two).unwrap();
+    fs::rename(at.join("edges/part"), at.join("edges/2.csv")).unwrap();
+    std::thread::sleep(Duration::from_millis(800));
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(unquoted(&at.join("f.csv")).replace("as_of,node,y\n", ""), by_ten);
+}
+
+#[test]
 fn the_same_rows_give_the_same_bytes_in_any_order_format_and_number_of_workers() {
     let folder = folder();
     let expected = rows(folder.path(), "--every 1");
