@@ -1,4 +1,4 @@
-"""Runs `thalweg run gnn`, Bytewax and Pathway on one file of contacts, and writes target/bench/contacts.json.
+"""Runs `thalweg run gnn`, Bytewax, Pathway and dbsp on one file of contacts, and writes target/bench/contacts.json.
 
 The question: for each hour [3600 k, 3600 (k + 1)) and each person in it, how many partners the person had. thalweg answers with
 a network that sums over the neighbours, each with the feature 1. Its window [T - 3600, T] holds both its ends. Stamps stand in
@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT / "benches"), str(ROOT / "training")]
 import cases  # noqa: E402
 from export import export  # noqa: E402
 from kills import compare, killed, undisturbed  # noqa: E402
-from systems import Bytewax, Pathway, Thalweg, end, fresh, start  # noqa: E402
+from systems import Bytewax, Dbsp, Pathway, Thalweg, end, fresh, start  # noqa: E402
 
 ROUNDS, PEOPLE, SLOT, SLOT_ROWS, HOUR = 3, 5000, 20, 100, 3600
 
@@ -109,8 +109,13 @@ def main():
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--python", help="a Python with the peers")
+    parser.add_argument("--dbsp", help="the program of `dbsp/`")
     asked = parser.parse_args()
-    peers = [peer for peer, module in ((Bytewax, "bytewax"), (Pathway, "pathway")) if has(asked.python, module)]
+    peers = [(peer, asked.python) for peer, module in ((Bytewax, "bytewax"), (Pathway, "pathway")) if has(asked.python, module)]
+    if asked.dbsp:
+        peers.append((Dbsp, asked.dbsp))
+    else:
+        print("skipped: dbsp, which is not built: see run", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder).resolve()
         contacts, run = str(folder / "contacts.csv"), folder / "run"
@@ -121,8 +126,8 @@ def main():
         answer = write_contacts(contacts, asked.rows, asked.seed)
         ways = {("thalweg", "file"): ours(), ("thalweg", "plain"): ours(folder_out=True)}
         ways |= {("thalweg", "recovers"): ours(recovers=True)}
-        for peer in peers:
-            ways |= {(peer.name, "plain"): peer(asked.python), (peer.name, "recovers"): peer(asked.python, recovers=True)}
+        for peer, program in peers:
+            ways |= {(peer.name, "plain"): peer(program), (peer.name, "recovers"): peer(program, recovers=True)}
         seconds = speeds(ways, contacts, run, answer)
         rates = lambda way: {name: round(asked.rows / took) for (name, kind), took in seconds.items() if kind == way}
         figures.append(case("contacts: partners an hour", "rows a second", rates("plain") | rates("file")))
@@ -134,7 +139,7 @@ def main():
         answer = write_contacts(contacts, asked.killed_rows, asked.seed + 1)
         pace = asked.killed_rows / SLOT_ROWS * SLOT / asked.seconds
         pairs = [(ours(follow=True), ours(follow=True, recovers=True))]
-        pairs += [(peer(asked.python), peer(asked.python, recovers=True)) for peer in peers]
+        pairs += [(peer(program), peer(program, recovers=True)) for peer, program in peers]
         processor, costs, wrong = {}, {}, {}
         for plain, system in pairs:
             _, without, differs = undisturbed(plain, contacts, run, pace, answer)

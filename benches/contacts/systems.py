@@ -1,4 +1,4 @@
-"""The three systems: how each is started on a file of contacts in a folder of its own, and what its output there says."""
+"""The systems: how each is started on a file of contacts in a folder of its own, and what its output there says."""
 
 import csv
 import os
@@ -112,6 +112,30 @@ class Pathway:
             for line in csv.DictReader(file.open()):
                 if line["diff"] in ("1", "-1"):  # a kill may have cut the last line
                     found[row(line["hour"], line["person"], line["partners"])] += int(line["diff"])
+        return found
+
+
+class Dbsp:
+    """`dbsp/src/main.rs`, with checkpoints or without."""
+
+    name = "dbsp"
+
+    def __init__(self, binary, *, recovers=False):
+        self.binary, self.recovers = binary, recovers
+
+    def prepare(self, folder):
+        pass
+
+    def command(self, contacts, folder, rate):
+        return [self.binary, contacts, f"{folder}/out.csv", str(rate), *([f"{folder}/state"] if self.recovers else [])], {}
+
+    def let_end(self, process, log):
+        pass
+
+    def answer(self, folder):
+        found = Counter()
+        for line in csv.reader((folder / "out.csv").open()):
+            found[row(*line[:3])] += int(line[3])
         return found
 
 

@@ -2,7 +2,7 @@
 
 - `segment` and `knn` of a map over `sim:street`, with a checkpoint every 10 s or none, into a folder of segments.
 - The same in `thalweg serve`, both into a folder with checkpoints.
-- `risk` over `sim:town`, a table a day, and `gnn` with three layers, 24 tables: one process of one worker, and two.
+- `risk` over `sim:town`, a table a day, and `gnn` with three layers of 64 and of 256 channels, 24 tables: one process of one worker, and two.
 
 Wall times of whole processes. `ours` is the median over rounds of what the plain run takes over what the other takes, in per cent; of
 two processes the ratio.
@@ -48,11 +48,11 @@ set = {{ {keys} }}
 
 
 class Net(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, width):
         super().__init__()
         from torch_geometric.nn import SAGEConv
 
-        self.one, self.two, self.three = SAGEConv(8, 64), SAGEConv(64, 64), SAGEConv(64, 4)
+        self.one, self.two, self.three = SAGEConv(8, width), SAGEConv(width, width), SAGEConv(width, 4)
 
     def forward(self, x, edge_index):
         x = torch.relu(self.one(x, edge_index))
@@ -60,7 +60,7 @@ class Net(torch.nn.Module):
 
 
 def graph(work, edges):
-    """Tables of edges over a day and of nodes, and a network."""
+    """Tables of edges over a day and of nodes, and two networks."""
     chosen, nodes = random.Random(1), edges // 10
     with open(work / "edges.csv", "w") as file:
         file.write("t,src,dst\n")
@@ -69,7 +69,8 @@ def graph(work, edges):
         file.write("t,node," + ",".join("abcdefgh") + "\n")
         file.writelines(f"0,n{n}," + ",".join(f"{chosen.uniform(-1, 1):.3f}" for _ in range(8)) + "\n" for n in range(nodes))
     torch.manual_seed(1)
-    export(Net(), work / "network.safetensors")
+    for width in (64, 256):
+        export(Net(width), work / f"{width}.safetensors")
 
 
 def clear(work, name):
@@ -139,11 +140,11 @@ def main():
                     "goal": goal,
                 })
         graph(work, given.edges)
+        gnn = ["gnn", "--edges", "edges.csv", "--nodes", "nodes.csv", "--every", "3600", "--model"]
         twice = {
             "risk, a table a day": ["risk", "--input", "sim:town", "--set", f"people={given.people}", "--every", "86400"],
-            "gnn, a table an hour": [
-                "gnn", "--edges", "edges.csv", "--nodes", "nodes.csv", "--model", "network.safetensors", "--every", "3600"
-            ],
+            "gnn of 64 channels, a table an hour": [*gnn, "64.safetensors"],
+            "gnn of 256 channels, a table an hour": [*gnn, "256.safetensors"],
         }
         for name, words in twice.items():
             ratios = []
