@@ -45,6 +45,7 @@ const KEYS: Listed = &[
     &UNDIRECTED,
     &WINDOW,
     &rows::LATENESS,
+    &rows::NODES_LATENESS,
     &rows::AHEAD,
     &EMIT,
     &rows::HASH_IDS,
@@ -108,7 +109,7 @@ impl Asked {
             key = rows::hash_ids(&mut keys);
             roll = output::roll(&mut keys, settings);
             every = durable::seconds(&mut keys, settings);
-            (lateness, times) = rows::times(&mut keys, settings, window);
+            (lateness, times) = rows::times(&mut keys, settings, window, (&rows::NODES_LATENESS, "nodes"));
         }
         let time_unit = input::time_unit(&mut keys);
         keys.done()?;

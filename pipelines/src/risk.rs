@@ -54,6 +54,7 @@ const KEYS: Listed = &[
     &PRIOR,
     &WINDOW,
     &rows::LATENESS,
+    &rows::TESTS_LATENESS,
     &rows::AHEAD,
     &EMIT,
     &rows::HASH_IDS,
@@ -235,7 +236,7 @@ pub(crate) fn ask(settings: &Settings, listed: Listed) -> Result<Ask, Failure> {
         changes = keys.take(&EMIT, |emit: &String| emit == "all" || emit == "changes") == "changes";
         roll = output::roll(&mut keys, settings);
         every = durable::seconds(&mut keys, settings);
-        (lateness, times) = rows::times(&mut keys, settings, window);
+        (lateness, times) = rows::times(&mut keys, settings, window, (&rows::TESTS_LATENESS, "tests"));
         because = keys.take(&BECAUSE, |n| (0..=1000).contains(n));
     }
     let time_unit = input::time_unit(&mut keys);

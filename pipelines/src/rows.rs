@@ -48,6 +48,22 @@ pub const LATENESS: Key = Key {
     what: "with --follow and a window: how far behind the newest row answers are still revised; what can revise none any more is late",
 };
 
+/// How far behind tests may come.
+pub const TESTS_LATENESS: Key = Key {
+    name: "tests_lateness",
+    default: "lateness",
+    expected: "seconds, 0 or more",
+    what: "the same for tests alone, where results come later than contacts",
+};
+
+/// How far behind rows of nodes may come.
+pub const NODES_LATENESS: Key = Key {
+    name: "nodes_lateness",
+    default: "lateness",
+    expected: "seconds, 0 or more",
+    what: "the same for rows of nodes alone, where they come later than edges",
+};
+
 /// How far ahead a row may be.
 pub const AHEAD: Key = Key {
     name: "ahead",
@@ -56,18 +72,29 @@ pub const AHEAD: Key = Key {
     what: "with --follow: a row so far ahead of all before it in its table is out_of_range, unless the one before it was so too",
 };
 
-/// Takes `lateness` and `ahead` (ns), which a run that follows has: how far behind answers are revised, and the pace's bounds.
-pub fn times(keys: &mut Keys<'_>, settings: &Settings, window: Option<i64>) -> (Option<i64>, Pace) {
+/// Takes `lateness`, `other` of it for the tables of `rows`, and `ahead` (ns), which a run that follows has: how far behind answers are
+/// revised, and the pace's bounds.
+pub fn times(
+    keys: &mut Keys<'_>,
+    settings: &Settings,
+    window: Option<i64>,
+    (other, rows): (&Key, &'static str),
+) -> (Option<i64>, Pace) {
     if !settings.follow {
-        keys.refuse(&[&LATENESS, &AHEAD], "--follow beside it: an input that ends is taken whole, in any order");
+        keys.refuse(&[&LATENESS, other, &AHEAD], "--follow beside it: an input that ends is taken whole, in any order");
         return (None, Pace::default());
     }
     if window.is_none() {
-        keys.refuse(&[&LATENESS], "--set window=... beside it: without one nothing is ever too late");
+        keys.refuse(&[&LATENESS, other], "--set window=... beside it: without one nothing is ever too late");
     }
     let (lateness, ahead) = (keys.nanoseconds(&LATENESS, true), keys.nanoseconds(&AHEAD, false));
-    let behind = window.map(|window| window.saturating_add(lateness.unwrap_or(window)));
-    (lateness, Pace { behind, ahead, ..Pace::default() })
+    let other = keys.nanoseconds(other, true);
+    let Some(window) = window else { return (None, Pace { ahead, ..Pace::default() }) };
+    let behind = window.saturating_add(lateness.unwrap_or(window));
+    let behind_of = other.map(|other| (rows, window.saturating_add(other)));
+    // What the latest rows may revise stays open.
+    let open = other.map_or(lateness, |other| Some(other.max(lateness.unwrap_or(window))));
+    (open, Pace { behind: Some(behind), behind_of, ahead, ..Pace::default() })
 }
 
 /// The times to answer for.

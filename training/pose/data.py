@@ -4,6 +4,7 @@ The graph of frame t: nodes = points of frames t and t-1 of the same recording t
 K nearest other nodes. `README.md` states it step by step.
 """
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,5 +116,8 @@ def graphs_of(frames, cache=None):
     out = Graphs(np.concatenate([p for p, _, _ in parts]), np.concatenate([a for _, a, _ in parts]),
                  np.concatenate([n for _, _, n in parts]), np.concatenate([[0], np.cumsum(counts)]))
     if cache is not None:
-        np.savez(cache, **vars(out))
+        # Trainings side by side share it: it must be whole when it is there.
+        own = cache.with_suffix(f".{os.getpid()}.npz")
+        np.savez(own, **vars(out))
+        own.replace(cache)
     return out

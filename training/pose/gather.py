@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -38,7 +39,10 @@ def library():
                 made = Path(folder) / "gather.so"
                 subprocess.run(["gcc", "-O3", "-march=native", "-shared", "-fPIC", "-o", made, Path(folder) / "gather.c"],
                                check=True, capture_output=True)
-                path.write_bytes(made.read_bytes())
+                # Trainings side by side share it: it must be whole when it is there.
+                own = path.with_suffix(f".{os.getpid()}.so")
+                own.write_bytes(made.read_bytes())
+                own.replace(path)
         return ctypes.CDLL(str(path))
     except (OSError, subprocess.CalledProcessError):
         return None

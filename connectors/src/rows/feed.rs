@@ -18,9 +18,9 @@ pub trait Feed<F>: Send {
     /// How messages call it: its path.
     fn name(&self) -> &str;
 
-    /// The path among those that were named, by number, under which it was found.
-    fn named(&self) -> u16 {
-        0
+    /// Where among all that was named it was found.
+    fn found(&self) -> Found {
+        Found::default()
     }
 
     /// The row that was handed out last is left out: notes it as a dead letter, counted as `kind`.
@@ -38,6 +38,15 @@ pub trait Feed<F>: Send {
 
     /// The input grows no more: what is left of it may be read.
     fn close(&mut self) {}
+}
+
+/// Where a feed was found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found {
+    /// The path among those that were named, by number.
+    pub(super) named: u16,
+    /// What its rows are: `contacts`, `tests`, `edges`, `nodes`.
+    pub(super) rows: &'static str,
 }
 
 /// A row of which a run that goes on can tell whether it is the one that was there before.

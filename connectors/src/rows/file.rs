@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thalweg::Next;
 
-use super::feed::{Feed, Parse};
+use super::feed::{Feed, Found, Parse};
 use super::ids::Ids;
 use super::rejected::{MALFORMED, Rejected};
 use crate::error::{At, Error};
@@ -49,8 +49,7 @@ struct File<F> {
     run: Option<Run>,
     rejected: Arc<Rejected>,
     number: usize,
-    /// The path among those named under which it was found, by number.
-    named: u16,
+    found: Found,
     /// Given up at the end: who gives up the last one checks it.
     asked: Option<Arc<Asked>>,
 }
@@ -75,9 +74,9 @@ pub(super) fn open<F: 'static>(
 ) -> Result<Box<dyn Feed<F>>, Error> {
     let opening = Opening { kind, options: reading.tables, follow: reading.follow, notices: reading.notices };
     let table = tables::open(path, reading.format, opening)?;
-    let number = rejected.file(path);
+    let (number, found) = (rejected.file(path), Found { named, rows: kind.what });
     let (rejected, asked) = (Arc::clone(rejected), Some(Arc::clone(asked)));
-    Ok(Box::new(File { name: path.display().to_string(), table, parse, run: None, rejected, number, named, asked }))
+    Ok(Box::new(File { name: path.display().to_string(), table, parse, run: None, rejected, number, found, asked }))
 }
 
 impl<F> Feed<F> for File<F> {
@@ -135,8 +134,8 @@ impl<F> Feed<F> for File<F> {
         &self.name
     }
 
-    fn named(&self) -> u16 {
-        self.named
+    fn found(&self) -> Found {
+        self.found
     }
 
     fn leave_out(&mut self, kind: &'static str, reason: &str) -> Result<(), Error> {

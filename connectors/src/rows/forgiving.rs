@@ -3,7 +3,7 @@
 
 use thalweg::Next;
 
-use super::feed::Feed;
+use super::feed::{Feed, Found};
 use super::ids::Ids;
 use crate::error::Error;
 use crate::notices::Notices;
@@ -46,8 +46,8 @@ impl<F> Feed<F> for Forgiving<F> {
         self.feed.name()
     }
 
-    fn named(&self) -> u16 {
-        self.feed.named()
+    fn found(&self) -> Found {
+        self.feed.found()
     }
 
     fn leave_out(&mut self, kind: &'static str, reason: &str) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use thalweg::asof::{AsOf, Names, RowBatch, Stamped};
 use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Next, Portable, Source};
 
-use super::feed::{Feed, Summed};
+use super::feed::{Feed, Found, Summed};
 use super::ids::Ids;
 use super::places::Places;
 use crate::clock::Clock;
@@ -43,9 +43,19 @@ pub struct Pace {
     pub kept: bool,
     /// Where inputs grow, a row further (ns) behind the newest one than this is left out, `late`.
     pub behind: Option<i64>,
+    /// The same for the tables that hold such rows.
+    pub behind_of: Option<(&'static str, i64)>,
     /// Where inputs grow, a row further (ns) ahead of all before it in its input than this is left out, `out_of_range`, unless the one before
     /// it was too and lies within the same distance: time has gone on then.
     pub ahead: Option<i64>,
+}
+
+impl Pace {
+    /// How far behind the newest row one of a feed may be.
+    fn behind(&self, found: Found) -> Option<i64> {
+        let of = self.behind_of.filter(|(rows, _)| *rows == found.rows);
+        of.map(|(_, behind)| behind).or(self.behind)
+    }
 }
 
 /// Gives the feeds that have come since it was asked last: files that appear in folders. It is told whether it is asked for the last time.
@@ -76,7 +86,7 @@ struct Input<F> {
 impl<F> Input<F> {
     fn of(feed: Box<dyn Feed<F>>, places: &mut Places) -> Input<F> {
         Input {
-            table: places.number(feed.named(), Path::new(feed.name())),
+            table: places.number(feed.found().named, Path::new(feed.name())),
             feed,
             head: None,
             taken: 0,
@@ -265,7 +275,7 @@ impl<F: Stamped + Summed> Merge<F> {
             return Ok(false);
         }
         // What comes again concerns nothing that is open if it was late before.
-        if let Some((behind, newest)) = self.pace.behind.zip(self.newest).filter(|_| !again)
+        if let Some((behind, newest)) = self.pace.behind(input.feed.found()).zip(self.newest).filter(|_| !again)
             && t < newest.saturating_sub(behind)
         {
             let reason =

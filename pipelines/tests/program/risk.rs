@@ -421,3 +421,41 @@ fn tgnn_is_the_same_for_any_workers_and_takes_weights_of_a_file() {
     let said = code(&[&torn[..], &["--set", "rate=1e-3"]].concat(), at, 1);
     assert!(said.contains("torn.safetensors"), "{said}");
 }
+
+#[cfg(unix)]
+#[test]
+fn tests_may_come_later_than_contacts() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    let contacts: String = (0..200).map(|i| format!("{},p{},p{}\n", 10 * i, i % 5, i % 3 + 5)).collect();
+    fs::write(at.join("c.csv"), format!("t,i,j\n{contacts}")).unwrap();
+    fs::write(at.join("r.csv"), "t,person,result\n0,p0,negative\n").unwrap();
+    let line = "run risk --contacts c.csv --tests r.csv --follow --every 100 --set rate=1e-3 --set window=100 --set lateness=0 \
+                --set tests_lateness=1000 --output o.csv --json";
+    let child = std::process::Command::new(env!("CARGO_BIN_EXE_thalweg"))
+        .args(line.split_whitespace())
+        .current_dir(at)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(800));
+    let append = |name: &str, text: &str| {
+        let mut file = fs::OpenOptions::new().append(true).open(at.join(name)).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    };
+    append("c.csv", "1000,p0,p1\n");
+    append("r.csv", "1000,p1,positive\n500,p2,positive\n");
+    std::thread::sleep(std::time::Duration::from_millis(800));
+    std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(json(&output)["dropped"], serde_json::json!({"late": 2}), "the contact, and the test of 500");
+    let rejected = fs::read_to_string(at.join("o.csv.rejected.csv")).unwrap();
+    assert!(rejected.contains("c.csv") && rejected.contains("r.csv,4"), "{rejected}");
+    // The contact of a day ago, and no table to revise.
+    code(
+        &["run", "risk", "--contacts", "c.csv", "--set", "rate=1", "--set", "tests_lateness=9", "--output", "x.csv"],
+        at,
+        78,
+    );
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::VoxelChanges;
+use super::{VoxelChanges, update_ids};
 use crate::knn::{IdLists, ListChanges, VoxelKnn};
 use crate::report::Stats;
 use crate::stage::{Inbox, Outbox, Stage};
@@ -68,6 +68,12 @@ pub(super) trait Part: Portable {
     /// This shard's part.
     fn of(knn: &mut VoxelKnn, edit: &VoxelChanges, stats: &Stats) -> Result<Self, Error>;
 
+    /// What stands for a frame that is read again, where nothing is to be worked out for it: then the voxels alone are kept, and the lists
+    /// are made of them at once when they are first asked for.
+    fn again(_: i64) -> Option<Self> {
+        None
+    }
+
     /// All parts of an epoch as one.
     fn join(parts: Vec<Self>) -> Option<Self>;
 }
@@ -102,9 +108,6 @@ impl Part for MapGraph {
 
     fn of(knn: &mut VoxelKnn, edit: &VoxelChanges, stats: &Stats) -> Result<Self, Error> {
         stats.time("knn", || knn.apply(&edit.removed, &edit.inserted).map(drop))?;
-        if edit.again {
-            return Ok(MapGraph { frame: edit.frame, ..MapGraph::default() });
-        }
         let mut lists = IdLists::default();
         let id = stats.time("lists", || {
             let id = knn.lists(&mut lists);
@@ -113,6 +116,10 @@ impl Part for MapGraph {
         });
         stats.edges(lists.edges() as u64);
         Ok(MapGraph { frame: edit.frame, id, lists })
+    }
+
+    fn again(frame: i64) -> Option<Self> {
+        Some(MapGraph { frame, ..MapGraph::default() })
     }
 
     fn join(mut parts: Vec<Self>) -> Option<Self> {
@@ -150,13 +157,34 @@ pub(super) enum Letter<P> {
 pub(super) struct Sharded<P> {
     k: usize,
     knn: Option<VoxelKnn>,
+    /// The voxels of frames that are read again, ascending, before there are lists.
+    before: Vec<u64>,
     stats: Arc<Stats>,
     part: PhantomData<fn() -> P>,
 }
 
 impl<P: Part> Sharded<P> {
     pub fn new(k: usize, stats: &Arc<Stats>) -> Self {
-        Sharded { k, knn: None, stats: Arc::clone(stats), part: PhantomData }
+        Sharded { k, knn: None, before: Vec::new(), stats: Arc::clone(stats), part: PhantomData }
+    }
+
+    /// This shard's part of an edit.
+    fn part(&mut self, edit: &VoxelChanges, shard: usize, shards: usize) -> Result<P, Error> {
+        if let (true, None, Some(part)) = (edit.again, &self.knn, P::again(edit.frame)) {
+            update_ids(&mut self.before, &edit.removed, &edit.inserted);
+            return Ok(part);
+        }
+        let mut knn = match self.knn.take() {
+            Some(knn) => knn,
+            None => VoxelKnn::sharded(self.k, shard, shards)?,
+        };
+        if !self.before.is_empty() {
+            let before = std::mem::take(&mut self.before);
+            self.stats.time("knn", || knn.apply(&[], &before).map(drop))?;
+        }
+        let part = P::of(&mut knn, edit, &self.stats);
+        self.knn = Some(knn);
+        part
     }
 }
 
@@ -193,13 +221,8 @@ impl<P: Part> Stage for Sharded<P> {
         for (_, letter) in mail {
             match letter {
                 Letter::Edit(edit) => {
-                    if self.knn.is_none() {
-                        self.knn = Some(VoxelKnn::sharded(self.k, out.shard(), out.shards())?);
-                    }
-                    if let Some(knn) = &mut self.knn {
-                        let part = P::of(knn, &edit, &self.stats)?;
-                        out.send(epoch as usize % out.shards(), Letter::Part(part));
-                    }
+                    let part = self.part(&edit, out.shard(), out.shards())?;
+                    out.send(epoch as usize % out.shards(), Letter::Part(part));
                 }
                 Letter::Part(part) => parts.push(part),
             }
