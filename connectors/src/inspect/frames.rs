@@ -89,21 +89,27 @@ fn columns(frame: &Frame) -> Vec<Field> {
     fields
 }
 
-/// Where the finite points of all frames lie.
+/// Where the finite points of all frames lie, and when the frames were.
 pub(super) struct Extent {
     minimum: [f64; 3],
     maximum: [f64; 3],
+    /// First and last time of a frame (ns).
+    times: Option<[i64; 2]>,
 }
 
 impl Default for Extent {
     fn default() -> Extent {
         let (minimum, maximum) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-        Extent { minimum, maximum }
+        Extent { minimum, maximum, times: None }
     }
 }
 
 impl Extent {
     fn add(&mut self, frame: &Frame) {
+        if let Some(time) = frame.time_ns {
+            let [first, last] = self.times.unwrap_or([time; 2]);
+            self.times = Some([first.min(time), last.max(time)]);
+        }
         for (axis, column) in [&frame.x, &frame.y, &frame.z].into_iter().enumerate() {
             let mut ends = (f32::INFINITY, f32::NEG_INFINITY);
             for &value in column.iter().filter(|v| v.is_finite()) {
@@ -112,6 +118,11 @@ impl Extent {
             self.minimum[axis] = self.minimum[axis].min(f64::from(ends.0) + frame.origin[axis]);
             self.maximum[axis] = self.maximum[axis].max(f64::from(ends.1) + frame.origin[axis]);
         }
+    }
+
+    /// First and last time of a frame (s).
+    pub(super) fn span(&self) -> Option<[f64; 2]> {
+        self.times.map(|times| times.map(|ns| ns as f64 * 1e-9))
     }
 
     pub(super) fn tell(&self, report: &mut Report) {

@@ -7,7 +7,7 @@ use super::report::{Field, Report};
 use crate::error::Error;
 use crate::files::{open_regular, read_regular};
 use crate::points::las::header::{Header, extras, vlrs};
-use crate::points::{las, pcd, ply};
+use crate::points::{las, pcap, pcd, ply};
 
 /// Fills in what the header of a file of `format` says. What is wrong with it is the reader's to say.
 pub(super) fn facts(path: &Path, format: &str, report: &mut Report) -> Result<(), Error> {
@@ -17,6 +17,10 @@ pub(super) fn facts(path: &Path, format: &str, report: &mut Report) -> Result<()
         "pcd" => pcd_facts(path, report)?,
         "ply" => ply_facts(path, report)?,
         "las" => las_facts(path, report)?,
+        "pcap" => {
+            report.what =
+                pcap::sensor(path)?.map_or_else(|| report.what.clone(), |sensor| format!("packet capture: {sensor}"))
+        }
         _ => {}
     }
     Ok(())

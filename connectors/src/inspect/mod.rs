@@ -10,7 +10,7 @@ mod rows;
 use std::path::Path;
 
 use crate::error::Error;
-use crate::points::{known, registry, table};
+use crate::points::{known, pcap, registry, table};
 use frames::{Extent, frames};
 pub use report::{Field, Group, Report};
 
@@ -58,6 +58,9 @@ fn file(path: &Path, report: &mut Report) {
     let stated = header::facts(path, format.name, report).ok().and(report.points);
     let mut extent = Extent::default();
     report.points = frames(path, report, &mut extent).or(stated);
+    if format.name == pcap::FORMAT.name {
+        report.span = extent.span();
+    }
     extent.tell(report);
 }
 

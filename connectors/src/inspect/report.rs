@@ -65,7 +65,7 @@ pub struct Report {
     pub nodes: Option<u64>,
     /// Rows of a table of tests that are positive.
     pub positive: Option<u64>,
-    /// First and last stamp of such a table (s).
+    /// First and last stamp of such a table, or time of a frame in a packet capture (s).
     pub span: Option<[f64; 2]>,
     /// In a folder: the files by format.
     pub files: Vec<Group>,

@@ -45,7 +45,7 @@ impl LabelSink {
 /// The name of the file that a frame came from without its ending, where that file is one frame; else the frame's number.
 fn frame_name(frame: &Frame) -> String {
     let of_path = |path: &Arc<Path>| {
-        let format = registry::by_extension(path).filter(|f| !crate::points::table::holds_many(f))?;
+        let format = registry::by_extension(path).filter(|f| !f.many)?;
         let name = path.file_name()?.to_string_lossy().into_owned();
         let fits = |ending: &&&str| name.to_lowercase().ends_with(&format!(".{ending}"));
         let ending = format.extensions.iter().filter(fits).map(|e| e.len()).max()?;

@@ -27,6 +27,7 @@ pub const KITTI: Format = Format {
     what: "KITTI velodyne scan: f32 x, y, z, remission",
     extensions: &["bin"],
     magic: &[],
+    many: false,
     open: |path, options| Ok(one_frame(path, options, read_kitti)),
 };
 
@@ -36,6 +37,7 @@ pub const NUSCENES: Format = Format {
     what: "nuScenes LIDAR_TOP sweep: f32 x, y, z, intensity, ring",
     extensions: &["pcd.bin"],
     magic: &[],
+    many: false,
     open: |path, options| Ok(one_frame(path, options, read_nuscenes)),
 };
 

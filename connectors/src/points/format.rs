@@ -55,6 +55,8 @@ pub struct Format {
     pub extensions: &'static [&'static str],
     /// First bytes of its files, for a name without a known ending; empty if the format has none.
     pub magic: &'static [&'static [u8]],
+    /// A file may hold several frames.
+    pub many: bool,
     /// Opens a file of it.
     pub open: Open,
 }

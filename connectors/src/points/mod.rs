@@ -21,6 +21,7 @@ pub mod npy;
 pub mod options;
 pub mod origin;
 mod part;
+pub mod pcap;
 pub mod pcd;
 pub mod ply;
 mod record_size;

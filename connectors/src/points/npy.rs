@@ -20,6 +20,7 @@ pub const FORMAT: Format = Format {
     what: "NumPy array [points, 3 or more], or structured with x, y, z",
     extensions: &["npy"],
     magic: &[MAGIC],
+    many: false,
     open: |path, options| Ok(one_frame(path, options, read)),
 };
 

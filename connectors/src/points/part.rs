@@ -128,9 +128,7 @@ impl Part {
     /// How many frames there are in all, where files are frames and none is followed.
     pub(crate) fn total(&self) -> Option<u64> {
         match &self.supply {
-            Supply::List(files) if files.iter().all(|(_, format)| !table::holds_many(format)) => {
-                Some(files.len() as u64)
-            }
+            Supply::List(files) if files.iter().all(|(_, format)| !format.many) => Some(files.len() as u64),
             Supply::Made(source) => source.total(),
             _ => None,
         }
@@ -139,7 +137,7 @@ impl Part {
     /// The path is standard input, or a FIFO.
     fn piped(&mut self, options: &FilesOptions) -> Result<(), Error> {
         let format = options.format.or_else(|| registry::by_extension(&self.path));
-        if let Some(format) = format.filter(|format| !table::holds_many(format)) {
+        if let Some(format) = format.filter(|format| table::of(format).is_none()) {
             let found = format!("{} from a pipe", format.what);
             return Err(Error::unsupported(&self.path, found, "CSV, JSON lines or an Arrow stream"));
         }
@@ -238,7 +236,7 @@ impl Part {
             };
             let scan = self.taken;
             self.taken += 1;
-            let one_frame = !table::holds_many(found.format);
+            let one_frame = !found.format.many;
             if (skip && one_frame) || found.passed {
                 return Ok(Given::Skipped(Some(found.path).filter(|_| !found.passed)));
             }

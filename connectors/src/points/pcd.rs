@@ -23,6 +23,7 @@ pub const FORMAT: Format = Format {
     what: "Point Cloud Library: ascii, binary, binary_compressed",
     extensions: &["pcd"],
     magic: &[b"# .PCD", b"VERSION "],
+    many: false,
     open: |path, options| Ok(one_frame(path, options, read)),
 };
 

@@ -21,6 +21,7 @@ pub const FORMAT: Format = Format {
     what: "Stanford polygon file: ascii, binary of either byte order",
     extensions: &["ply"],
     magic: &[b"ply\n", b"ply\r\n", b"ply "],
+    many: false,
     open: |path, options| Ok(one_frame(path, options, read)),
 };
 

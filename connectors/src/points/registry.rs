@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::format::{Format, Reader};
 use super::options::ReadOptions;
-use super::{bin, known, las, npy, pcd, ply, table, xyz};
+use super::{bin, known, las, npy, pcap, pcd, ply, table, xyz};
 use crate::error::Error;
 use crate::files::open_regular;
 
@@ -17,6 +17,7 @@ pub static FORMATS: &[Format] = &[
     ply::FORMAT,
     las::FORMAT,
     npy::FORMAT,
+    pcap::FORMAT,
     table::PARQUET,
     table::ARROW,
     table::CSV,

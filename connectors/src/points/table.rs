@@ -31,17 +31,12 @@ pub(super) const JSONL: Format = format(3, TableFormat::Jsonl, &[b"{"], |p, o| o
 
 const fn format(at: usize, _: TableFormat, magic: &'static [&'static [u8]], open: super::format::Open) -> Format {
     let (_, name, what, extensions) = FORMATS[at];
-    Format { name, what, extensions, magic, open }
+    Format { name, what, extensions, magic, many: true, open }
 }
 
 /// The table format that a format of frames is, if it is one.
 pub(crate) fn of(format: &Format) -> Option<TableFormat> {
     FORMATS.iter().find(|(_, name, ..)| *name == format.name).map(|(table, ..)| *table)
-}
-
-/// True if a file of the format may hold several frames.
-pub(crate) fn holds_many(format: &Format) -> bool {
-    of(format).is_some()
 }
 
 /// Opens a table of points that is still being written.

@@ -22,6 +22,7 @@ pub const FORMAT: Format = Format {
     what: "points as text: x y z, one a line",
     extensions: &["xyz", "asc", "pts", "txt"],
     magic: &[],
+    many: false,
     open: |path, options| Ok(one_frame(path, options, read)),
 };
 

@@ -99,7 +99,7 @@ fn told(folder: &Path, name: &str, bytes: &[u8]) -> (thalweg::Frame, Vec<String>
 #[test]
 fn an_empty_file_is_an_empty_frame() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["a.bin", "a.pcd.bin", "a.pcd", "a.ply", "a.las", "a.laz", "a.npy", "a.xyz"] {
+    for name in ["a.bin", "a.pcd.bin", "a.pcd", "a.ply", "a.las", "a.laz", "a.npy", "a.xyz", "a.pcap"] {
         assert!(made(folder.path(), name, b"").unwrap().is_empty(), "{name}");
     }
 }

@@ -1,6 +1,7 @@
 //! All tests of the connectors, in one binary: one link, one allocator that counts.
 
 mod allocations;
+mod captures;
 mod contacts;
 mod domain;
 mod fixtures;

@@ -17,6 +17,8 @@ use thalweg_connectors::points::replay::Rate;
 use thalweg_connectors::records::Records;
 use thalweg_connectors::sim::street::Street;
 
+use crate::captures::build::{plain, revolutions};
+
 /// All items to the end, each with the position behind it.
 fn all<S: Source>(mut source: S) -> Vec<(S::Item, Position)> {
     let mut items = Vec::new();
@@ -80,6 +82,13 @@ fn frames_go_on_behind_any_position() {
     let rows = (0..5).map(|frame| format!("{frame},{}.125,5000000.5,0\n", 600_900 + 50 * frame)).collect::<String>();
     std::fs::write(&far, format!("frame,x,y,z\n{rows}")).unwrap();
     check("a folder and a table", || files(&[&scans, &table], FilesOptions::default()), seen);
+    // Captures hold several frames each.
+    let captures = folder.path().join("captures");
+    std::fs::create_dir(&captures).unwrap();
+    for name in ["1.pcap", "2.pcapng"] {
+        std::fs::write(captures.join(name), plain(&revolutions(120))).unwrap();
+    }
+    check("a folder of captures", || files(&[&captures, &scans], FilesOptions::default()), seen);
     check("a table far out", || files(&[&far], FilesOptions::default()), seen);
     let offset = || FilesOptions { start_offset: 2, until: Some(9), ..FilesOptions::default() };
     check("from the second to the ninth", || files(&[&scans, &table], offset()), seen);

@@ -29,6 +29,7 @@ pub const FORMAT: Format = Format {
     what: "ASPRS LAS and LAZ, all point formats",
     extensions: &["las", "laz"],
     magic: &[b"LASF"],
+    many: false,
     open: |path, options| Ok(one_frame(path, options, read)),
 };
 
