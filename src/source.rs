@@ -22,7 +22,7 @@ pub enum Next<T> {
 /// ```
 /// use thalweg::source::{Place, Position};
 ///
-/// let position = Position { items: 8, places: vec![Place { input: "scans/7.bin".into(), records: 1, sum: 0 }], newest: None };
+/// let position = Position { items: 8, places: vec![Place { input: "scans/7.bin".into(), records: 1, ..Place::default() }], newest: None };
 /// assert_eq!(position.to_string(), "scans/7.bin");
 /// assert_eq!(Position::of("scans.csv", 8).to_string(), "scans.csv up to record 8");
 /// ```
@@ -38,7 +38,7 @@ pub struct Position {
 }
 
 /// How far one file, or another input, has been handed out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// Its path, or its name.
     pub input: String,
@@ -47,12 +47,19 @@ pub struct Place {
     /// Checksum of all that was handed out up to here, from a source that reckons one; else 0.
     #[serde(default)]
     pub sum: u32,
+    /// The latest event time (ns) among these records, from a source that can do without an input whose records are all old.
+    #[serde(default)]
+    pub newest: Option<i64>,
 }
 
 impl Position {
     /// Behind so many records of an input that is read alone.
     pub fn of(input: impl Into<String>, records: u64) -> Position {
-        Position { items: records, places: vec![Place { input: input.into(), records, sum: 0 }], newest: None }
+        Position {
+            items: records,
+            places: vec![Place { input: input.into(), records, ..Place::default() }],
+            newest: None,
+        }
     }
 
     /// Checks that a source which has come here again stands where the run before it stood, and has read the same.

@@ -93,13 +93,23 @@ def check_modules(graph):
 
 
 def check_layers(graph):
-    """Refuses layers whose arguments or networks cannot be expressed."""
+    """Refuses layers that are not known, and those whose arguments or networks cannot be expressed."""
     for node in graph.graph.nodes:
-        if node.op == "call_module" and type(module := graph.get_submodule(node.target)) in LAYERS:
-            try:
+        if node.op != "call_module":
+            continue
+        module = graph.get_submodule(node.target)
+        try:
+            if type(module) in LAYERS:
                 described(module)
-            except ExportError as error:
-                raise ExportError(f"{called(graph, node)}: {error}") from error
+            elif isinstance(module, gnn.MessagePassing):
+                raise ExportError(unknown(type(module)))
+        except ExportError as error:
+            raise ExportError(f"{called(graph, node)}: {error}") from error
+
+
+def unknown(kind):
+    """Why a layer that is not known is refused."""
+    return REFUSED.get(kind.__name__, "there is no such layer; see the table in docs/own-network.md")
 
 
 def bound(module, node):
@@ -283,7 +293,7 @@ class Steps(Functions):
         if isinstance(module, gnn.JumpingKnowledge):
             return self.jumping_knowledge(module, node)
         if kind not in LAYERS:
-            raise ExportError(REFUSED.get(kind.__name__, "there is no such layer; see the table in docs/own-network.md"))
+            raise ExportError(unknown(kind))
         entry, args, nested = described(module)
         arguments = bound(module, node)
         inputs, given = [], {}

@@ -1,6 +1,7 @@
 //! How a run ends: one that used nothing of what it read publishes nothing, and what was left out is in the report.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use thalweg::report::{Dropped, Stats};
@@ -137,11 +138,13 @@ pub fn complete(report: &mut Report, notices: &Notices) {
     }
 }
 
-/// Nothing is used of an input of rows if all that was read takes back what never was, or could not be read.
+/// Nothing is used of an input of rows if all that was read takes back what never was, or could not be read. Where all of it comes after `as_of` (ns),
+/// the only time that is asked for, that is said.
 pub fn rows_used(
     stats: &Arc<Stats>,
     context: &Context,
     rejected: &Arc<Rejected>,
+    as_of: Option<i64>,
 ) -> impl Fn() -> Result<(), Unused> + Send + 'static {
     let (stats, notices) = (Arc::clone(stats), context.notices.clone());
     let (written, rejected) = (Arc::clone(&context.written), Arc::clone(rejected));
@@ -149,6 +152,11 @@ pub fn rows_used(
     move || {
         let mut unused = dropped(&stats, &notices);
         count_rejected(&rejected, &mut unused);
+        if let Some((first, as_of)) = written.earliest().zip(as_of).filter(|(first, as_of)| first > as_of) {
+            let seconds = |ns: i64| ns as f64 * 1e-9;
+            let text = format!("found {} s, before all rows: the first is at {} s", seconds(as_of), seconds(first));
+            notices.warn(Path::new("--as-of"), text);
+        }
         let idle = unused.get("unmatched").map_or(0, |dropped| dropped.count);
         if unused.is_empty() || written.read() > idle { Ok(()) } else { Err(unused) }
     }

@@ -122,8 +122,8 @@ impl Asked {
             nodes: settings.nodes.clone(),
             format: settings.format.as_deref().map(TableFormat::by_name).transpose()?,
             tables: TableOptions { columns: graph::column_names(settings.columns.clone())?, time_unit },
-            attributes: Wanted { count: Some(inputs.edge_attr.unwrap_or(0)), names: inputs.edge_columns.clone() },
-            features: Wanted { count: Some(inputs.x), names: inputs.columns.clone() },
+            attributes: Wanted::new(Some(inputs.edge_attr.unwrap_or(0)), inputs.edge_columns.clone()),
+            features: Wanted::new(Some(inputs.x), inputs.columns.clone()),
             label: label.clone(),
             follow: settings.follow,
             on_error: input::on_error(settings),
@@ -169,8 +169,10 @@ fn network(settings: &Settings) -> Result<Arc<dyn GraphNetwork>, Failure> {
     if !name.ends_with(".safetensors") {
         return Err(Failure::config(format!("model: found {name}, expected {expected}")));
     }
+    let bytes = models::read(Path::new(name))?;
+    models::whole(name, &bytes)?;
     // What stands in the file is a setting like others.
-    let network = Network::read(name, &models::read(Path::new(name))?).map_err(Failure::config)?;
+    let network = Network::read(name, &bytes).map_err(Failure::config)?;
     let output = network.output();
     if output.of != Of::Nodes {
         let found = format!("model {name}: found an output of shape {output}");
@@ -181,6 +183,20 @@ fn network(settings: &Settings) -> Result<Arc<dyn GraphNetwork>, Failure> {
     Ok(Arc::new(network))
 }
 
+/// Refuses a column of labels that no table of nodes has, where their headers say so.
+fn label_is_there(files: &FilesOptions) -> Result<(), Failure> {
+    let Some(label) = &files.label else { return Ok(()) };
+    let header = |path: &PathBuf| {
+        path.is_file() && TableFormat::by_ending(path).is_some_and(|format| format != TableFormat::Jsonl)
+    };
+    let known = !files.follow && !files.nodes.is_empty() && files.nodes.iter().all(header);
+    if known && files.features.names.is_none() && !files.tables.columns.left_out(label) {
+        let expected = "expected the name of a column of the nodes";
+        return Err(Failure::config(format!("--set label: found {label}, {expected}")));
+    }
+    Ok(())
+}
+
 fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     output::destination(settings)?;
     let asked = Asked::of(settings, KEYS)?;
@@ -188,14 +204,16 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let source = if context.follows() {
         graph::source(&FilesOptions::default(), None, asked.pace, &context.drain, &rejected)?
     } else {
-        asked.open(context, &rejected)?
+        let source = asked.open(context, &rejected)?;
+        label_is_there(&asked.files)?;
+        source
     };
     let durable = Durable::open(settings, context, asked.every, "gnn", Some(asked.network.name()))?;
     let (called, options) = (source.name(), asked.options(settings, context, &source));
     if !asked.changes {
         durable.is_final(settings)?;
         if settings.follow && asked.window.is_none() && !context.follows() {
-            let text = "rows are written when the run ends, for they are its final state: --set emit=changes writes them as they come";
+            let text = rows::at_the_end(settings);
             context.notices.warn(Path::new(output::destination(settings)?), text);
         }
     }
@@ -213,7 +231,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let pipeline = Pipeline::from_source(source).workers(settings.workers).cluster(context.cluster.clone());
     let stats = pipeline.stats();
     (context.watch)(Arc::clone(&stats));
-    let used = rows_used(&stats, context, &rejected);
+    let used = rows_used(&stats, context, &rejected, settings.as_of.filter(|_| !settings.follow));
     let sink = WithRejected::new(Careful::new(sink, called, &context.written, used), Arc::clone(&rejected));
     let mut report = pipeline.run(|rows| rows.infer_rows(&asked.network, options), sink)?;
     note_rejected(&mut report, &rejected);

@@ -13,6 +13,7 @@ pub mod keys;
 pub mod knn;
 pub mod list;
 pub mod logs;
+pub mod marked;
 pub mod models;
 pub mod molecule;
 pub mod nodes;

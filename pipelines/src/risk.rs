@@ -188,6 +188,9 @@ pub(crate) fn parameters(keys: &mut Keys<'_>, town: Option<Parameters>) -> Param
         Prior::Each(_) => 1.0,
     };
     let seeds = keys.take_or(&SEEDS, usual, positive);
+    if keys.has(&PRIOR) {
+        keys.refuse(&[&SEEDS], "no prior beside it: both say how likely people are infected at first");
+    }
     let each: Maybe<f64> = keys.take(&PRIOR, |prior: &Maybe<f64>| prior.0.is_some_and(|prior| share(&prior)));
     Parameters {
         rate: keys.take_or(&RATE, default.rate, positive),
@@ -300,7 +303,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     if !ask.changes {
         durable.is_final(settings)?;
         if settings.follow && ask.window.is_none() && !context.follows() {
-            let text = "rows are written when the run ends, for they are its final state: --set emit=changes writes them as they come";
+            let text = rows::at_the_end(settings);
             context.notices.warn(Path::new(output::destination(settings)?), text);
         }
     }
@@ -329,7 +332,7 @@ fn run(settings: &Settings, context: &Context) -> Result<Report, Failure> {
     let pipeline = Pipeline::from_source(source).workers(settings.workers).cluster(context.cluster.clone());
     let stats = pipeline.stats();
     (context.watch)(Arc::clone(&stats));
-    let used = rows_used(&stats, context, &rejected);
+    let used = rows_used(&stats, context, &rejected, settings.as_of.filter(|_| !settings.follow));
     let sink = WithRejected::new(Careful::new(sink, called, &context.written, used), Arc::clone(&rejected));
     let (make, parameters) = (Arc::clone(&ask.make), ask.parameters);
     let mut report = pipeline.run(|rows| rows.risk(options, move || make(parameters)), sink)?;

@@ -117,3 +117,13 @@ pub fn pace(settings: &Settings, revisions: Option<AsOf>, times: Pace) -> Pace {
         ..times
     }
 }
+
+/// What is said of a run without end that has no window and writes final tables: these come when it ends.
+pub fn at_the_end(settings: &Settings) -> &'static str {
+    if settings.checkpoint.is_some() {
+        "rows are written, and a checkpoint made, when the run ends, for they are its final state; a run that is killed before begins anew with what \
+         its files hold then: --set emit=changes, or a window, writes as it goes"
+    } else {
+        "rows are written when the run ends, for they are its final state: --set emit=changes writes them as they come"
+    }
+}

@@ -1,10 +1,10 @@
 //! What a run reads and writes, counted on the way.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use thalweg::asof::RowBatch;
+use thalweg::asof::{RowBatch, Stamped};
 use thalweg::contacts::Scores;
 use thalweg::graph::Answers;
 use thalweg::molecules::{Evaluated, Molecule};
@@ -16,9 +16,11 @@ use thalweg_connectors::out::energies::Energy;
 use thalweg_connectors::rows::Rejected;
 
 /// What a run read and wrote so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Written {
     read: AtomicU64,
+    /// The earliest stamp (ns) of the rows read.
+    earliest: AtomicI64,
     total: AtomicU64,
     counts: Mutex<Counts>,
     /// Malformed rows, of an input of rows.
@@ -34,7 +36,24 @@ pub struct Counts {
     pub classes: BTreeMap<String, u64>,
 }
 
+impl Default for Written {
+    fn default() -> Written {
+        Written {
+            read: AtomicU64::new(0),
+            earliest: AtomicI64::new(i64::MAX),
+            total: AtomicU64::new(0),
+            counts: Mutex::default(),
+            rejected: OnceLock::new(),
+        }
+    }
+}
+
 impl Written {
+    /// The earliest stamp (ns) of the rows read, if there were any.
+    pub(crate) fn earliest(&self) -> Option<i64> {
+        Some(self.earliest.load(Ordering::Relaxed)).filter(|t| *t < i64::MAX)
+    }
+
     /// Frames or rows read.
     pub fn read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
@@ -75,6 +94,11 @@ pub trait Read {
     /// Frames, or rows.
     fn size(&self) -> u64;
 
+    /// The earliest stamp (ns) of its rows.
+    fn earliest(&self) -> Option<i64> {
+        None
+    }
+
     /// True if all that it brings is in the output of its epoch: a run can go on behind it.
     fn whole(&self) -> bool {
         true
@@ -94,9 +118,13 @@ impl Read for Frame {
     }
 }
 
-impl<F> Read for RowBatch<F> {
+impl<F: Stamped> Read for RowBatch<F> {
     fn size(&self) -> u64 {
         self.rows.len() as u64
+    }
+
+    fn earliest(&self) -> Option<i64> {
+        self.rows.iter().filter_map(|(row, _)| row.t()).min()
     }
 
     fn whole(&self) -> bool {
@@ -202,6 +230,9 @@ impl<S: Source<Item: Read>> Source for Counted<S> {
         let next = self.source.next()?;
         if let Next::Item(item) = &next {
             self.written.read.fetch_add(item.size(), Ordering::Relaxed);
+            if let Some(t) = item.earliest() {
+                self.written.earliest.fetch_min(t, Ordering::Relaxed);
+            }
         }
         Ok(next)
     }

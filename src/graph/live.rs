@@ -88,6 +88,8 @@ pub struct LiveGraph {
     undirected: bool,
     names: ByName,
     began: Option<i64>,
+    /// How many rows that were let go of take back more than there was, and the first edge of these.
+    unmatched: (u64, Option<(u32, u32)>),
 }
 
 /// The graph as of a time, and which node is whose.
@@ -110,6 +112,7 @@ impl LiveGraph {
             undirected,
             names: ByName::default(),
             began: None,
+            unmatched: (0, None),
         }
     }
 
@@ -146,14 +149,23 @@ impl LiveGraph {
     /// How many rows take back more than there was, and the first edge of these (src, dst), in the order of arrival.
     pub fn unmatched(&mut self) -> (u64, Option<(u32, u32)>) {
         self.edges.sort();
+        self.unmatched_before(i64::MAX)
+    }
+
+    /// The same of the rows before `from` and of those that were let go of.
+    fn unmatched_before(&self, from: i64) -> (u64, Option<(u32, u32)>) {
         let of_key = self.edges.rows.chunk_by(|a, b| a.key == b.key);
-        let sums = of_key.map(|rows| (rows[0].key, rows.iter().map(|row| i64::from(row.diff)).sum::<i64>()));
+        let sum =
+            |rows: &[Entry<_>]| rows.iter().filter(|row| row.t < from).map(|row| i64::from(row.diff)).sum::<i64>();
+        let sums = of_key.map(|rows| (rows[0].key, sum(rows)));
         sums.filter(|(_, sum)| *sum < 0)
-            .fold((0, None), |(count, first), (edge, sum)| (count + sum.unsigned_abs(), first.or(Some(edge))))
+            .fold(self.unmatched, |(count, first), (edge, sum)| (count + sum.unsigned_abs(), first.or(Some(edge))))
     }
 
     /// Lets go of what no as-of time from `open` on asks for: edges before `from`, features that another row has replaced by `open`.
     pub fn evict(&mut self, open: i64, from: i64) {
+        self.edges.sort();
+        self.unmatched = self.unmatched_before(from);
         self.edges.retain(|rows, i| rows[i].t >= from);
         self.nodes.retain(|rows, i| {
             let replaced = rows.get(i + 1).is_some_and(|next| next.t <= open);

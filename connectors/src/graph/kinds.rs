@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::notices::Notices;
 use crate::rows::Ids;
 use crate::rows::feed::{self, Parse, Refused, Summed};
-use crate::tables::names::{Column, ColumnNames, Kind};
+use crate::tables::names::{Column, ColumnNames, Kind, Order};
 use crate::tables::table::Block;
 use crate::tables::times::TimeUnit;
 use crate::tables::values::{Cell, Cells};
@@ -23,6 +23,11 @@ impl Summed for GraphRow {
         sum.update(&t.to_le_bytes());
         names.iter().for_each(|number| sum.update(&name(*number).to_le_bytes()));
         values.iter().for_each(|value| sum.update(&value.to_le_bytes()));
+    }
+
+    fn ages(&self) -> bool {
+        // Features last until another row of the node comes.
+        matches!(self, GraphRow::Edge(_))
     }
 
     fn stands_at(&mut self, table: u64, row: u64) {
@@ -70,6 +75,15 @@ pub struct Wanted {
     pub count: Option<usize>,
     /// The columns that hold them; else all columns that have no other meaning, in the file's order.
     pub names: Option<Vec<String>>,
+    /// The names of the first file's, where no names are said.
+    pub(super) order: Order,
+}
+
+impl Wanted {
+    /// So many, by these names if there are any.
+    pub fn new(count: Option<usize>, names: Option<Vec<String>>) -> Wanted {
+        Wanted { count, names, order: Order::default() }
+    }
 }
 
 /// The columns of a block, to make rows of.

@@ -75,7 +75,7 @@ fn open_new(
     let with = |wanted: &Wanted, but: Option<&String>| {
         let rest = match &wanted.names {
             Some(names) => Rest::Named(names.as_slice().into()),
-            None => Rest::All(but.into_iter().cloned().collect()),
+            None => Rest::All(but.into_iter().cloned().collect(), Arc::clone(&wanted.order)),
         };
         TableOptions { columns: options.tables.columns.with_rest(rest), ..options.tables.clone() }
     };

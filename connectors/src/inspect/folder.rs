@@ -116,8 +116,7 @@ fn sequence(path: &Path, report: &mut Report) {
     let folder = kitti::scans(path).unwrap_or(path.into());
     let scans = listing::list(&folder, None).ok().flatten().map_or(Vec::new(), |listing| listing.files);
     let labels = path.join("labels");
-    let label_of = |scan: &PathBuf| labels.join(scan.file_name().unwrap_or_default()).with_extension("label");
-    let labelled = |scan: &&PathBuf| label_of(scan).is_file();
+    let labelled = |scan: &&PathBuf| label::beside(&labels, scan).is_some_and(|path| path.is_file());
     let points = |scan: &PathBuf| header::points(scan, registry::by_extension(scan)?.name);
     let count = format!("labels of {} of {} scans", scans.iter().filter(labelled).count(), scans.len());
     has.extend(Some(count.as_str()).filter(|_| labels.is_dir()));
@@ -129,7 +128,7 @@ fn sequence(path: &Path, report: &mut Report) {
     if read.is_none() && folder != path {
         // What stands beside them is wrong; the scans may be read for themselves, and their labels looked at.
         frames::frames(&folder, report, &mut extent);
-        let wrong = |scan: &PathBuf| label::read(&label_of(scan), scan, points(scan)? as usize).err();
+        let wrong = |scan: &PathBuf| label::read(&label::beside(&labels, scan)?, scan, points(scan)? as usize).err();
         report.problems.extend(scans.iter().filter(labelled).filter_map(wrong).map(|error| error.to_string()));
     }
     // Those whose labels are wrong count, too; of a scan that cannot be read nothing is known.

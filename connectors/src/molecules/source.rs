@@ -106,7 +106,7 @@ impl Molecules {
                     }
                     Err(error) => self.pass_over(Error::io(&path, error))?,
                 }
-                self.place = Some(Place { input: path.display().to_string(), records: 0, sum: 0 });
+                self.place = Some(Place { input: path.display().to_string(), ..Place::default() });
                 continue;
             };
             let read = reader.next();

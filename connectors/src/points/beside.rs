@@ -109,14 +109,33 @@ impl<T: Clone> Beside<T> {
         self.lines.iter().filter_map(bad)
     }
 
-    /// Decides which line each scan takes: that of its number, where all have one; else they are as many, in order.
+    /// Decides which line each scan takes: that of its number, where all have one; else they are as many, in order. A text that numbers its own
+    /// lines by frames is taken at its word.
     ///
     /// # Errors
-    /// More or fewer lines than scans.
+    /// More or fewer lines than scans; a text of numbered lines that has none for a scan, or two.
     pub(crate) fn assign(&mut self, scans: &[PathBuf]) -> Result<(), Error> {
         let numbers: Option<Vec<u64>> = scans.iter().map(|scan| order::number(scan)).collect();
         let line_of = |number: u64| usize::try_from(number).ok().filter(|&number| number < self.lines.len());
         let own: BTreeMap<u64, usize> = self.numbers();
+        // Whole seconds are no numbers of frames: then no scan has its number among them, but by chance.
+        let frames = |numbers: &&Vec<u64>| {
+            own.keys().all(|number| *number < MOST_FRAMES)
+                && 2 * numbers.iter().filter(|n| own.contains_key(n)).count() > numbers.len()
+        };
+        if let Some(numbers) = numbers.as_ref().filter(frames) {
+            if let Some(twice) = self.lines.iter().enumerate().find(|(i, (_, row))| {
+                let number = row.as_ref().ok().and_then(|row| row.number);
+                number.is_some_and(|number| own.get(&number) != Some(&(i + self.forgotten)))
+            }) {
+                let (line, found) = (twice.1.0, "a frame that another line has too");
+                return Err(Error::malformed(&self.path, At::Line(line), found, "a line for each frame"));
+            }
+            if let Some(lacks) = numbers.iter().find(|number| !own.contains_key(number)) {
+                let found = format!("no line that begins with {lacks}");
+                return Err(Error::malformed(&self.path, At::File, found, "a line for each scan, by its number"));
+            }
+        }
         let by_own = numbers.as_ref().and_then(|numbers| numbers.iter().map(|n| own.get(n).copied()).collect());
         let by_line = || numbers.as_ref().and_then(|numbers| numbers.iter().map(|&n| line_of(n)).collect());
         if let Some(lines) = by_own.or_else(by_line) {

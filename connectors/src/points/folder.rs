@@ -1,8 +1,8 @@
 //! Frames from all inputs of a run as one source: files, folders in the order of names, KITTI sequences, other sources among them; folders and
 //! tables may be followed as they grow.
 //!
-//! A file is one frame, a table as many as its `frame` column says. A frame's number is the input's own, else its position, from 0, over all inputs.
-//! Rows of one frame that lie in several files are one frame; a frame that comes again after another is an error.
+//! A file is one frame, a table as many as its `frame` column says, a packet capture a frame a revolution. A frame's
+//! number is the input's own, else its position, from 0, over all inputs. Rows of one frame that lie in several files are one frame; a frame that comes again after another is an error.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,9 @@ const ENDING: Duration = Duration::from_millis(800);
 
 /// Frames of a followed input before another one has its turn.
 const TURN: u32 = 64;
+
+/// Most ranges of frames' numbers that are kept apart.
+const RANGES: usize = 100_000;
 
 /// One input of a run.
 pub enum Input {
@@ -57,8 +60,8 @@ pub struct Files {
     clock: Clock,
     /// What was handed out last, and the frames of it so far.
     place: Option<Place>,
-    /// The last frame that an input numbered itself.
-    last: Option<i64>,
+    /// The numbers that inputs gave their frames, ascending, as ranges (first, last).
+    numbered: Vec<(i64, i64)>,
     /// First position among the frames that have theirs as their number, and the last.
     counted: Option<(i64, i64)>,
     ending: Option<Instant>,
@@ -111,7 +114,7 @@ impl Files {
             sum: 0,
             clock: Clock::default(),
             place: None,
-            last: None,
+            numbered: Vec::new(),
             counted: None,
             ending: None,
             ended: false,
@@ -231,14 +234,16 @@ impl Files {
         }
         let within = |(first, last): (i64, i64), id: i64| (first..=last).contains(&id);
         if numbered {
-            if self.last.is_some_and(|last| last >= frame.id) || self.counted.is_some_and(|c| within(c, frame.id)) {
+            if self.numbered.last().is_some_and(|(_, last)| *last >= frame.id)
+                || self.counted.is_some_and(|c| within(c, frame.id))
+            {
                 self.fail(self.again(&frame))?;
                 return Ok(None);
             }
-            self.last = Some(frame.id);
+            self.note_number(frame.id);
         } else {
             frame.id = id;
-            if self.last == Some(id) {
+            if self.numbered.iter().rev().any(|range| within(*range, id)) {
                 self.fail(self.again(&frame))?;
                 return Ok(None);
             }
@@ -255,6 +260,19 @@ impl Files {
         }
         self.advance()?;
         Ok(wanted.then_some(frame))
+    }
+
+    /// Notes a number that an input gave, larger than those before it.
+    fn note_number(&mut self, id: i64) {
+        match self.numbered.last_mut() {
+            Some((_, last)) if *last == id.saturating_sub(1) => *last = id,
+            _ => self.numbered.push((id, id)),
+        }
+        // So many gaps are those between stamps, far above all positions.
+        if self.numbered.len() > RANGES {
+            let first = self.numbered[0].0;
+            self.numbered = vec![(first, id)];
+        }
     }
 
     /// Reads all from the beginning with another origin (m): the first frame goes on in the next file, and its first part alone has decided.
@@ -311,7 +329,7 @@ impl Files {
     fn stands(&mut self, place: String) {
         match &mut self.place {
             Some(last) if last.input == place => last.records += 1,
-            last => *last = Some(Place { input: place, records: 1, sum: 0 }),
+            last => *last = Some(Place { input: place, records: 1, ..Place::default() }),
         }
     }
 
@@ -332,7 +350,7 @@ impl Files {
     }
 
     fn again(&self, frame: &Frame) -> Failed {
-        let before = self.last.or(self.counted.map(|(_, last)| last)).unwrap_or(0);
+        let before = self.numbered.last().copied().or(self.counted).map_or(0, |(_, last)| last);
         let path = frame.path.as_deref().unwrap_or(Path::new(&self.name));
         let found = format!("frame {} after frame {before}", frame.id);
         let error = Error::malformed(path, At::File, found, "ascending frames, each in one piece");

@@ -157,9 +157,7 @@ impl Sequence {
         frame.time_ns = time.or(frame.time_ns);
         let labels = self.folder.join("labels");
         if let Some(scan) = frame.path.as_deref().filter(|_| labels.is_dir()) {
-            let stem = scan.file_stem().unwrap_or_default().to_string_lossy();
-            let path = labels.join(format!("{stem}.label"));
-            if path.exists() {
+            if let Some(path) = label::beside(&labels, scan).filter(|path| path.exists()) {
                 frame.truth = Some(label::read(&path, scan, frame.len())?);
             }
         }

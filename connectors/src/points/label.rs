@@ -4,7 +4,7 @@
 //! Raw classes map to train ids 1–19 by the data set's `learning_map`, moving classes with the standing ones; 0 is ignored.
 //! Behley et al., "SemanticKITTI", ICCV 2019.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use thalweg::{Classes, Truth};
@@ -65,13 +65,20 @@ pub fn raw_id(train: u8) -> Option<u16> {
 ///
 /// They are train ids; if any label of the first frame that has some is above 19, they are raw SemanticKITTI ids.
 #[derive(Clone, Debug, Default)]
-pub struct LabelCode(Arc<OnceLock<bool>>);
+pub struct LabelCode {
+    raw: Arc<OnceLock<bool>>,
+    /// The first label that is no train id, among train ids.
+    odd: Arc<OnceLock<i64>>,
+}
 
 impl LabelCode {
     /// The train ids of a frame's labels. A negative label is none, and so is one that the code does not have.
     pub fn codes(&self, labels: &[i64]) -> Vec<u8> {
         let most = labels.iter().max();
-        let raw = most.is_some_and(|&most| *self.0.get_or_init(|| most > 19));
+        let raw = most.is_some_and(|&most| *self.raw.get_or_init(|| most > 19));
+        if let Some(&most) = most.filter(|most| !raw && **most > 19) {
+            self.odd.get_or_init(|| most);
+        }
         let code = |&label: &i64| match u16::try_from(label & 0xffff) {
             Ok(low) if label >= 0 && raw => train_id(low),
             Ok(low) if (0..20).contains(&label) => low as u8,
@@ -82,8 +89,25 @@ impl LabelCode {
 
     /// True if the run's labels are raw SemanticKITTI ids; `None` before the first frame with labels.
     pub fn raw(&self) -> Option<bool> {
-        self.0.get().copied()
+        self.raw.get().copied()
     }
+
+    /// What is to be said of labels that are no train ids, where the first frame's were.
+    pub fn odd(&self) -> Option<String> {
+        let odd = self.odd.get()?;
+        Some(format!(
+            "found label {odd}, expected train ids 0 to 19 as in the first frame with labels: such labels are none. Where they are raw ids, put a frame \
+             with one above 19 first"
+        ))
+    }
+}
+
+/// The file with the labels of a scan in a folder: `a.label` for `a.bin`, `1700000000.25.label` for `1700000000.25.bin`, and `a.label` for
+/// `a.pcd.bin`.
+pub fn beside(folder: &Path, scan: &Path) -> Option<PathBuf> {
+    let stem = scan.file_stem()?.to_string_lossy();
+    let stem = stem.strip_suffix(".pcd").unwrap_or(&stem);
+    Some(folder.join(format!("{stem}.label")))
 }
 
 /// Reads the labels of a scan of `points` points.

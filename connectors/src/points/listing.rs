@@ -8,18 +8,23 @@ use crate::files::{is_hidden, leads_nowhere};
 use crate::order;
 use crate::points::format::Format;
 use crate::points::registry::{self, FORMATS};
-use crate::points::xyz;
+use crate::points::{npy, xyz};
 
 /// What may stand beside the scans of a sequence and holds no points.
 const BESIDE: [&str; 3] = ["poses.txt", "times.txt", "calib.txt"];
 
-/// The format of frames that a file has by its name; of a text file, by its first bytes too, where they can be had. `None` for hidden files.
+/// The format of frames that a file has by its name; of a text file, by its first bytes too, where they can be had. `None` for hidden files, and
+/// for true joints, which lie beside the frames that they belong to.
 pub(crate) fn kind(path: &Path) -> Option<&'static Format> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
     if name.starts_with('.') || BESIDE.contains(&name.as_str()) {
         return None;
     }
-    registry::by_extension(path).filter(|_| !name.ends_with(".txt") || is_points(path) || leads_nowhere(path))
+    let format = registry::by_extension(path)?;
+    if format.name == npy::FORMAT.name && npy::holds_joints(path) {
+        return None;
+    }
+    Some(format).filter(|_| !name.ends_with(".txt") || is_points(path) || leads_nowhere(path))
 }
 
 fn is_points(path: &Path) -> bool {

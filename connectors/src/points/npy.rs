@@ -3,12 +3,14 @@
 //! The header is a Python literal with the element type, the order of the axes and the shape. Of a plain array the columns are x, y, z and, if there
 //! is a fourth, the intensity. NEP 1 and `numpy.lib.format`, versions 1.0 to 3.0.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use thalweg::Frame;
+use thalweg::points::radar::JOINTS;
 
 use crate::error::{At, Error};
-use crate::files::read_regular;
+use crate::files::{open_regular, read_regular};
 use crate::points::fields::{Field, Parts, frame};
 use crate::points::format::{Format, one_frame};
 use crate::points::options::ReadOptions;
@@ -42,6 +44,15 @@ pub(crate) struct Header {
     points: usize,
     /// Offset of the first byte after the header.
     data: usize,
+    /// An array `[frames, joints, 3]` of bodies.
+    joints: bool,
+}
+
+/// True if a file is an array of the joints of bodies: the truth of a recording, and no frame.
+pub(crate) fn holds_joints(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = open_regular(path).is_ok_and(|file| file.take(4096).read_to_end(&mut head).is_ok());
+    read && Header::parse(path, &head).is_ok_and(|header| header.joints)
 }
 
 /// A number of each point: what it is, its offset in the record (or its column), and its byte order.
@@ -120,7 +131,8 @@ impl Header {
             }
         };
         let Some(points) = points else { return unsupported(format!("a shape {shape:?}")) };
-        Ok(Header { fields, record, by_column, points, data: start + length })
+        let joints = matches!(shape.as_slice(), [_, JOINTS, 3]);
+        Ok(Header { fields, record, by_column, points, data: start + length, joints })
     }
 }
 

@@ -91,8 +91,7 @@ impl Labels {
                 label::read(path, own, frame.len()).map(Some)
             }
             Labels::Folder(folder) => {
-                let Some(stem) = own.file_stem() else { return Ok(None) };
-                let path = folder.join(stem).with_extension("label");
+                let Some(path) = label::beside(folder, own) else { return Ok(None) };
                 if path.is_file() { label::read(&path, own, frame.len()).map(Some) } else { Ok(None) }
             }
             Labels::Table(path, code, labels) => {

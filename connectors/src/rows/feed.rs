@@ -54,6 +54,11 @@ pub trait Summed {
     /// Adds the row to a checksum; `name` gives that of a name by its number, for numbers follow the order of arrival.
     fn add_to(&self, sum: &mut crc32fast::Hasher, name: &dyn Fn(u32) -> u32);
 
+    /// False for a row that may count however old it is, also where there is a window.
+    fn ages(&self) -> bool {
+        true
+    }
+
     /// Hears where it stands: its table, by a number that is in the order of the input, and its row there. For rows whose order counts.
     fn stands_at(&mut self, _table: u64, _row: u64) {}
 }

@@ -75,6 +75,8 @@ struct Input<F> {
     again_sum: u32,
     /// Checksum of the rows taken, of a run that will be gone on with.
     sum: u32,
+    /// The latest stamp of the rows taken; none of rows that count however old they are.
+    newest: Option<i64>,
     /// The time of its rows.
     clock: Clock,
     /// Nothing there at present.
@@ -94,6 +96,7 @@ impl<F> Input<F> {
             again: 0,
             again_sum: 0,
             sum: 0,
+            newest: None,
             clock: Clock::default(),
             dry: false,
             ended: false,
@@ -106,6 +109,8 @@ pub struct Merge<F> {
     name: String,
     inputs: Vec<Input<F>>,
     places: Places,
+    /// Tables of a run before this one that are gone and of which nothing is needed, by their place among its tables.
+    gone: Vec<(usize, Place)>,
     /// Where more inputs come from, and when that was asked last.
     more: Option<More<F>>,
     looked: Instant,
@@ -141,6 +146,7 @@ impl<F: Stamped + Summed> Merge<F> {
             name,
             inputs: feeds.into_iter().map(|feed| Input::of(feed, &mut places)).collect(),
             places,
+            gone: Vec::new(),
             more: None,
             looked: Instant::now(),
             ids,
@@ -222,29 +228,52 @@ impl<F: Stamped + Summed> Merge<F> {
     /// # Errors
     /// A position in other files.
     pub fn catch_up(&mut self, position: &Position) -> Result<(), BoxError> {
-        self.check(position)?;
-        for (input, place) in self.inputs.iter_mut().zip(&position.places) {
+        let there = self.check(position)?;
+        self.position += self.gone.iter().map(|(_, place)| place.records).sum::<u64>();
+        for (input, place) in self.inputs.iter_mut().zip(there) {
             (input.again, input.again_sum) = (place.records, place.sum);
         }
         Ok(())
     }
 
-    /// Puts the inputs in the order of a position's places. Those that it does not know have come since, and stand behind the others.
-    fn check(&mut self, position: &Position) -> Result<(), BoxError> {
+    /// Puts the inputs in the order of a position's places; the places of those that are there. Inputs that it does not know have come since, and
+    /// stand behind the others.
+    fn check<'a>(&mut self, position: &'a Position) -> Result<Vec<&'a Place>, BoxError> {
+        let mut there = Vec::new();
         for (n, place) in position.places.iter().enumerate() {
-            let Some(at) = self.inputs[n..].iter().position(|input| input.feed.name() == place.input) else {
-                let names = self.inputs.iter().map(|input| input.feed.name()).collect::<Vec<_>>().join(", ");
-                return Err(format!("{}: found a start at {position}, expected places in {names}", self.name).into());
-            };
-            self.inputs[n..=n + at].rotate_right(1);
+            let from = there.len();
+            let found = self.inputs[from..].iter().position(|input| input.feed.name() == place.input);
+            match found {
+                Some(at) => {
+                    self.inputs[from..=from + at].rotate_right(1);
+                    there.push(place);
+                }
+                None if self.is_past(place, position) => self.gone.push((n, place.clone())),
+                None => {
+                    let names = self.inputs.iter().map(|input| input.feed.name()).collect::<Vec<_>>().join(", ");
+                    let text = format!("{}: found a start at {position}, expected places in {names}", self.name);
+                    return Err(text.into());
+                }
+            }
         }
-        Ok(())
+        Ok(there)
+    }
+
+    /// True if all rows of a place are so far behind that they can change nothing any more.
+    fn is_past(&self, place: &Place, position: &Position) -> bool {
+        let other = self.pace.behind_of.map_or(0, |(_, behind)| behind);
+        let behind = self.pace.behind.filter(|_| self.follow).map(|behind| behind.max(other));
+        let open = position.newest.zip(behind).map(|(newest, behind)| newest.saturating_sub(behind));
+        place.newest.zip(open).is_some_and(|(last, open)| last < open)
     }
 
     /// Counts a row, and tells it where it stands. The last of those that come again must bring their checksum to what it was.
     fn take(&mut self, i: usize, (fact, diff): &mut (F, i32)) -> Result<(), Error> {
         let input = &mut self.inputs[i];
         fact.stands_at(input.table, input.taken);
+        if fact.ages() {
+            input.newest = input.newest.max(fact.t());
+        }
         input.taken += 1;
         if self.pace.kept {
             let mut sum = crc32fast::Hasher::new_with_initial(input.sum);
@@ -389,15 +418,23 @@ impl<F: Stamped + Summed + Portable> Source for Merge<F> {
     }
 
     fn position(&self) -> Option<Position> {
-        let place = |input: &Input<F>| Place { input: input.feed.name().into(), records: input.taken, sum: input.sum };
+        let place = |input: &Input<F>| Place {
+            input: input.feed.name().into(),
+            records: input.taken,
+            sum: input.sum,
+            newest: input.newest,
+        };
         // One of which nothing was read yet may have come since.
-        let places = self.inputs.iter().filter(|input| input.taken > 0).map(place).collect();
-        Some(Position { items: self.position, places, newest: None })
+        let mut places: Vec<Place> = self.inputs.iter().filter(|input| input.taken > 0).map(place).collect();
+        for (at, gone) in &self.gone {
+            places.insert((*at).min(places.len()), gone.clone());
+        }
+        Some(Position { items: self.position, places, newest: self.newest })
     }
 
     fn start_at(&mut self, position: &Position) -> Result<(), BoxError> {
-        self.check(position)?;
-        self.inputs.iter_mut().zip(&position.places).for_each(|(input, place)| input.begun = place.records);
+        let there = self.check(position)?;
+        self.inputs.iter_mut().zip(there).for_each(|(input, place)| input.begun = place.records);
         self.position = position.items;
         Ok(())
     }

@@ -81,9 +81,13 @@ pub(crate) fn open<F: Send + 'static>(
                 if known.files.contains(&file) {
                     continue;
                 }
-                // A Parquet file in a folder does not grow: it comes whole.
+                // A Parquet file in a folder does not grow: it comes whole. So does a packed one, which does not say when it is.
                 let parquet = reading.format.or_else(|| TableFormat::by_ending(&file)) == Some(TableFormat::Parquet);
-                let follow = reading.follow && !(parquet && path.is_dir());
+                let packed = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+                let follow = reading.follow && !((parquet || packed) && path.is_dir());
+                if packed && reading.follow && !follow && !known.last && !settled(&file) {
+                    continue;
+                }
                 let reading = Reading { follow, ..reading };
                 match file::open(&file, named, kind, parse(&file), &reading, rejected, &asked) {
                     Ok(feed) if reading.on_error == OnError::Skip => {

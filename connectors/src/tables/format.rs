@@ -39,7 +39,7 @@ impl TableFormat {
     }
 
     /// The format that a name's ending says, that of gzip apart.
-    pub(crate) fn by_ending(path: &Path) -> Option<TableFormat> {
+    pub fn by_ending(path: &Path) -> Option<TableFormat> {
         let name = path.file_name()?.to_string_lossy().to_lowercase();
         let fits = |ending: &&str| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.'));
         FORMATS.iter().find(|format| format.3.iter().any(fits)).map(|format| format.0)

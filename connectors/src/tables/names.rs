@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::error::{At, Error};
 
@@ -51,16 +51,19 @@ pub(crate) struct Kind {
 }
 
 /// Which columns a table hands out behind those of its kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Rest {
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Rest {
     /// None.
     #[default]
     None,
     /// These, by name; each must be there.
     Named(Arc<[String]>),
-    /// All others, in the order of the file, but for those of these names.
-    All(Arc<[String]>),
+    /// All others but those of these names, in the order of the first file that was opened with a clone of this.
+    All(Arc<[String]>, Order),
 }
+
+/// The names of a first file's columns, in its order.
+pub(crate) type Order = Arc<OnceLock<Vec<String>>>;
 
 /// What the files call the columns, where not by their usual names: `t=recorded_at`, or for one kind of table alone
 /// `contacts.t=recorded_at`.
@@ -107,6 +110,11 @@ impl ColumnNames {
         ColumnNames { found: Arc::default(), ..self.clone() }
     }
 
+    /// True if a table had a column of this name, which is none of the rest.
+    pub fn left_out(&self, name: &str) -> bool {
+        self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).contains(&but(name))
+    }
+
     /// The same names, and these columns behind them.
     #[must_use]
     pub(crate) fn with_rest(&self, rest: Rest) -> ColumnNames {
@@ -119,7 +127,7 @@ impl ColumnNames {
         match &self.rest {
             Rest::None => false,
             Rest::Named(names) => among(names),
-            Rest::All(but) => !among(but),
+            Rest::All(but, _) => !among(but),
         }
     }
 
@@ -175,10 +183,21 @@ impl ColumnNames {
                     found.push(Some(place(name).ok_or_else(|| missing(path, kind, name, names))?));
                 }
             }
-            Rest::All(_) => {
+            Rest::All(_, order) => {
+                if let Rest::All(names_out, _) = &self.rest {
+                    let mut seen = self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                    seen.extend(names_out.iter().filter(|name| place(name).is_some()).map(|name| but(name)));
+                }
                 let own = found.clone();
-                let others = (0..names.len()).filter(|i| !own.contains(&Some(*i)) && self.in_rest(&names[*i]));
-                found.extend(others.map(Some));
+                let others = || (0..names.len()).filter(|i| !own.contains(&Some(*i)) && self.in_rest(&names[*i]));
+                let first = order.get_or_init(|| others().map(|i| names[i].clone()).collect());
+                let among = |name: &String| others().find(|i| names[*i].trim().eq_ignore_ascii_case(name.trim()));
+                // Of the same columns in another order each has its place.
+                let placed = first.iter().map(among).collect::<Option<Vec<_>>>();
+                match placed.filter(|placed| placed.len() == others().count()) {
+                    Some(placed) => found.extend(placed.into_iter().map(Some)),
+                    None => found.extend(others().map(Some)),
+                }
             }
         }
         Ok(found)
@@ -201,6 +220,11 @@ impl ColumnNames {
             None => Ok(()),
         }
     }
+}
+
+/// How a column that is left out stands among those that were found.
+fn but(name: &str) -> String {
+    format!("-{}", name.trim().to_lowercase())
 }
 
 fn missing(path: &Path, kind: &Kind, column: &str, names: &[String]) -> Error {

@@ -144,8 +144,11 @@ fn rows_go_on_behind_any_position() {
         source.start_at(&position).unwrap();
         assert_eq!(rows(source), whole[taken..], "behind {position}");
     }
-    let elsewhere =
-        Position { items: 1, places: vec![Place { input: "other.csv".into(), records: 1, sum: 0 }], newest: None };
+    let elsewhere = Position {
+        items: 1,
+        places: vec![Place { input: "other.csv".into(), records: 1, ..Place::default() }],
+        newest: None,
+    };
     assert!(
         open(None)
             .start_at(&elsewhere)

@@ -105,7 +105,7 @@ pub fn gnn(settings: &Settings, context: &Context) -> Result<Measured, Failure> 
     let (called, options) = (source.name(), asked.options(&settings, context, &source));
     let last = Arc::new(Mutex::new(None));
     let pipeline = Pipeline::from_source(Counted::new(source, &context.written)).workers(settings.workers);
-    let used = rows_used(&pipeline.stats(), context, &rejected);
+    let used = rows_used(&pipeline.stats(), context, &rejected, settings.as_of);
     let sink = Careful::new(Last(Arc::clone(&last)), called, &context.written, used);
     let mut report = pipeline.run(|rows| rows.infer_rows(&asked.network, options), sink)?;
     note_rejected(&mut report, &rejected);

@@ -95,12 +95,17 @@ pub fn pose(settings: &Settings, context: &Context) -> Result<Measured, Failure>
     Ok(Measured { json: json!(scores), text: scores.to_string(), report })
 }
 
-/// The file of the truth: `--truth`, else the array beside a single input.
+/// The file of the truth: `--truth`, else the array beside a single input, which may be a folder with one recording.
 fn labels(settings: &Settings) -> Option<PathBuf> {
     if settings.truth.is_some() {
         return settings.truth.clone();
     }
     let [input] = settings.input.as_slice() else { return None };
+    if Path::new(input).is_dir() {
+        let files = std::fs::read_dir(input).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut arrays = files.filter(|file| is_array(file));
+        return arrays.next().filter(|_| arrays.next().is_none());
+    }
     let beside = Path::new(input.strip_suffix(".gz").unwrap_or(input)).with_extension("npy");
     (beside.is_file() && Path::new(input).is_file() && beside != Path::new(input)).then_some(beside)
 }
@@ -117,7 +122,7 @@ fn truth(settings: &Settings, asked: &Asked) -> Result<Truth, Failure> {
     if settings.input.as_slice() == ["sim:person"] {
         return Ok(asked.reading.person(asked.sensor));
     }
-    let expected = "NAME.npy beside the input NAME.parquet, or --truth with .npy [frames, 19, 3] or a table";
+    let expected = "NAME.npy beside the input NAME.parquet, the only array in a folder, or --truth with .npy [frames, 19, 3] or a table";
     Err(Failure::Usage(format!("--truth: found none, expected {expected}")))
 }
 

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use thalweg::{Classes, Frame, Truth};
-use thalweg_connectors::points::label::{classes as train_ids, train_id};
+use thalweg_connectors::points::label::{self, classes as train_ids, train_id};
 
 /// Raw ids that SemanticKITTI has and its benchmark ignores: unlabelled, outlier, other-structure, other-object.
 const IGNORED: [u16; 4] = [0, 1, 52, 99];
@@ -129,8 +129,7 @@ impl Unlabelled {
 /// The `.label` file of a frame: by `--truth`, else in the folder `labels` of its KITTI sequence.
 fn label_file(frame: &Frame, truth: Option<&Path>) -> Option<PathBuf> {
     let scan = frame.path.as_deref()?;
-    let beside =
-        |folder: &Path| Some(folder.join(scan.file_stem()?).with_extension("label")).filter(|path| path.is_file());
+    let beside = |folder: &Path| label::beside(folder, scan).filter(|path| path.is_file());
     match truth {
         Some(folder) if folder.is_dir() => beside(folder),
         Some(file) => Some(file.to_path_buf()).filter(|file| file.extension().is_some_and(|ending| ending == "label")),

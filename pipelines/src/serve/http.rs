@@ -121,7 +121,11 @@ fn verdict(good: &str, bad: &str, amiss: Vec<Value>) -> Answer {
 /// True if the request brings the secret. The time it takes does not tell how much of a wrong one is right.
 fn admitted(secret: &str, headers: &HeaderMap) -> bool {
     let brought = headers.get(AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);
-    let Some(brought) = brought.strip_prefix(b"Bearer ") else { return false };
+    // RFC 7235, section 2.1: the scheme is a word in any case.
+    let Some((scheme, brought)) = brought.split_first_chunk::<7>() else { return false };
+    if !scheme.eq_ignore_ascii_case(b"Bearer ") {
+        return false;
+    }
     let differ = brought.iter().zip(secret.as_bytes()).fold(0, |differ, (a, b)| differ | (a ^ b));
     brought.len() == secret.len() && differ == 0
 }

@@ -167,6 +167,35 @@ fn an_output_that_is_an_input_is_refused() {
 }
 
 #[test]
+fn no_frame_comes_twice_and_what_belongs_to_a_scan_goes_by_its_name() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    fs::write(at.join("a.csv"), "frame,x,y,z\n2,0,0,0\n2,1,0,0\n9,0,0,0\n9,1,0,0\n").unwrap();
+    fs::write(at.join("b.csv"), "x,y,z\n0,0,0\n5,0,0\n").unwrap();
+    let said = code(&["run", "knn", "--input", "a.csv", "b.csv", "--output", "o.csv"], at, 1);
+    assert!(said.contains("found frame 2 after frame 9"), "{said}");
+    code(&["run", "knn", "--input", "b.csv", "a.csv", "--output", "o.csv"], at, 0);
+
+    // Lines that have the numbers of their frames: one is missing.
+    fs::create_dir_all(at.join("s/velodyne")).unwrap();
+    for scan in 0..3 {
+        write_bin(&at.join(format!("s/velodyne/{scan:06}.bin")), &[[scan as f32, 0.0, 0.0, 0.5], [1.0, 1.0, 0.0, 0.5]]);
+    }
+    fs::write(at.join("s/calib.txt"), "Tr: 1 0 0 0 0 1 0 0 0 0 1 0\n").unwrap();
+    let poses = |numbers: [u32; 3]| {
+        let line = |n: &u32| format!("{n} 1 0 0 {n} 0 1 0 0 0 0 1 0\n");
+        fs::write(at.join("s/poses.txt"), numbers.iter().map(line).collect::<String>()).unwrap();
+    };
+    let map = ["run", "knn", "--input", "s", "--set", "nodes=map", "--output", "m.csv"];
+    poses([1, 2, 5]);
+    assert!(code(&map, at, 1).contains("no line that begins with 0"));
+    poses([0, 1, 1]);
+    assert!(code(&map, at, 1).contains("a frame that another line has too"));
+    poses([2, 0, 1]);
+    code(&map, at, 0);
+}
+
+#[test]
 fn what_is_left_out_is_said_and_a_run_that_used_nothing_fails() {
     let folder = inputs();
     let at = folder.path();
@@ -202,7 +231,8 @@ fn what_is_left_out_is_said_and_a_run_that_used_nothing_fails() {
         "{said}"
     );
     assert_eq!(risk("t,i,j\n", &[], 0), "");
-    assert_eq!(risk("t,i,j\n10,a,b\n", &["--as-of", "5"], 0), "");
+    let said = risk("t,i,j\n10,a,b\n", &["--as-of", "5"], 0);
+    assert!(said.contains("--as-of: found 5 s, before all rows: the first is at 10 s"), "{said}");
     fs::write(at.join("torn.parquet"), "PAR1 and no more").unwrap();
     let both = ["run", "risk", "--contacts", "torn.parquet", "c.csv", "--output", "o.csv", "--set", "rate=1e-3"];
     assert!(code(&both, at, 1).contains("torn.parquet"));

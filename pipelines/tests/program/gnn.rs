@@ -222,7 +222,10 @@ fn what_does_not_fit_the_model_is_refused_with_both_numbers() {
     assert!(says.contains("model: found none"), "{says}");
     run("edges.csv", "nodes.csv", "gone.safetensors", 1);
     fs::write(at.join("torn.safetensors"), b"no model").unwrap();
-    run("edges.csv", "nodes.csv", "torn.safetensors", 78);
+    run("edges.csv", "nodes.csv", "torn.safetensors", 1);
+    let whole = fs::read(at.join("net.safetensors")).unwrap();
+    fs::write(at.join("torn.safetensors"), &whole[..whole.len() - 1]).unwrap();
+    run("edges.csv", "nodes.csv", "torn.safetensors", 1);
     type Change = fn(&mut serde_json::Value, &mut HashMap<String, (Vec<usize>, Vec<f32>)>);
     let changes: [(Change, &str); 5] = [
         (|_, t| t.get_mut("conv.lin_rel.bias").unwrap().1[0] = f32::NAN, "conv.lin_rel.bias"),
@@ -236,6 +239,34 @@ fn what_does_not_fit_the_model_is_refused_with_both_numbers() {
         let says = run("edges.csv", "nodes.csv", "bad.safetensors", 78);
         assert!(says.contains(names), "{names}: {says}");
     }
+}
+
+#[test]
+fn columns_are_those_of_their_names_in_every_table_and_labels_must_be_there() {
+    let folder = folder();
+    let at = folder.path();
+    // y = age + 100 balance.
+    model(&at.join("two.safetensors"), false, |m, t| {
+        m["inputs"]["x"] = 2.into();
+        m["steps"][0]["args"]["in_channels"] = 2.into();
+        t.insert("conv.lin_rel.weight".into(), (vec![1, 2], vec![0.0, 0.0]));
+        t.insert("conv.lin_root.weight".into(), (vec![1, 2], vec![1.0, 100.0]));
+    });
+    fs::write(at.join("one.csv"), "t,node,age,balance\n1,a,3,5\n").unwrap();
+    fs::write(at.join("two.csv"), "t,node,Balance,age\n1,b,5,3\n").unwrap();
+    let run = |more: &str, exit: i32| {
+        let line = format!(
+            "run gnn --edges edges.csv --nodes one.csv two.csv --model two.safetensors --as-of 1 --output y.csv {more}"
+        );
+        code(&line.split_whitespace().collect::<Vec<_>>(), at, exit)
+    };
+    run("", 0);
+    assert_eq!(unquoted(&at.join("y.csv")), "as_of,node,y\n1,a,[503.0]\n1,b,[503.0]\n");
+    let says = run("--set label=class", 78);
+    assert!(says.contains("label: found class"), "{says}");
+    let line = "run gnn --edges edges.csv --nodes nodes.csv --model net.safetensors --as-of=-5 --output y.csv";
+    let says = code(&line.split(' ').collect::<Vec<_>>(), at, 0);
+    assert!(says.contains("--as-of: found -5 s, before all rows: the first is at 0 s"), "{says}");
 }
 
 #[test]

@@ -424,6 +424,50 @@ fn tgnn_is_the_same_for_any_workers_and_takes_weights_of_a_file() {
 
 #[cfg(unix)]
 #[test]
+fn tables_that_are_older_than_all_that_is_open_may_go() {
+    let folder = TempDir::new().unwrap();
+    let at = folder.path();
+    let rows =
+        |from: i64| (0..100).map(|i| format!("{},p{},p{}\n", from + 10 * i, i % 5, i % 3 + 5)).collect::<String>();
+    for (name, second) in [("kept", "whole"), ("lost", "parts")] {
+        fs::create_dir(at.join(name)).unwrap();
+        let put = |file: &str, from: i64| {
+            fs::write(at.join("part"), format!("t,i,j\n{}", rows(from))).unwrap();
+            fs::rename(at.join("part"), at.join(name).join(file)).unwrap();
+        };
+        let line = format!(
+            "run risk --contacts {name} --follow --every 100 --set rate=1e-3 --set window=100 --set lateness=100 --output {second}/ \
+             --checkpoint {second}.ck --set checkpoint_seconds=0.2 --set segment_seconds=1"
+        );
+        let run = |exit: i32, wait: u64| {
+            let mut child = Command::new(env!("CARGO_BIN_EXE_thalweg"))
+                .args(line.split_whitespace())
+                .current_dir(at)
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(wait));
+            let _ = Command::new("kill").arg(child.id().to_string()).status();
+            assert_eq!(child.wait().unwrap().code(), Some(exit), "{name}");
+        };
+        put("1.csv", 0);
+        put("2.csv", 1000);
+        run(0, 1500);
+        if name == "lost" {
+            fs::remove_file(at.join("lost/1.csv")).unwrap();
+        }
+        put("3.csv", 2000);
+        run(0, 1500);
+        code(&["read", &format!("{second}/"), "--output", &format!("{second}.csv")], at, 0);
+        if name == "lost" {
+            fs::remove_file(at.join("lost/3.csv")).unwrap();
+            run(1, 1500);
+        }
+    }
+    assert_eq!(fs::read(at.join("whole.csv")).unwrap(), fs::read(at.join("parts.csv")).unwrap());
+}
+
+#[cfg(unix)]
+#[test]
 fn tests_may_come_later_than_contacts() {
     let folder = TempDir::new().unwrap();
     let at = folder.path();

@@ -1,6 +1,6 @@
 //! Packet captures, `.pcap` and `.pcapng`, of a known sensor: one frame a revolution.
 //!
-//! Read are Velodyne's VLP-16, Puck LITE, Puck Hi-Res, HDL-32E, VLP-32C and VLS-128, and Ouster's sensors, whose metadata lie in a JSON file
+//! Read are Velodyne's VLP-16, Puck LITE, Puck Hi-Res, HDL-32E and VLP-32C, and Ouster's sensors, whose metadata lie in a JSON file
 //! beside the capture. The first sensor of a capture is the one that is read. Points are metres in its frame, x forward,
 //! y left, z up, in the order in which they were measured. Firings without a return are no points. Where two returns are reported both are
 //! points, unless they are equal. Intensity is the calibrated reflectivity / 255. A frame's time is that of its first packet in the capture.

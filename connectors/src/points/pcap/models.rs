@@ -1,7 +1,7 @@
 //! Velodyne models: the angles of their lasers and the times at which they fire.
 //!
 //! VLP-16 User Manual 63-9243 Rev. D, table 9-1 (VLP-16, Puck LITE and Puck Hi-Res); HDL-32E User Manual 63-9113 Rev. M, appendix "Laser
-//! vertical angles"; VLP-32C User Manual 63-9325 Rev. B, table 9-1; VLS-128 User Manual 63-9483 Rev. B, table 9-1.
+//! vertical angles"; VLP-32C User Manual 63-9325 Rev. B, table 9-1.
 
 /// Channels of a block.
 pub(super) const CHANNELS: usize = 32;
@@ -16,7 +16,7 @@ pub(super) struct Model {
     pub(super) unit: f64,
     /// Vertical angles of its lasers (°), in the order in which packets have them.
     elevations: &'static [f64],
-    /// Azimuths beside that of the sensor (°), clockwise; they begin again as often as there are lasers. None: all 0.
+    /// Azimuths beside that of the sensor (°), clockwise. None: all 0.
     azimuths: &'static [f64],
     /// Vertical corrections (mm). None: all 0.
     heights: &'static [f64],
@@ -30,8 +30,6 @@ struct Firing {
     together: usize,
     /// From one firing to the next.
     step: f64,
-    /// Firings after which one is left out.
-    rest: usize,
     /// From the first laser of a sequence of all lasers to that of the next.
     sequence: f64,
 }
@@ -48,12 +46,7 @@ pub(super) struct Laser {
 }
 
 impl Model {
-    /// How many blocks all lasers take, at least one.
-    pub(super) fn banks(&self) -> usize {
-        self.elevations.len().div_ceil(CHANNELS)
-    }
-
-    /// The laser of a channel, counted over all banks.
+    /// The laser of a channel.
     pub(super) fn laser(&self, channel: usize) -> Laser {
         let of = |list: &[f64]| list.get(channel % list.len().max(1)).copied().unwrap_or(0.0);
         Laser { elevation: of(self.elevations), azimuth: of(self.azimuths), height: of(self.heights) }
@@ -62,15 +55,15 @@ impl Model {
     /// When a channel fires, in parts of the time from one block's first firing to that of the next azimuth.
     pub(super) fn part(&self, channel: usize) -> f64 {
         let lasers = self.elevations.len();
-        let Firing { together, step, rest, sequence } = self.firing;
+        let Firing { together, step, sequence } = self.firing;
         let (sequences, firing) = (channel / lasers, channel % lasers / together);
-        let time = sequences as f64 * sequence + (firing + firing / rest) as f64 * step;
-        time / (sequence * (CHANNELS * self.banks() / lasers) as f64)
+        let time = sequences as f64 * sequence + firing as f64 * step;
+        time / (sequence * (CHANNELS / lasers) as f64)
     }
 }
 
 /// The models that are read.
-pub(super) static MODELS: [Model; 5] = [
+pub(super) static MODELS: [Model; 4] = [
     Model {
         name: "VLP-16",
         product: 0x22,
@@ -96,7 +89,7 @@ pub(super) static MODELS: [Model; 5] = [
         elevations: &HDL_32E,
         azimuths: &[],
         heights: &[],
-        firing: Firing { together: 1, step: 1.152, rest: 32, sequence: 46.08 },
+        firing: Firing { together: 1, step: 1.152, sequence: 46.08 },
     },
     Model {
         name: "VLP-32C",
@@ -105,22 +98,12 @@ pub(super) static MODELS: [Model; 5] = [
         elevations: &VLP_32C,
         azimuths: &VLP_32C_AZIMUTHS,
         heights: &[],
-        firing: Firing { together: 2, step: 2.304, rest: 16, sequence: 55.296 },
-    },
-    // Eight lasers fire at once; after eight firings one is left out.
-    Model {
-        name: "VLS-128",
-        product: 0xa1,
-        unit: 0.004,
-        elevations: &VLS_128,
-        azimuths: &VLS_128_AZIMUTHS,
-        heights: &[],
-        firing: Firing { together: 8, step: 2.665, rest: 8, sequence: 53.3 },
+        firing: Firing { together: 2, step: 2.304, sequence: 55.296 },
     },
 ];
 
 /// Sixteen lasers one after the other; a block holds two sequences.
-const VLP_16_FIRING: Firing = Firing { together: 1, step: 2.304, rest: 16, sequence: 55.296 };
+const VLP_16_FIRING: Firing = Firing { together: 1, step: 2.304, sequence: 55.296 };
 
 /// Vertical angles (°).
 #[rustfmt::skip]
@@ -177,34 +160,6 @@ static VLP_32C_AZIMUTHS: [f64; 32] = [
     1.4, -1.4, 1.4, -4.2, 4.2, -1.4, 1.4, -1.4,
 ];
 
-/// Vertical angles (°).
-#[rustfmt::skip]
-#[expect(clippy::approx_constant, reason = "6.28 is an angle in degrees")]
-static VLS_128: [f64; 128] = [
-    -11.742, -1.99, 3.4, -5.29, -0.78, 4.61, -4.08, 1.31,
-    -6.5, -1.11, 4.28, -4.41, 0.1, 6.48, -3.2, 2.19,
-    -3.86, 1.53, -9.244, -1.77, 2.74, -5.95, -0.56, 4.83,
-    -2.98, 2.41, -6.28, -0.89, 3.62, -5.07, 0.32, 7.58,
-    -0.34, 5.18, -3.64, 1.75, -25.0, -2.43, 2.96, -5.73,
-    0.54, 9.7, -2.76, 2.63, -7.65, -1.55, 3.84, -4.85,
-    3.18, -5.51, -0.12, 5.73, -4.3, 1.09, -16.042, -2.21,
-    4.06, -4.63, 0.76, 15.0, -3.42, 1.97, -6.85, -1.33,
-    -5.62, -0.23, 5.43, -3.53, 0.98, -19.582, -2.32, 3.07,
-    -4.74, 0.65, 11.75, -2.65, 1.86, -7.15, -1.44, 3.95,
-    -2.1, 3.29, -5.4, -0.01, 4.5, -4.19, 1.2, -13.565,
-    -1.22, 4.17, -4.52, 0.87, 6.08, -3.31, 2.08, -6.65,
-    1.42, -10.346, -1.88, 3.51, -6.06, -0.67, 4.72, -3.97,
-    2.3, -6.39, -1.0, 4.39, -5.18, 0.21, 6.98, -3.09,
-    4.98, -3.75, 1.64, -8.352, -2.54, 2.85, -5.84, -0.45,
-    8.43, -2.87, 2.52, -6.17, -1.66, 3.73, -4.96, 0.43,
-];
-
-/// Azimuth offsets (°), those of each eight lasers.
-#[rustfmt::skip]
-static VLS_128_AZIMUTHS: [f64; 8] = [
-    6.354, 4.548, 2.732, 0.911, -0.911, -2.732, -4.548, -6.354,
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,8 +172,7 @@ mod tests {
         assert!((part(2, 31) - 31.0 * 1.152 / 46.08).abs() < 1e-12);
         assert_eq!(part(3, 6), part(3, 7), "lasers of a VLP-32C fire in twos");
         assert!((part(3, 31) - 15.0 * 2.304 / 55.296).abs() < 1e-12);
-        assert!((part(4, 127) - 16.0 * 2.665 / 53.3).abs() < 1e-12);
-        assert!(MODELS.iter().all(|m| (0..CHANNELS * m.banks()).all(|c| (0.0..1.0).contains(&m.part(c)))));
+        assert!(MODELS.iter().all(|m| (0..CHANNELS).all(|c| (0.0..1.0).contains(&m.part(c)))));
     }
 
     #[test]

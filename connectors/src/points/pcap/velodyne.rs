@@ -23,8 +23,11 @@ const BLOCKS: usize = 12;
 /// Bytes of a position packet, which comes beside data packets.
 const POSITION: usize = 512;
 
-/// First bytes of a block by the bank of 32 lasers that it is of.
-const FLAGS: [[u8; 2]; 4] = [[0xff, 0xee], [0xff, 0xdd], [0xff, 0xcc], [0xff, 0xbb]];
+/// First bytes of a block.
+const FLAG: [u8; 2] = [0xff, 0xee];
+
+/// First bytes of a block of the lower lasers, which only an HDL-64E has.
+const LOWER: [u8; 2] = [0xff, 0xdd];
 
 /// Hundredths of a degree in a turn.
 const TURN: u16 = 36_000;
@@ -57,16 +60,16 @@ pub(super) enum Told {
 
 /// What sensor a payload is of, if it is a data packet.
 pub(super) fn told(payload: &[u8]) -> Option<Told> {
-    if payload.len() != SIZE || !payload.starts_with(&FLAGS[0]) {
+    if payload.len() != SIZE || !payload.starts_with(&FLAG) {
         return None;
     }
     let product = payload[SIZE - 1];
     let model = MODELS.iter().find(|model| model.product == product);
-    let banks = FLAGS.iter().filter(|flag| (0..BLOCKS).any(|b| payload[b * BLOCK..].starts_with(*flag))).count();
+    let lower = (0..BLOCKS).any(|b| payload[b * BLOCK..].starts_with(&LOWER));
     Some(match model {
-        Some(model) if banks <= model.banks() => Told::Model(model),
+        Some(model) if !lower => Told::Model(model),
         // Its last bytes tell its calibration, two at a time.
-        _ if banks == 2 => Told::Other("Velodyne HDL-64E, whose angles are each sensor's own".into()),
+        _ if lower => Told::Other("Velodyne HDL-64E, whose angles are each sensor's own".into()),
         _ => Told::Other(format!("a Velodyne sensor of product {product:#04x}")),
     })
 }
@@ -86,7 +89,7 @@ struct Beam {
 /// The decoder of one sensor.
 pub(super) struct Velodyne {
     model: &'static Model,
-    /// One for each channel of a block, bank by bank.
+    /// One for each channel of a block.
     beams: Vec<Beam>,
     /// Both returns of a pulse are reported.
     dual: bool,
@@ -105,7 +108,7 @@ impl Velodyne {
             let (azimuth, height) = (100.0 * laser.azimuth, 0.001 * laser.height);
             Beam { sin, cos, azimuth, height, part: model.part(channel) }
         };
-        let beams = (0..CHANNELS * model.banks()).map(beam).collect();
+        let beams = (0..CHANNELS).map(beam).collect();
         Velodyne { model, beams, dual: payload.get(STAMP + 4) == Some(&0x39), last: None, began: 0 }
     }
 
@@ -126,9 +129,7 @@ impl Velodyne {
             return Err(format!("{} bytes that are no packet of a {}", payload.len(), self.model.name));
         }
         self.dual = payload[STAMP + 4] == 0x39;
-        // The largest sensor leaves the last four blocks of a packet with both returns empty.
-        let used = if self.dual && self.model.banks() == 4 { 8 } else { BLOCKS };
-        let blocks = blocks(&payload[..used * BLOCK], self.model.banks())?;
+        let blocks = blocks(&payload[..BLOCKS * BLOCK])?;
         let steps = steps(&blocks);
         let stamp = u32::from_le_bytes(first(&payload[STAMP..]));
         for (at, (block, step)) in blocks.iter().zip(&steps).enumerate() {
@@ -139,10 +140,8 @@ impl Velodyne {
             }
             self.last = Some((block.azimuth, stamp));
             let cloud = out.cloud(datagram.time_ns);
-            let twin = blocks[..at].iter().find(|twin| (twin.bank, twin.azimuth) == (block.bank, block.azimuth));
-            let twin = twin.filter(|_| self.dual);
-            let beams = &self.beams[block.bank * CHANNELS..];
-            for (channel, (bytes, beam)) in block.returns.iter().zip(beams).enumerate() {
+            let twin = blocks[..at].iter().find(|twin| self.dual && twin.azimuth == block.azimuth);
+            for (channel, (bytes, beam)) in block.returns.iter().zip(&self.beams).enumerate() {
                 let units = u16::from_le_bytes([bytes[0], bytes[1]]);
                 if units == 0 || twin.is_some_and(|twin| twin.returns[channel] == *bytes) {
                     continue;
@@ -160,29 +159,27 @@ impl Velodyne {
 
 /// A block of a packet.
 struct Block<'a> {
-    bank: usize,
     /// Azimuth of its first firing (0.01°).
     azimuth: u16,
     /// Distance and reflectivity of each channel.
     returns: &'a [[u8; 3]],
 }
 
-fn blocks(bytes: &[u8], banks: usize) -> Result<Vec<Block<'_>>, String> {
+fn blocks(bytes: &[u8]) -> Result<Vec<Block<'_>>, String> {
     let block = |(at, block): (usize, &'_ [u8; BLOCK])| {
-        let flag = [block[0], block[1]];
-        let Some(bank) = FLAGS.iter().take(banks).position(|known| *known == flag) else {
-            return Err(format!("block {at} that begins with {:02x}{:02x}", flag[0], flag[1]));
-        };
+        if !block.starts_with(&FLAG) {
+            return Err(format!("block {at} that begins with {:02x}{:02x}", block[0], block[1]));
+        }
         let azimuth = u16::from_le_bytes([block[2], block[3]]);
         if azimuth >= TURN {
             return Err(format!("block {at} with azimuth {azimuth}"));
         }
-        Ok((bank, azimuth))
+        Ok(azimuth)
     };
     let whole = bytes.as_chunks::<BLOCK>().0;
     let told = whole.iter().enumerate().map(block).collect::<Result<Vec<_>, _>>()?;
     let blocks = told.into_iter().zip(whole);
-    Ok(blocks.map(|((bank, azimuth), block)| Block { bank, azimuth, returns: block[4..].as_chunks().0 }).collect())
+    Ok(blocks.map(|(azimuth, block)| Block { azimuth, returns: block[4..].as_chunks().0 }).collect())
 }
 
 /// The step of the azimuth (0.01°) from each block to the next firings; where that is not known, the one before, else the one behind.
@@ -231,7 +228,7 @@ mod tests {
     #[test]
     fn a_step_that_is_not_known_is_that_of_its_neighbours() {
         let of = |azimuths: &[u16]| {
-            let block = |&azimuth: &u16| Block { bank: 0, azimuth, returns: &[] };
+            let block = |&azimuth: &u16| Block { azimuth, returns: &[] };
             steps(&azimuths.iter().map(block).collect::<Vec<_>>())
         };
         assert_eq!(of(&[10, 50, 91]), [40.0, 41.0, 41.0]);

@@ -15,7 +15,7 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(
         error("a.pcap", &unknown),
         "a.pcap: found no packets of a known sensor (UDP port 5000: 2 of 99 bytes; port 68: 1 of 300 bytes), expected lidar \
-         packets of Velodyne VLP-16, Puck Hi-Res, HDL-32E, VLP-32C, VLS-128, or of an Ouster sensor"
+         packets of Velodyne VLP-16, Puck Hi-Res, HDL-32E, VLP-32C, or of an Ouster sensor"
     );
     let product = velodyne(0x31, 0x37, 0, |_| (0, [(1, 1); 32]));
     let found = error("a.pcap", &plain(&[(1, framed(2368, &product))]));
