@@ -156,10 +156,10 @@ impl Sequence {
         let time = self.times_ns.as_mut().map_or(Ok(None), |times| times.get(position))?;
         frame.time_ns = time.or(frame.time_ns);
         let labels = self.folder.join("labels");
-        if let Some(scan) = frame.path.as_deref().filter(|_| labels.is_dir()) {
-            if let Some(path) = label::beside(&labels, scan).filter(|path| path.exists()) {
-                frame.truth = Some(label::read(&path, scan, frame.len())?);
-            }
+        if let Some(scan) = frame.path.as_deref().filter(|_| labels.is_dir())
+            && let Some(path) = label::beside(&labels, scan).filter(|path| path.exists())
+        {
+            frame.truth = Some(label::read(&path, scan, frame.len())?);
         }
         Ok(())
     }
