@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thalweg::asof::{AsOf, Stop};
 use thalweg::graph::InferenceOptions;
-use thalweg::layers::Of;
+use thalweg::layers::{Of, Weights};
 use thalweg::networks::{GraphNetwork, Network};
 use thalweg::{Pipeline, Report, Source};
 use thalweg_connectors::contacts::{TableFormat, TableOptions};
@@ -170,8 +170,8 @@ fn network(settings: &Settings) -> Result<Arc<dyn GraphNetwork>, Failure> {
         return Err(Failure::config(format!("model: found {name}, expected {expected}")));
     }
     let bytes = models::read(Path::new(name))?;
-    models::whole(name, &bytes)?;
-    // What stands in the file is a setting like others.
+    // A file that is not whole cannot be read. What stands in one is a setting like others.
+    Weights::read(name, &bytes)?;
     let network = Network::read(name, &bytes).map_err(Failure::config)?;
     let output = network.output();
     if output.of != Of::Nodes {
@@ -186,9 +186,7 @@ fn network(settings: &Settings) -> Result<Arc<dyn GraphNetwork>, Failure> {
 /// Refuses a column of labels that no table of nodes has, where their headers say so.
 fn label_is_there(files: &FilesOptions) -> Result<(), Failure> {
     let Some(label) = &files.label else { return Ok(()) };
-    let header = |path: &PathBuf| {
-        path.is_file() && TableFormat::by_ending(path).is_some_and(|format| format != TableFormat::Jsonl)
-    };
+    let header = |path: &PathBuf| TableFormat::has_header(path, files.format);
     let known = !files.follow && !files.nodes.is_empty() && files.nodes.iter().all(header);
     if known && files.features.names.is_none() && !files.tables.columns.left_out(label) {
         let expected = "expected the name of a column of the nodes";

@@ -83,31 +83,6 @@ pub fn potential(name: &str) -> Result<Potential, Failure> {
     of(&MOLECULE, name, Potential::read, Potential::open)
 }
 
-/// Checks that a `.safetensors` file is whole: its header is there, and all bytes that the header speaks of.
-///
-/// # Errors
-/// One that is not (exit 1).
-pub fn whole(name: &str, bytes: &[u8]) -> Result<(), Failure> {
-    let header = || {
-        let (length, rest) = bytes.split_first_chunk::<8>()?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
-        let (header, data) = rest.split_at_checked(length)?;
-        let header: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(header).ok()?;
-        let ends = header.values().filter_map(|tensor| tensor["data_offsets"][1].as_u64());
-        Some((ends.max().unwrap_or(0), data.len() as u64))
-    };
-    let expected = |what| format!("expected {what}, as training/export.py writes it");
-    match header() {
-        None => {
-            Err(Failure::run(format!("{name}: found {} bytes, {}", bytes.len(), expected("a whole .safetensors file"))))
-        }
-        Some((end, found)) if found < end => {
-            Err(Failure::run(format!("{name}: found {found} bytes of tensors, {}", expected(&format!("{end}")))))
-        }
-        Some(_) => Ok(()),
-    }
-}
-
 fn of<M>(
     shipped: &[Shipped],
     name: &str,

@@ -118,23 +118,8 @@ impl<T: Clone> Beside<T> {
         let numbers: Option<Vec<u64>> = scans.iter().map(|scan| order::number(scan)).collect();
         let line_of = |number: u64| usize::try_from(number).ok().filter(|&number| number < self.lines.len());
         let own: BTreeMap<u64, usize> = self.numbers();
-        // Whole seconds are no numbers of frames: then no scan has its number among them, but by chance.
-        let frames = |numbers: &&Vec<u64>| {
-            own.keys().all(|number| *number < MOST_FRAMES)
-                && 2 * numbers.iter().filter(|n| own.contains_key(n)).count() > numbers.len()
-        };
-        if let Some(numbers) = numbers.as_ref().filter(frames) {
-            if let Some(twice) = self.lines.iter().enumerate().find(|(i, (_, row))| {
-                let number = row.as_ref().ok().and_then(|row| row.number);
-                number.is_some_and(|number| own.get(&number) != Some(&(i + self.forgotten)))
-            }) {
-                let (line, found) = (twice.1.0, "a frame that another line has too");
-                return Err(Error::malformed(&self.path, At::Line(line), found, "a line for each frame"));
-            }
-            if let Some(lacks) = numbers.iter().find(|number| !own.contains_key(number)) {
-                let found = format!("no line that begins with {lacks}");
-                return Err(Error::malformed(&self.path, At::File, found, "a line for each scan, by its number"));
-            }
+        if let Some(numbers) = &numbers {
+            self.check_numbers(&own, numbers)?;
         }
         let by_own = numbers.as_ref().and_then(|numbers| numbers.iter().map(|n| own.get(n).copied()).collect());
         let by_line = || numbers.as_ref().and_then(|numbers| numbers.iter().map(|&n| line_of(n)).collect());
@@ -149,6 +134,31 @@ impl<T: Clone> Beside<T> {
             return Err(Error::malformed(&self.path, At::Line(last), found, expected));
         }
         Ok(())
+    }
+
+    /// Checks a text that numbers its lines by frames, `own`: it must have one line for each of the scans' `numbers`.
+    fn check_numbers(&self, own: &BTreeMap<u64, usize>, numbers: &[u64]) -> Result<(), Error> {
+        // Whole seconds are no numbers of frames: then no scan has its number among them, but by chance.
+        let known = numbers.iter().filter(|number| own.contains_key(number)).count();
+        if 2 * known <= numbers.len() || own.keys().any(|number| *number >= MOST_FRAMES) {
+            return Ok(());
+        }
+        // Of two lines of one number `own` has the last.
+        let first = |(i, (_, row)): &(usize, &Line<T>)| {
+            let number = row.as_ref().ok().and_then(|row| row.number);
+            number.is_some_and(|number| own.get(&number) != Some(&(i + self.forgotten)))
+        };
+        if let Some((_, (line, _))) = self.lines.iter().enumerate().find(first) {
+            let found = "a frame that another line has too";
+            return Err(Error::malformed(&self.path, At::Line(*line), found, "a line for each frame"));
+        }
+        match numbers.iter().find(|number| !own.contains_key(number)) {
+            Some(lacks) => {
+                let found = format!("no line that begins with {lacks}");
+                Err(Error::malformed(&self.path, At::File, found, "a line for each scan, by its number"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The lines of frames that the text itself numbers; none if a line has no number.

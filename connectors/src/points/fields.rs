@@ -148,11 +148,7 @@ pub(crate) fn frame(
         frame.intensity = intensity.and_then(|column| scaled(column, scalar, path, options));
     }
     let class = class.zip(parts.class).and_then(|(column, (_, codes))| match codes {
-        Codes::Label if odd.is_none() => {
-            let codes = options.labels.codes(&column);
-            options.labels.odd().into_iter().for_each(|text| options.warn("labels", path, text));
-            Some(codes)
-        }
+        Codes::Label if odd.is_none() => Some(options.train_ids(&column, path)),
         Codes::Own if odd.is_none() => {
             odd = column.iter().find(|code| !(-1..256).contains(*code)).map(|&code| code as f64);
             odd.is_none().then(|| column.iter().map(|&code| u8::try_from(code).unwrap_or(0)).collect())

@@ -1,8 +1,9 @@
 //! Frames from all inputs of a run as one source: files, folders in the order of names, KITTI sequences, other sources among them; folders and
 //! tables may be followed as they grow.
 //!
-//! A file is one frame, a table as many as its `frame` column says, a packet capture a frame a revolution. A frame's
-//! number is the input's own, else its position, from 0, over all inputs. Rows of one frame that lie in several files are one frame; a frame that comes again after another is an error.
+//! A file is one frame, a table as many as its `frame` column says, a packet capture a frame a revolution. A frame's number is the input's own,
+//! else its position, from 0, over all inputs. Rows of one frame that lie in several files are one frame; a frame that comes again after another
+//! is an error.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

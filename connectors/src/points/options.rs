@@ -45,6 +45,15 @@ impl ReadOptions {
         self.told.warn(&self.notices, kind, path, what);
     }
 
+    /// The train ids of a frame's labels; warns of what is no train id where the first frame's were.
+    pub(crate) fn train_ids(&self, labels: &[i64], path: &Path) -> Vec<u8> {
+        let ids = self.labels.codes(labels);
+        if let Some(text) = self.labels.odd() {
+            self.warn("labels", path, text);
+        }
+        ids
+    }
+
     /// Warns of what is odd about a frame as a whole: points at exactly (0, 0, 0), which sensors write for no return.
     pub(crate) fn look(&self, frame: &Frame) {
         if frame.origin != [0.0; 3] {

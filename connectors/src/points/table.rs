@@ -289,8 +289,7 @@ impl Pending {
         };
         // Codes are within a byte, or they would have been left out.
         let class = self.class.map(|codes| codes.iter().map(|&code| code as u8).collect::<Vec<_>>());
-        let class = class.or_else(|| self.label.map(|labels| options.labels.codes(&labels)));
-        options.labels.odd().into_iter().for_each(|text| options.warn("labels", path, text));
+        let class = class.or_else(|| self.label.map(|labels| options.train_ids(&labels, path)));
         let truth = (class.is_some() || self.instance.is_some()).then(|| Truth {
             class: class.unwrap_or_else(|| vec![0; x.len()]),
             instance: self.instance.unwrap_or_else(|| vec![0; x.len()]),

@@ -123,6 +123,8 @@ pub(crate) struct Watch {
     options: ReadOptions,
     /// What its frames are, once one has been taken.
     choice: Option<Choice>,
+    /// What the files are by their names and first bytes, as the last look saw them.
+    kinds: HashMap<PathBuf, (Look, Option<&'static Format>)>,
     pending: BTreeMap<Name, Pending>,
     taken: HashMap<PathBuf, Taken>,
     /// Files that are no frames by their names.
@@ -168,6 +170,7 @@ impl Watch {
             newest: options.newest,
             options: options.read.clone(),
             choice: None,
+            kinds: HashMap::new(),
             pending: BTreeMap::new(),
             taken: HashMap::new(),
             others: HashSet::new(),
@@ -307,17 +310,22 @@ impl Watch {
     fn look(&mut self, ending: Option<Duration>) -> Result<(), Error> {
         let (now, files) = (Instant::now(), self.files()?);
         self.looks += 1;
-        let known: HashMap<PathBuf, Option<&'static Format>> =
-            files.iter().map(|(path, _)| (path.clone(), listing::kind(path))).collect();
-        let kinds: Vec<_> = known.iter().map(|(path, kind)| (path.clone(), *kind)).collect();
+        let mut before = std::mem::take(&mut self.kinds);
+        let seen = |(path, look): &(PathBuf, Look)| {
+            let same = before.remove(path).filter(|(before, _)| before == look);
+            (path.clone(), same.unwrap_or_else(|| (*look, listing::kind(path))))
+        };
+        self.kinds = files.iter().map(seen).collect();
+        let kinds: Vec<_> = self.kinds.iter().map(|(path, (_, kind))| (path.clone(), *kind)).collect();
+        let kind_of = |path: &Path| self.kinds.get(path).and_then(|(_, kind)| *kind);
         let Some(choice) = self.choice.or_else(|| Choice::of(&kinds, self.asked)) else {
             self.others = files.iter().map(|(_, look)| look.identity).collect();
             return Ok(());
         };
         let (frames, others): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|(path, _)| choice.takes(path, known.get(path).copied().flatten()));
+            files.into_iter().partition(|(path, _)| choice.takes(path, kind_of(path)));
         if self.choice.is_some() {
-            let foreign = |(path, _): &&(PathBuf, Look)| known.get(path).is_some_and(Option::is_some);
+            let foreign = |(path, _): &&(PathBuf, Look)| kind_of(path).is_some();
             let foreign: Vec<_> = others.iter().filter(foreign).map(|(path, _)| path.as_path()).collect();
             if foreign.len() > self.foreign {
                 self.foreign = foreign.len();

@@ -19,8 +19,8 @@ pub trait Feed<F>: Send {
     fn name(&self) -> &str;
 
     /// Where among all that was named it was found.
-    fn found(&self) -> Found {
-        Found::default()
+    fn found(&self) -> FoundAt {
+        FoundAt::default()
     }
 
     /// The row that was handed out last is left out: notes it as a dead letter, counted as `kind`.
@@ -42,7 +42,7 @@ pub trait Feed<F>: Send {
 
 /// Where a feed was found.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Found {
+pub struct FoundAt {
     /// The path among those that were named, by number.
     pub(super) named: u16,
     /// What its rows are: `contacts`, `tests`, `edges`, `nodes`.

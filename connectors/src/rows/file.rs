@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thalweg::Next;
 
-use super::feed::{Feed, Found, Parse};
+use super::feed::{Feed, FoundAt, Parse};
 use super::ids::Ids;
 use super::rejected::{MALFORMED, Rejected};
 use crate::error::{At, Error};
@@ -49,7 +49,7 @@ struct File<F> {
     run: Option<Run>,
     rejected: Arc<Rejected>,
     number: usize,
-    found: Found,
+    found: FoundAt,
     /// Given up at the end: who gives up the last one checks it.
     asked: Option<Arc<Asked>>,
 }
@@ -74,7 +74,7 @@ pub(super) fn open<F: 'static>(
 ) -> Result<Box<dyn Feed<F>>, Error> {
     let opening = Opening { kind, options: reading.tables, follow: reading.follow, notices: reading.notices };
     let table = tables::open(path, reading.format, opening)?;
-    let (number, found) = (rejected.file(path), Found { named, rows: kind.what });
+    let (number, found) = (rejected.file(path), FoundAt { named, rows: kind.what });
     let (rejected, asked) = (Arc::clone(rejected), Some(Arc::clone(asked)));
     Ok(Box::new(File { name: path.display().to_string(), table, parse, run: None, rejected, number, found, asked }))
 }
@@ -134,7 +134,7 @@ impl<F> Feed<F> for File<F> {
         &self.name
     }
 
-    fn found(&self) -> Found {
+    fn found(&self) -> FoundAt {
         self.found
     }
 

@@ -3,7 +3,7 @@
 
 use thalweg::Next;
 
-use super::feed::{Feed, Found};
+use super::feed::{Feed, FoundAt};
 use super::ids::Ids;
 use crate::error::Error;
 use crate::notices::Notices;
@@ -46,7 +46,7 @@ impl<F> Feed<F> for Forgiving<F> {
         self.feed.name()
     }
 
-    fn found(&self) -> Found {
+    fn found(&self) -> FoundAt {
         self.feed.found()
     }
 

@@ -13,7 +13,7 @@ use thalweg::asof::{AsOf, Names, RowBatch, Stamped};
 use thalweg::source::{Place, Position};
 use thalweg::{BoxError, Next, Portable, Source};
 
-use super::feed::{Feed, Found, Summed};
+use super::feed::{Feed, FoundAt, Summed};
 use super::ids::Ids;
 use super::places::Places;
 use crate::clock::Clock;
@@ -52,7 +52,7 @@ pub struct Pace {
 
 impl Pace {
     /// How far behind the newest row one of a feed may be.
-    fn behind(&self, found: Found) -> Option<i64> {
+    fn behind(&self, found: FoundAt) -> Option<i64> {
         let of = self.behind_of.filter(|(rows, _)| *rows == found.rows);
         of.map(|(_, behind)| behind).or(self.behind)
     }

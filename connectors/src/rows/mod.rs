@@ -10,7 +10,7 @@ mod open;
 mod places;
 mod rejected;
 
-pub use feed::{Feed, Found, Summed};
+pub use feed::{Feed, FoundAt, Summed};
 pub use hash::Key;
 pub use ids::Ids;
 pub use merge::{Merge, More, Pace};

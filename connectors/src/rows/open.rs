@@ -108,10 +108,7 @@ pub(crate) fn open<F: Send + 'static>(
     known.files.extend(opened);
     known.looked = true;
     // The keys of JSON and the header of a pipe come later: the feed that ends last looks for these.
-    let known = |path: &PathBuf| {
-        let format = reading.format.or_else(|| TableFormat::by_ending(path));
-        path.is_file() && format.is_some_and(|format| format != TableFormat::Jsonl)
-    };
+    let known = |path: &PathBuf| TableFormat::has_header(path, reading.format);
     if !reading.follow && tables.iter().flat_map(|tables| tables.paths).all(known) {
         asked.check()?;
     }

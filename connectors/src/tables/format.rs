@@ -39,10 +39,17 @@ impl TableFormat {
     }
 
     /// The format that a name's ending says, that of gzip apart.
-    pub fn by_ending(path: &Path) -> Option<TableFormat> {
+    pub(crate) fn by_ending(path: &Path) -> Option<TableFormat> {
         let name = path.file_name()?.to_string_lossy().to_lowercase();
         let fits = |ending: &&str| name.strip_suffix(ending).is_some_and(|stem| stem.ends_with('.'));
         FORMATS.iter().find(|format| format.3.iter().any(fits)).map(|format| format.0)
+    }
+
+    /// True if a path is a file that names its columns before its rows: not JSON lines, and no pipe or folder. `asked` is the format of
+    /// `--format`, else the name's ending says it.
+    pub fn has_header(path: &Path, asked: Option<TableFormat>) -> bool {
+        let format = asked.or_else(|| TableFormat::by_ending(path));
+        path.is_file() && format.is_some_and(|format| format != TableFormat::Jsonl)
     }
 
     /// The format that first bytes say.

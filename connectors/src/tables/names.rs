@@ -183,11 +183,9 @@ impl ColumnNames {
                     found.push(Some(place(name).ok_or_else(|| missing(path, kind, name, names))?));
                 }
             }
-            Rest::All(_, order) => {
-                if let Rest::All(names_out, _) = &self.rest {
-                    let mut seen = self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                    seen.extend(names_out.iter().filter(|name| place(name).is_some()).map(|name| but(name)));
-                }
+            Rest::All(out, order) => {
+                let mut seen = self.found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                seen.extend(out.iter().filter(|name| place(name).is_some()).map(|name| but(name)));
                 let own = found.clone();
                 let others = || (0..names.len()).filter(|i| !own.contains(&Some(*i)) && self.in_rest(&names[*i]));
                 let first = order.get_or_init(|| others().map(|i| names[i].clone()).collect());
